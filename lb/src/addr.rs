@@ -1,0 +1,183 @@
+//! Addresses: MAC addresses in text and bytes, and the virtual MAC of an address that the switch
+//! itself answers for. IP addresses are `core::net`'s.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr};
+use core::str::FromStr;
+
+/// A 48-bit MAC address (IEEE 802).
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MacAddr(pub [u8; 6]);
+
+/// Text that is no MAC address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MacAddrError;
+
+/// Transport protocols that a service may balance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    Tcp,
+    Udp,
+}
+
+/// The address on every guest port to which guests send load reports, and the source of a flow
+/// that a guest has with itself (RFC 3927 range; the same on every appliance).
+pub const LINK_LOCAL: Ipv4Addr = Ipv4Addr::new(169, 254, 2, 1);
+/// UDP port of load reports.
+pub const REPORT_PORT: u16 = 3333;
+
+impl MacAddr {
+    pub const ZERO: MacAddr = MacAddr([0; 6]);
+    pub const BROADCAST: MacAddr = MacAddr([0xff; 6]);
+    /// The switch's own MAC: the source of every frame that it delivers to a real.
+    pub const SWITCH: MacAddr = MacAddr::virtual_of(LINK_LOCAL);
+
+    /// The virtual MAC with which the switch answers for `address`: locally administered, and the
+    /// same on every appliance, so that clients keep it when another host takes over.
+    pub const fn virtual_of(address: Ipv4Addr) -> MacAddr {
+        let [a, b, c, d] = address.octets();
+        MacAddr([0x02, 0x6c, a, b, c, d])
+    }
+
+    /// The address whose virtual MAC this would be.
+    pub const fn virtual_address(self) -> Option<Ipv4Addr> {
+        match self.0 {
+            [0x02, 0x6c, a, b, c, d] => Some(Ipv4Addr::new(a, b, c, d)),
+            _ => None,
+        }
+    }
+
+    /// Group bit: multicast or broadcast (IEEE 802, I/G bit).
+    pub const fn is_group(self) -> bool {
+        self.0[0] & 1 != 0
+    }
+
+    /// 01:80:c2:00:00:0x: never forwarded by a bridge (IEEE 802.1Q, table 8-1).
+    pub const fn is_reserved_group(self) -> bool {
+        matches!(self.0, [0x01, 0x80, 0xc2, 0x00, 0x00, 0x00..=0x0f])
+    }
+
+    /// May stand as the source of a frame.
+    pub fn is_station(self) -> bool {
+        !self.is_group() && self != MacAddr::ZERO
+    }
+}
+
+impl FromStr for MacAddr {
+    type Err = MacAddrError;
+
+    /// `52:54:00:aa:00:01`, `52-54-00-aa-00-01` or `5254.00aa.0001`.
+    fn from_str(text: &str) -> Result<Self, MacAddrError> {
+        let (separator, group) = match text.as_bytes().get(2) {
+            Some(separator @ (b':' | b'-')) => (*separator, 2),
+            _ => (b'.', 4),
+        };
+        let mut mac = [0u8; 6];
+        let mut nibbles = 0;
+        for (at, byte) in text.bytes().enumerate() {
+            if at % (group + 1) == group {
+                if byte != separator {
+                    return Err(MacAddrError);
+                }
+                continue;
+            }
+            let digit = (byte as char).to_digit(16).ok_or(MacAddrError)?;
+            let slot = mac.get_mut(nibbles / 2).ok_or(MacAddrError)?;
+            *slot = *slot << 4 | digit as u8;
+            nibbles += 1;
+        }
+        let whole = nibbles == 12 && text.len() == 12 + 12 / group - 1;
+        whole.then_some(MacAddr(mac)).ok_or(MacAddrError)
+    }
+}
+
+impl fmt::Display for MacAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = heapless::String::<17>::new();
+        for (at, byte) in self.0.iter().enumerate() {
+            let separator = if at == 0 { "" } else { ":" };
+            fmt::write(&mut text, format_args!("{separator}{byte:02x}"))?;
+        }
+        f.pad(&text)
+    }
+}
+
+impl fmt::Debug for MacAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Protocol {
+    pub const ALL: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
+
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        }
+    }
+
+    /// IANA protocol number.
+    pub const fn number(self) -> u8 {
+        match self {
+            Protocol::Tcp => 6,
+            Protocol::Udp => 17,
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Whether a host may have this address as its own: not unspecified, loopback, multicast or
+/// broadcast.
+pub fn is_host_address(address: IpAddr) -> bool {
+    let taboo = address.is_unspecified() || address.is_loopback() || address.is_multicast();
+    !taboo && address != IpAddr::V4(Ipv4Addr::BROADCAST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn three_notations_one_address() {
+        let mac = MacAddr([0x52, 0x54, 0x00, 0xaa, 0x00, 0x01]);
+        for text in ["52:54:00:aa:00:01", "52-54-00-AA-00-01", "5254.00aa.0001"] {
+            assert_eq!(text.parse(), Ok(mac), "{text}");
+        }
+        assert_eq!(mac.to_string(), "52:54:00:aa:00:01");
+    }
+
+    #[test]
+    fn what_is_no_mac() {
+        let texts = [
+            "",
+            "52:54:00:aa:00",
+            "52:54:00:aa:00:01:",
+            "52:54:00:aa:00:01:02",
+            "5254.00aa.00",
+            "52:54-00:aa:00:01",
+            "525400aa0001",
+            "52:54:00:aa:00:0g",
+            "5254.00aa.00011",
+        ];
+        for text in texts {
+            assert_eq!(text.parse::<MacAddr>(), Err(MacAddrError), "{text}");
+        }
+    }
+
+    #[test]
+    fn kinds_of_macs() {
+        assert!(MacAddr::BROADCAST.is_group());
+        assert!(MacAddr([1, 0x80, 0xc2, 0, 0, 0x0f]).is_reserved_group());
+        assert!(!MacAddr([1, 0x80, 0xc2, 0, 0, 0x10]).is_reserved_group());
+        assert!(MacAddr::SWITCH.is_station() && !MacAddr::ZERO.is_station());
+    }
+}

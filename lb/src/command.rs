@@ -1,0 +1,137 @@
+//! What can be asked of the tables: one funnel for configuration, console and timers.
+//!
+//! A command is applied whole or refused whole; [`Refusal`] says which thing is wrong, and the
+//! caller, who knows where the words stood, says where.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use crate::{AdminState, GuestSpec, MacAddr, Name, PortId, RealSpec, Role, ServiceSpec};
+
+/// One change of the tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// A port appears, or gets another name or role.
+    SetPort { port: PortId, name: Name, role: Role },
+    /// The NIC of a port says that its link went up or down.
+    SetLink { port: PortId, up: bool },
+    /// A guest appears or changes; its flows stay where they are.
+    SetGuest(GuestSpec),
+    /// A guest goes; refused while a service names it.
+    DeleteGuest(Name),
+    /// A service appears or changes; its reals and flows stay.
+    SetService(ServiceSpec),
+    /// A service goes; its flows go on until they end.
+    DeleteService(Name),
+    /// A real appears or changes.
+    SetReal { service: Name, real: RealSpec },
+    /// A real goes; its flows go on until they end.
+    DeleteReal { service: Name, guest: Name },
+    /// Ready, drained or in maintenance: one real, or with `service` absent all of the guest's.
+    Administer { service: Option<Name>, guest: Name, state: AdminState },
+}
+
+/// Why a command changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    UnknownPort,
+    UnknownGuest(Name),
+    UnknownService(Name),
+    UnknownReal {
+        service: Name,
+        guest: Name,
+    },
+    /// The guest is no real of any service.
+    NoReals(Name),
+    /// Two ports would have one name.
+    PortNameTaken(Name),
+    /// A guest sits at a guest port only.
+    NotAGuestPort(Name),
+    /// A station's MAC is no group address and not zero.
+    NotAStation(MacAddr),
+    MacTaken {
+        mac: MacAddr,
+        guest: Name,
+    },
+    /// Not an address that a host may have.
+    NotAHostAddress(IpAddr),
+    AddressTaken {
+        address: IpAddr,
+        guest: Name,
+    },
+    /// A guest has this address, or a VIP would take it.
+    AddressIsVip {
+        address: IpAddr,
+        service: Name,
+    },
+    VipIsGuest {
+        address: IpAddr,
+        guest: Name,
+    },
+    /// Another service has this VIP, protocol and port.
+    VipTaken {
+        service: Name,
+    },
+    /// The guest of a real needs an address of the VIP's family.
+    NoAddressForReal(Name),
+    /// IPv6 services are switched but not balanced.
+    VipFamily(IpAddr),
+    WeightRange,
+    GuestInUse {
+        guest: Name,
+        service: Name,
+    },
+    /// The table of this name holds this many, and is full.
+    Full {
+        table: &'static str,
+        max: usize,
+    },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::UnknownPort => f.write_str("no such port"),
+            Refusal::UnknownGuest(guest) => write!(f, "{guest} is no guest (set guest {guest} …)"),
+            Refusal::UnknownService(service) => {
+                write!(f, "{service} is no service (set service {service} vip …)")
+            }
+            Refusal::UnknownReal { service, guest } => {
+                write!(f, "service {service} has no real {guest}")
+            }
+            Refusal::NoReals(guest) => write!(f, "guest {guest} is no real of any service"),
+            Refusal::PortNameTaken(name) => write!(f, "another port is called {name}"),
+            Refusal::NotAGuestPort(name) => {
+                write!(f, "port {name} is an uplink; a guest needs a guest port")
+            }
+            Refusal::NotAStation(mac) => write!(f, "{mac} is no MAC that a station may have"),
+            Refusal::MacTaken { mac, guest } => write!(f, "{mac} is guest {guest}'s"),
+            Refusal::NotAHostAddress(address) => {
+                write!(f, "{address} is no address that a host may have")
+            }
+            Refusal::AddressTaken { address, guest } => write!(f, "{address} is guest {guest}'s"),
+            Refusal::AddressIsVip { address, service } => {
+                write!(f, "{address} is the VIP of service {service}")
+            }
+            Refusal::VipIsGuest { address, guest } => {
+                write!(f, "{address} is guest {guest}'s own; a VIP is nobody's")
+            }
+            Refusal::VipTaken { service } => {
+                write!(f, "service {service} has this VIP, protocol and port")
+            }
+            Refusal::NoAddressForReal(guest) => {
+                write!(f, "guest {guest} has no IPv4 address (set guest {guest} address …)")
+            }
+            Refusal::VipFamily(vip) => {
+                write!(f, "{vip}: services are balanced over IPv4 only so far")
+            }
+            Refusal::WeightRange => {
+                write!(f, "a weight is 0 to {}", RealSpec::WEIGHT_MAX)
+            }
+            Refusal::GuestInUse { guest, service } => {
+                write!(f, "guest {guest} is a real of service {service} (delete that first)")
+            }
+            Refusal::Full { table, max } => write!(f, "the table of {table} is full ({max})"),
+        }
+    }
+}

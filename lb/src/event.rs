@@ -1,0 +1,55 @@
+//! What an operator should hear of, without being asked.
+//!
+//! A bounded queue that the kernel writes into its log. When it is full an event is counted and
+//! forgotten: the tables still say how things are.
+
+use core::fmt;
+
+use crate::limits::EVENTS_MAX;
+use crate::{Health, Name};
+
+/// Something that changed by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A guest's probes found something else than before.
+    GuestHealth { guest: Name, health: Health },
+}
+
+#[derive(Default)]
+pub struct Events {
+    queue: heapless::Deque<Event, EVENTS_MAX>,
+    lost: u64,
+}
+
+impl Events {
+    pub(crate) fn push(&mut self, event: Event) {
+        if self.queue.push_back(event).is_err() {
+            self.lost += 1;
+        }
+    }
+
+    pub fn pop(&mut self) -> Option<Event> {
+        self.queue.pop_front()
+    }
+
+    /// Events that found the queue full, since start.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::GuestHealth { guest, health: Health::Up } => {
+                write!(f, "guest {guest} answers: it takes new flows")
+            }
+            Event::GuestHealth { guest, health: Health::Down } => {
+                write!(f, "guest {guest} is silent: it gets no new flow")
+            }
+            Event::GuestHealth { guest, health: Health::Unknown } => {
+                write!(f, "guest {guest} has not answered yet")
+            }
+        }
+    }
+}

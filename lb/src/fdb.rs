@@ -1,0 +1,363 @@
+//! The forwarding database: which port a MAC (in its VLAN) is behind.
+//!
+//! A fixed number of buckets of eight entries, found by a keyed hash, so a stranger cannot aim at
+//! one bucket. A lookup reads one bucket and nothing else; there is no growth and no tombstone.
+//!
+//! When a bucket is full, an aged entry gives way first; otherwise the port that holds most of
+//! the bucket loses its oldest entry, and a newcomer of that very port loses its own. A port with
+//! one address in a bucket therefore never loses it to a port that floods the table with made-up
+//! addresses, and a guest port holds a bounded share of the whole. What is not learned is flooded:
+//! slower, never wrong.
+//!
+//! The MAC of a defined guest is pinned to its port: it does not age, move or give way.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use core::hash::{BuildHasher, Hasher};
+use core::time::Duration;
+
+use foldhash::fast::FixedState;
+
+use crate::limits::PORTS_MAX;
+use crate::{Instant, MacAddr, PortId};
+
+/// A learned address that has been silent this long is forgotten (IEEE 802.1Q §8.8.3).
+pub const AGEING: Duration = Duration::from_secs(300);
+
+const WAYS: usize = 8;
+/// One guest port may fill at most this part of the table.
+const PORT_SHARE: usize = 8;
+
+/// How an entry came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FdbKind {
+    /// From the source address of a frame.
+    Learned,
+    /// From the definition of a guest.
+    Pinned,
+}
+
+/// One address and where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FdbEntry {
+    pub mac: MacAddr,
+    /// 0 is untagged.
+    pub vlan: u16,
+    pub port: PortId,
+    pub kind: FdbKind,
+    /// Last frame from this address, to the second.
+    pub seen: Instant,
+}
+
+/// What a frame's source address taught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lesson {
+    Known,
+    New,
+    Moved {
+        from: PortId,
+    },
+    /// No place: its port holds its share already.
+    Refused,
+    /// The address is pinned to another port.
+    Pinned {
+        to: PortId,
+    },
+}
+
+/// Counted since start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FdbCounters {
+    pub learned: u64,
+    pub moved: u64,
+    /// Entries that gave way in a full bucket.
+    pub evicted: u64,
+    /// Addresses that found no place.
+    pub refused: u64,
+}
+
+type Bucket = [Option<FdbEntry>; WAYS];
+
+pub struct Fdb {
+    buckets: Box<[Bucket]>,
+    hash: FixedState,
+    /// Entries a port holds.
+    held: [u32; PORTS_MAX],
+    counters: FdbCounters,
+}
+
+impl Fdb {
+    /// Room for about `capacity` addresses, at least one bucket; `secret` keys the hash.
+    pub fn new(capacity: usize, secret: u64) -> Fdb {
+        let buckets = capacity.div_ceil(WAYS).next_power_of_two();
+        Fdb {
+            buckets: vec![[None; WAYS]; buckets].into_boxed_slice(),
+            hash: FixedState::with_seed(secret),
+            held: [0; PORTS_MAX],
+            counters: FdbCounters::default(),
+        }
+    }
+
+    /// The port behind which `mac` was seen within the ageing time.
+    pub fn lookup(&self, mac: MacAddr, vlan: u16, now: Instant) -> Option<PortId> {
+        let bucket = &self.buckets[self.bucket_of(mac, vlan)];
+        let entry = bucket.iter().flatten().find(|entry| entry.is(mac, vlan))?;
+        (!entry.is_aged(now)).then_some(entry.port)
+    }
+
+    /// Takes in that `mac` sent from `port`.
+    pub fn learn(&mut self, mac: MacAddr, vlan: u16, port: PortId, now: Instant) -> Lesson {
+        let at = self.bucket_of(mac, vlan);
+        let bucket = &mut self.buckets[at];
+        let Some(entry) = bucket.iter_mut().flatten().find(|entry| entry.is(mac, vlan)) else {
+            return self
+                .insert(at, FdbEntry { mac, vlan, port, kind: FdbKind::Learned, seen: now });
+        };
+        if entry.port == port {
+            // To the second: a busy station's entry is written once a second, not once a frame.
+            if now.since(entry.seen) >= Duration::from_secs(1) {
+                entry.seen = now;
+            }
+            return Lesson::Known;
+        }
+        let from = entry.port;
+        if entry.kind == FdbKind::Pinned {
+            return Lesson::Pinned { to: from };
+        }
+        (entry.port, entry.seen) = (port, now);
+        self.held[from.index()] -= 1;
+        self.held[port.index()] += 1;
+        self.counters.moved += 1;
+        Lesson::Moved { from }
+    }
+
+    /// Binds an untagged address to a port, wherever it was learned before.
+    pub fn pin(&mut self, mac: MacAddr, port: PortId, now: Instant) {
+        self.forget(mac);
+        let at = self.bucket_of(mac, 0);
+        let entry = FdbEntry { mac, vlan: 0, port, kind: FdbKind::Pinned, seen: now };
+        let bucket = &self.buckets[at];
+        // A bucket full of pinned addresses leaves this one to be learned and flooded to.
+        let learned =
+            |entry: &Option<FdbEntry>| entry.is_none_or(|entry| entry.kind == FdbKind::Learned);
+        let free = bucket.iter().position(Option::is_none);
+        if let Some(way) = free.or_else(|| bucket.iter().position(learned)) {
+            self.replace(at, way, entry);
+        }
+    }
+
+    /// Forgets an untagged address, pinned or learned.
+    pub fn forget(&mut self, mac: MacAddr) {
+        let at = self.bucket_of(mac, 0);
+        for way in 0..WAYS {
+            if self.buckets[at][way].is_some_and(|entry| entry.is(mac, 0)) {
+                self.clear(at, way);
+            }
+        }
+    }
+
+    /// Forgets what was learned behind a port, as when its link goes down.
+    pub fn forget_port(&mut self, port: PortId) {
+        for at in 0..self.buckets.len() {
+            for way in 0..WAYS {
+                let entry = self.buckets[at][way];
+                if entry.is_some_and(|e| e.port == port && e.kind == FdbKind::Learned) {
+                    self.clear(at, way);
+                }
+            }
+        }
+    }
+
+    /// Every entry that holds at `now`, in no order.
+    pub fn iter(&self, now: Instant) -> impl Iterator<Item = &FdbEntry> {
+        self.buckets.iter().flatten().flatten().filter(move |entry| !entry.is_aged(now))
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.buckets.len() * WAYS
+    }
+
+    pub fn counters(&self) -> &FdbCounters {
+        &self.counters
+    }
+
+    fn bucket_of(&self, mac: MacAddr, vlan: u16) -> usize {
+        let [a, b, c, d, e, f] = mac.0;
+        let [g, h] = vlan.to_be_bytes();
+        let mut hasher = self.hash.build_hasher();
+        hasher.write_u64(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        hasher.finish() as usize & (self.buckets.len() - 1)
+    }
+
+    fn insert(&mut self, at: usize, entry: FdbEntry) -> Lesson {
+        let over_share = self.held[entry.port.index()] as usize >= self.capacity() / PORT_SHARE;
+        let Some(way) = place(&self.buckets[at], entry.port, over_share, entry.seen) else {
+            self.counters.refused += 1;
+            return Lesson::Refused;
+        };
+        self.replace(at, way, entry);
+        self.counters.learned += 1;
+        Lesson::New
+    }
+
+    fn replace(&mut self, at: usize, way: usize, entry: FdbEntry) {
+        if self.buckets[at][way].is_some_and(|old| !old.is_aged(entry.seen)) {
+            self.counters.evicted += 1;
+        }
+        self.clear(at, way);
+        self.held[entry.port.index()] += 1;
+        self.buckets[at][way] = Some(entry);
+    }
+
+    fn clear(&mut self, at: usize, way: usize) {
+        if let Some(entry) = self.buckets[at][way].take() {
+            self.held[entry.port.index()] -= 1;
+        }
+    }
+}
+
+impl FdbEntry {
+    fn is(&self, mac: MacAddr, vlan: u16) -> bool {
+        self.mac == mac && self.vlan == vlan
+    }
+
+    fn is_aged(&self, now: Instant) -> bool {
+        self.kind == FdbKind::Learned && now.since(self.seen) >= AGEING
+    }
+}
+
+/// The way of `bucket` that a newcomer behind `port` takes, if it may take one.
+fn place(bucket: &Bucket, port: PortId, over_share: bool, now: Instant) -> Option<usize> {
+    let free = |entry: &Option<FdbEntry>| entry.is_none_or(|entry| entry.is_aged(now));
+    match bucket.iter().position(free) {
+        Some(way) if !over_share || bucket[way].is_some_and(|e| e.port == port) => Some(way),
+        _ if over_share => oldest_of(bucket, port),
+        _ => oldest_of(bucket, largest_holder(bucket, port)?),
+    }
+}
+
+/// The port with most learned entries of a full bucket; `port` itself if none has more. A port
+/// that holds a single entry is not asked to give it up.
+fn largest_holder(bucket: &Bucket, port: PortId) -> Option<PortId> {
+    let held = |port: PortId| {
+        let learned = bucket.iter().flatten().filter(|e| e.kind == FdbKind::Learned);
+        learned.filter(|entry| entry.port == port).count()
+    };
+    let largest = bucket.iter().flatten().map(|entry| entry.port).max_by_key(|&p| held(p))?;
+    match held(port) {
+        own if own >= held(largest) => Some(port),
+        _ if held(largest) > 1 => Some(largest),
+        _ => None,
+    }
+}
+
+fn oldest_of(bucket: &Bucket, port: PortId) -> Option<usize> {
+    let mine =
+        |way: &usize| bucket[*way].is_some_and(|e| e.port == port && e.kind == FdbKind::Learned);
+    (0..WAYS).filter(mine).min_by_key(|&way| bucket[way].map(|entry| entry.seen))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::vec::Vec;
+
+    fn port(index: usize) -> PortId {
+        PortId::new(index).unwrap()
+    }
+
+    fn mac(number: u32) -> MacAddr {
+        let [a, b, c, d] = number.to_be_bytes();
+        MacAddr([0x52, 0x54, a, b, c, d])
+    }
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn learns_ages_and_moves() {
+        let mut fdb = Fdb::new(64, 1);
+        assert_eq!(fdb.learn(mac(1), 0, port(1), at(0)), Lesson::New);
+        assert_eq!(fdb.learn(mac(1), 0, port(1), at(100)), Lesson::Known);
+        assert_eq!(fdb.lookup(mac(1), 0, at(399)), Some(port(1)));
+        assert_eq!(fdb.lookup(mac(1), 0, at(400)), None, "300 s after the last frame");
+        assert_eq!(fdb.learn(mac(1), 0, port(2), at(401)), Lesson::Moved { from: port(1) });
+        assert_eq!(fdb.lookup(mac(1), 0, at(402)), Some(port(2)));
+        assert_eq!(fdb.lookup(mac(1), 10, at(402)), None, "another VLAN is another address");
+        fdb.forget_port(port(2));
+        assert_eq!(fdb.lookup(mac(1), 0, at(402)), None);
+        assert_eq!(fdb.held, [0; PORTS_MAX]);
+    }
+
+    #[test]
+    fn a_pinned_address_stays() {
+        let mut fdb = Fdb::new(64, 1);
+        fdb.learn(mac(1), 0, port(2), at(0));
+        fdb.pin(mac(1), port(1), at(0));
+        assert_eq!(fdb.learn(mac(1), 0, port(2), at(1)), Lesson::Pinned { to: port(1) });
+        fdb.forget_port(port(1));
+        assert_eq!(fdb.lookup(mac(1), 0, at(10_000)), Some(port(1)));
+        fdb.forget(mac(1));
+        assert_eq!(fdb.lookup(mac(1), 0, at(0)), None);
+    }
+
+    #[test]
+    fn p45_a_port_that_makes_up_addresses_pushes_nobody_out() {
+        let mut fdb = Fdb::new(1024, 7);
+        let victims: Vec<_> = (0..40).map(|i| (mac(i), port(2 + i as usize % 4))).collect();
+        for &(mac, port) in &victims {
+            assert_eq!(fdb.learn(mac, 0, port, at(0)), Lesson::New);
+        }
+        for number in 0..1_000_000 {
+            fdb.learn(mac(1000 + number), 0, port(1), at(1));
+        }
+        for (mac, port) in victims {
+            assert_eq!(fdb.lookup(mac, 0, at(2)), Some(port));
+        }
+        assert!(fdb.held[1] as usize <= fdb.capacity() / PORT_SHARE);
+        assert_eq!(fdb.learn(mac(99), 0, port(3), at(2)), Lesson::New, "others still learn");
+    }
+
+    #[test]
+    fn a_full_bucket_takes_from_the_largest_holder() {
+        let mut fdb = Fdb::new(WAYS, 3);
+        fdb.held = [0; PORTS_MAX];
+        let entry = |number, port_index, second| {
+            let (mac, port) = (mac(number), port(port_index));
+            FdbEntry { mac, vlan: 0, port, kind: FdbKind::Learned, seen: at(second) }
+        };
+        for number in 0..8 {
+            let holder = if number < 5 { 1 } else { 2 + number as usize };
+            fdb.replace(0, number as usize, entry(number, holder, u64::from(number)));
+        }
+        assert_eq!(place(&fdb.buckets[0], port(20), false, at(9)), Some(0), "port 1's oldest");
+        assert_eq!(place(&fdb.buckets[0], port(1), false, at(9)), Some(0), "its own");
+        assert_eq!(place(&fdb.buckets[0], port(7), true, at(9)), Some(5), "over share: its own");
+        assert_eq!(place(&fdb.buckets[0], port(20), true, at(9)), None);
+        assert_eq!(place(&fdb.buckets[0], port(20), false, at(301)), Some(0), "aged");
+    }
+
+    proptest! {
+        /// With room for all, the table is a map with an age.
+        #[test]
+        fn behaves_as_a_map(steps in proptest::collection::vec((0u32..24, 1usize..4, 0u64..200), 1..200)) {
+            let mut fdb = Fdb::new(4096, 11);
+            let mut model = BTreeMap::<u32, (usize, u64)>::new();
+            let mut second = 0;
+            for (number, port_index, step) in steps {
+                second += step;
+                fdb.learn(mac(number), 0, port(port_index), at(second));
+                model.insert(number, (port_index, second));
+                for (&number, &(port_index, seen)) in &model {
+                    let holds = second - seen < AGEING.as_secs();
+                    prop_assert_eq!(fdb.lookup(mac(number), 0, at(second)), holds.then(|| port(port_index)));
+                }
+                let live = fdb.iter(at(second)).count();
+                prop_assert_eq!(live, model.values().filter(|m| second - m.1 < AGEING.as_secs()).count());
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What the switch decides, and nothing else.
+//!
+//! `lb` knows frames as bytes, tables, and the time it is told. It touches no device, reads no
+//! clock, draws no random number and allocates only in constructors, so one seed replays a whole
+//! world of switches, guests and clients, and every test of a decision runs on the host.
+//!
+//! The way in is [`Dataplane`]: `receive` decides about one frame (and rewrites it in place),
+//! `apply` changes a table, `housekeep` does a bounded slice of what time brings, and whatever
+//! the switch itself wants to say waits in the `outbox`.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod addr;
+mod balance;
+pub mod command;
+pub mod dataplane;
+pub mod event;
+pub mod fdb;
+pub mod flow;
+pub mod guest;
+pub mod limits;
+pub mod load;
+pub mod local;
+pub mod name;
+pub mod outbox;
+pub mod port;
+pub mod report;
+pub mod sched;
+pub mod service;
+pub mod standing;
+pub mod tables;
+pub mod time;
+pub mod verdict;
+pub mod wire;
+
+pub use addr::{MacAddr, Protocol};
+pub use command::{Command, Refusal};
+pub use dataplane::{Capacity, Dataplane};
+pub use event::Event;
+pub use guest::{Guest, GuestId, GuestSpec, Health};
+pub use name::Name;
+pub use outbox::Origin;
+pub use port::{Port, PortId, PortSet, Role};
+pub use service::{
+    AdminState, Forwarding, Real, RealId, RealSpec, Scheduler, Service, ServiceId, ServiceSpec,
+};
+pub use standing::{Ineligible, Standing};
+pub use tables::Tables;
+pub use time::Instant;
+pub use verdict::{DropReason, Endings, Verdict};

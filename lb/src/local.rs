@@ -1,0 +1,233 @@
+//! What is addressed to the switch itself: load reports, and answers to its probes.
+//!
+//! A report's identity is where it came in: it counts if it came by the port of a guest whose MAC
+//! (and address, unless link-local) it carries, and it speaks for the reals on that guest. Every
+//! report that a guest may send is answered, with the switch's view or with what is wrong; one
+//! that it may not send, or sends too often, is counted and met with silence.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use core::fmt::{self, Display, Write};
+use core::net::{IpAddr, Ipv4Addr};
+
+use crate::addr::{LINK_LOCAL, REPORT_PORT};
+use crate::dataplane::Dataplane;
+use crate::event::Event;
+use crate::limits::{ORIGIN_BYTES_MAX, PORTS_MAX, SERVICES_MAX};
+use crate::load::{FlowsBetween, RateLimit, ReportRefusal};
+use crate::report::{Ack, Answer, LoadReport, ReportError};
+use crate::wire::arp::{Arp, Operation};
+use crate::wire::ethernet::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, Ethernet, HEADER_BYTES};
+use crate::wire::{Endpoint, Ipv4, Transport, ipv4, put, transport};
+use crate::{GuestId, Instant, MacAddr, PortId, PortSet, Protocol, RealId};
+
+/// Room for an answer's text after the headers of its frame.
+const ANSWER_BYTES_MAX: usize = ORIGIN_BYTES_MAX - HEADER_BYTES - ipv4::HEADER_BYTES - 8;
+
+/// What became of the reports of one port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReportCounters {
+    /// Taken, by at least one real.
+    pub accepted: u64,
+    /// Refused and answered: a word or a number is wrong.
+    pub malformed: u64,
+    /// Refused and answered: not newer than the last one.
+    pub old: u64,
+    /// Refused and answered: the guest has no such real.
+    pub no_real: u64,
+    /// Not answered: no guest has this MAC and address on this port.
+    pub identity: u64,
+    /// Not answered: more than the port may send.
+    pub rate: u64,
+}
+
+/// Report keeping, port by port.
+pub struct Reports {
+    limits: [RateLimit; PORTS_MAX],
+    counters: Box<[ReportCounters]>,
+}
+
+/// Why a report changed nothing.
+enum Unheard {
+    Malformed(ReportError),
+    Old(ReportRefusal),
+    NoReal,
+}
+
+impl Reports {
+    pub(crate) fn new() -> Reports {
+        Reports {
+            limits: [RateLimit::default(); PORTS_MAX],
+            counters: vec![ReportCounters::default(); PORTS_MAX].into_boxed_slice(),
+        }
+    }
+
+    pub fn counters(&self, port: PortId) -> &ReportCounters {
+        &self.counters[port.index()]
+    }
+}
+
+impl Dataplane {
+    /// Takes in a punted frame; an answer waits in the outbox.
+    pub fn local(&mut self, ingress: PortId, frame: &[u8], now: Instant) {
+        let Ok(header) = Ethernet::parse(frame) else {
+            return;
+        };
+        match header.ethertype {
+            ETHERTYPE_ARP => self.probe_answer(ingress, &header, frame, now),
+            ETHERTYPE_IPV4 => self.report(ingress, &header, frame, now),
+            _ => {}
+        }
+    }
+
+    /// A guest that says where its own address is, is there.
+    fn probe_answer(&mut self, ingress: PortId, header: &Ethernet, frame: &[u8], now: Instant) {
+        let Ok(arp) = Arp::parse(frame, header.payload_at) else {
+            return;
+        };
+        let Dataplane { tables, events, .. } = self;
+        let id = tables.guest_at(ingress, header.source);
+        let Some(guest) = id.and_then(|id| tables.guest_mut(id)) else {
+            return;
+        };
+        let is_own = arp.operation == Operation::Reply && Some(arp.sender) == guest.spec.ipv4();
+        if is_own && arp.sender_mac == guest.spec.mac {
+            let before = guest.health;
+            guest.answered(now);
+            if guest.health != before {
+                let name = guest.spec.name.clone();
+                events.push(Event::GuestHealth { guest: name, health: guest.health });
+            }
+        }
+    }
+
+    fn report(&mut self, ingress: PortId, header: &Ethernet, frame: &[u8], now: Instant) {
+        let Ok(ip) = Ipv4::parse(frame, header.payload_at) else {
+            return;
+        };
+        let Ok(segment) = Transport::parse(frame, &ip) else {
+            return;
+        };
+        let counters = &mut self.reports.counters[ingress.index()];
+        if !self.reports.limits[ingress.index()].allows(now) {
+            counters.rate += 1;
+            return;
+        }
+        let Some(payload) = transport::udp_payload(frame, &ip) else {
+            counters.malformed += 1;
+            return;
+        };
+        let Some(guest) = self.reporter(ingress, header.source, ip.source) else {
+            self.reports.counters[ingress.index()].identity += 1;
+            return;
+        };
+        let heard = self.hear(guest, payload, now);
+        let counters = &mut self.reports.counters[ingress.index()];
+        *match &heard {
+            Ok(_) => &mut counters.accepted,
+            Err(Unheard::Malformed(_)) => &mut counters.malformed,
+            Err(Unheard::Old(_)) => &mut counters.old,
+            Err(Unheard::NoReal) => &mut counters.no_real,
+        } += 1;
+        let answer = match heard {
+            Ok(ack) => Answer::Ack(ack),
+            Err(unheard) => Answer::Nak { column: unheard.column(), why: unheard },
+        };
+        self.answer(ingress, header.source, segment.source, &answer);
+    }
+
+    /// The guest that may speak from here.
+    fn reporter(&self, ingress: PortId, mac: MacAddr, address: Ipv4Addr) -> Option<GuestId> {
+        let id = self.tables.guest_at(ingress, mac)?;
+        let addresses = &self.tables.guest(id)?.spec.addresses;
+        let is_own = address.is_link_local() || addresses.contains(&IpAddr::V4(address));
+        is_own.then_some(id)
+    }
+
+    /// Gives a report to the reals that it speaks for.
+    fn hear(&mut self, guest: GuestId, payload: &[u8], now: Instant) -> Result<Ack, Unheard> {
+        let report = LoadReport::parse(payload).map_err(Unheard::Malformed)?;
+        let reals = self.spoken_for(guest, &report);
+        let mut heard = Err(Unheard::NoReal);
+        for &id in &reals {
+            let Some(real) = self.tables.real_mut(id) else {
+                continue;
+            };
+            heard = match (heard, real.load.accept(&report, now, &real.counters)) {
+                (Ok(sum), Ok(flows)) => Ok(both(sum, flows)),
+                (Err(_), Ok(flows)) => Ok(flows),
+                (Ok(sum), Err(_)) => Ok(sum),
+                (Err(_), Err(refusal)) => Err(Unheard::Old(refusal)),
+            };
+        }
+        let between: FlowsBetween = heard?;
+        let first = *reals.first().ok_or(Unheard::NoReal)?;
+        let standing = self.standing(first, now).ok_or(Unheard::NoReal)?;
+        let counters = |id: &RealId| self.tables.real(*id).map(|real| real.counters);
+        let flows = reals.iter().filter_map(counters).map(|c| c.flows_open).sum();
+        let answer_time = counters(&first).and_then(|counters| counters.answer_time);
+        Ok(Ack {
+            seq: report.seq,
+            state: standing.ack_state(flows),
+            weight: standing.effective_weight.whole(),
+            flows,
+            new: between.new,
+            ended: between.ended,
+            syn_ack_us: answer_time.map(|t| u32::try_from(t.as_micros()).unwrap_or(u32::MAX)),
+        })
+    }
+
+    /// The guest's reals; of one service only, if the report names one.
+    fn spoken_for(
+        &self,
+        guest: GuestId,
+        report: &LoadReport<'_>,
+    ) -> heapless::Vec<RealId, SERVICES_MAX> {
+        let is_meant = |name: &crate::Name| report.service.as_ref().is_none_or(|s| s == name);
+        let of_guest = |&(_, real): &(RealId, &crate::Real)| real.guest == guest && !real.retired;
+        let is_heard = |&(_, real): &(RealId, &crate::Real)| {
+            self.tables.service(real.service).is_some_and(|s| is_meant(&s.spec.name))
+        };
+        let reals = self.tables.reals().filter(of_guest).filter(is_heard);
+        // A guest has one real a service at most, so there is room for all.
+        reals.map(|(id, _)| id).take(SERVICES_MAX).collect()
+    }
+
+    fn answer(&mut self, port: PortId, mac: MacAddr, to: Endpoint, answer: &impl Display) {
+        let mut text = heapless::String::<ANSWER_BYTES_MAX>::new();
+        // What does not fit is cut off: an answer is for reading, its first words count.
+        let _ = writeln!(text, "{answer}");
+        let from = Endpoint { address: LINK_LOCAL, port: REPORT_PORT };
+        let udp = transport::udp_header(from, to, text.as_bytes());
+        let udp_len = (udp.len() + text.len()) as u16;
+        let ip = ipv4::header(LINK_LOCAL, to.address, Protocol::Udp.number(), udp_len);
+        let mut ethernet = [0; HEADER_BYTES];
+        ethernet::set_addresses(&mut ethernet, mac, MacAddr::SWITCH);
+        put(&mut ethernet, 12, ETHERTYPE_IPV4.to_be_bytes());
+        let egress = PortSet::EMPTY.with(port);
+        self.outbox.push(egress, &[&ethernet, &ip, &udp, text.as_bytes()]);
+    }
+}
+
+impl Unheard {
+    fn column(&self) -> Option<u16> {
+        match self {
+            Unheard::Malformed(error) => Some(error.column),
+            Unheard::Old(_) | Unheard::NoReal => None,
+        }
+    }
+}
+
+impl Display for Unheard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unheard::Malformed(error) => error.kind.fmt(f),
+            Unheard::Old(refusal) => refusal.fmt(f),
+            Unheard::NoReal => f.write_str("this guest is no real of such a service"),
+        }
+    }
+}
+
+fn both(one: FlowsBetween, other: FlowsBetween) -> FlowsBetween {
+    FlowsBetween { new: one.new + other.new, ended: one.ended + other.ended }
+}

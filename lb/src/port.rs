@@ -1,0 +1,118 @@
+//! Ports: where NICs attach to the switch.
+
+use crate::Name;
+use crate::limits::PORTS_MAX;
+
+/// A port's number: its index in every per-port table, below [`PORTS_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortId(u8);
+
+/// What a port is for. Nothing goes from uplink to uplink; guests' rights end at guest ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Uplink,
+    Guest,
+}
+
+/// One attachment point, as the switch sees it.
+#[derive(Clone, Debug)]
+pub struct Port {
+    pub name: Name,
+    pub role: Role,
+    /// Whether the NIC says that its link is up.
+    pub link_up: bool,
+}
+
+/// A set of ports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortSet(u64);
+
+impl PortId {
+    /// `None` at or above [`PORTS_MAX`].
+    pub const fn new(index: usize) -> Option<PortId> {
+        if index < PORTS_MAX { Some(PortId(index as u8)) } else { None }
+    }
+
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Role {
+    pub const ALL: [Role; 2] = [Role::Uplink, Role::Guest];
+
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::Uplink => "uplink",
+            Role::Guest => "guest",
+        }
+    }
+}
+
+impl PortSet {
+    pub const EMPTY: PortSet = PortSet(0);
+
+    #[must_use]
+    pub const fn with(self, port: PortId) -> PortSet {
+        PortSet(self.0 | 1 << port.0)
+    }
+
+    #[must_use]
+    pub const fn without(self, port: PortId) -> PortSet {
+        PortSet(self.0 & !(1 << port.0))
+    }
+
+    #[must_use]
+    pub const fn minus(self, other: PortSet) -> PortSet {
+        PortSet(self.0 & !other.0)
+    }
+
+    pub const fn contains(self, port: PortId) -> bool {
+        self.0 & (1 << port.0) != 0
+    }
+
+    pub const fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl Iterator for PortSet {
+    type Item = PortId;
+
+    /// Takes the lowest port out of the set.
+    fn next(&mut self) -> Option<PortId> {
+        if self.is_empty() {
+            return None;
+        }
+        let lowest = PortId(self.0.trailing_zeros() as u8);
+        *self = self.without(lowest);
+        Some(lowest)
+    }
+}
+
+impl FromIterator<PortId> for PortSet {
+    fn from_iter<I: IntoIterator<Item = PortId>>(ports: I) -> Self {
+        ports.into_iter().fold(PortSet::EMPTY, PortSet::with)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn a_set_gives_back_what_went_in() {
+        let ports: Vec<_> = [0, 5, 63].into_iter().map(|i| PortId::new(i).unwrap()).collect();
+        let set: PortSet = ports.iter().copied().collect();
+        assert_eq!(set.len(), 3);
+        assert_eq!(set.collect::<Vec<_>>(), ports);
+        assert!(!set.without(ports[2]).contains(ports[2]));
+        assert_eq!(PortId::new(PORTS_MAX), None);
+    }
+}

@@ -1,0 +1,225 @@
+//! Choices from given reports, one at a time. What comes of many is in `world`.
+
+use proptest::prelude::*;
+use std::format;
+use std::vec::Vec;
+
+use super::*;
+use crate::report::LoadReport;
+use crate::service::RealCounters;
+use core::time::Duration;
+
+const START: Instant = Instant::from_millis(60_000);
+
+/// One real as a test sets it.
+#[derive(Clone, Debug, Default)]
+struct Given {
+    weight: u16,
+    flows_open: u32,
+    load: RealLoad,
+}
+
+impl Given {
+    fn new(weight: u16, flows_open: u32) -> Given {
+        Given { weight, flows_open, load: RealLoad::default() }
+    }
+
+    fn says(mut self, line: &str, at: Instant) -> Given {
+        let report = LoadReport::parse(line.as_bytes()).unwrap();
+        self.load.accept(&report, at, &RealCounters::default()).unwrap();
+        self
+    }
+
+    fn candidate(&self, index: usize, now: Instant) -> Candidate<'_> {
+        Candidate {
+            real: RealId(index as u16),
+            weight: self.load.effective_weight(self.weight, now),
+            flows_open: self.flows_open,
+            load: &self.load,
+        }
+    }
+}
+
+fn candidates(reals: &[Given], now: Instant) -> Vec<Candidate<'_>> {
+    reals.iter().enumerate().map(|(index, real)| real.candidate(index, now)).collect()
+}
+
+fn chosen(scheduler: Scheduler, reals: &[Given], now: Instant, tie: u32) -> Option<u16> {
+    choose(scheduler, &candidates(reals, now), now, tie).map(|real| real.0)
+}
+
+/// Gives `count` flows, all of which stay open, within one instant.
+fn give(scheduler: Scheduler, reals: &mut [Given], now: Instant, count: u32) -> Vec<u32> {
+    let before: Vec<u32> = reals.iter().map(|real| real.flows_open).collect();
+    for tie in 0..count {
+        let real = chosen(scheduler, reals, now, tie.wrapping_mul(0x9e37_79b9) >> 7).unwrap();
+        let real = &mut reals[usize::from(real)];
+        real.flows_open += 1;
+        real.load.flow_begun(now);
+    }
+    reals.iter().zip(before).map(|(real, before)| real.flows_open - before).collect()
+}
+
+#[test]
+fn wlc_takes_the_fewest_flows_for_the_weight() {
+    // Weight and open flows of each real.
+    type Reals = &'static [(u16, u32)];
+    let cases: [(&str, Reals, Option<u16>); 7] = [
+        ("nobody", &[], None),
+        ("nobody with weight", &[(0, 0), (0, 5)], None),
+        ("fewest", &[(100, 3), (100, 2), (100, 4)], Some(1)),
+        ("over weight", &[(100, 3), (200, 5), (50, 2)], Some(1)),
+        ("weight 0 never, however idle", &[(0, 0), (1, 4_000_000_000)], Some(1)),
+        ("no rounding", &[(1000, 1001), (999, 1000)], Some(0)),
+        ("no overflow", &[(1000, u32::MAX), (1000, u32::MAX - 1)], Some(1)),
+    ];
+    for (what, reals, expected) in cases {
+        let reals: Vec<Given> =
+            reals.iter().map(|&(weight, open)| Given::new(weight, open)).collect();
+        for scheduler in Scheduler::ALL {
+            assert_eq!(chosen(scheduler, &reals, START, 77), expected, "{what}");
+        }
+    }
+}
+
+#[test]
+fn equals_are_chosen_by_the_tie_all_alike() {
+    let reals: Vec<Given> = (0..5).map(|_| Given::new(100, 7).says("cpu=0.3", START)).collect();
+    for scheduler in Scheduler::ALL {
+        let mut counts = [0; 5];
+        for tie in 0..100 {
+            counts[usize::from(chosen(scheduler, &reals, START, tie).unwrap())] += 1;
+        }
+        assert_eq!(counts, [20; 5]);
+    }
+}
+
+#[test]
+fn wll_takes_the_least_load_for_the_weight() {
+    let load = |weight, line| Given::new(weight, 0).says(line, START);
+    let cases = [
+        ([load(100, "cpu=0.8"), load(100, "cpu=0.3"), load(100, "cpu=0.5")], 1),
+        ([load(100, "cpu=0.4"), load(200, "cpu=0.7"), load(100, "cpu=0.5")], 1),
+        ([load(100, "app=0.2 cpu=0.9"), load(100, "cpu=0.3"), load(100, "cpu=0.5")], 0),
+        ([load(100, "50% cpu=0.3"), load(100, "cpu=0.5"), load(100, "cpu=0.9")], 1),
+        ([load(100, "0% cpu=0"), load(100, "cpu=3"), load(100, "cpu=4")], 1),
+    ];
+    for (at, (reals, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(chosen(Scheduler::Wll, &reals, START, 5), Some(expected), "case {at}");
+    }
+}
+
+#[test]
+fn a_burst_between_two_reports_fills_up_and_does_not_land_on_one() {
+    let mut reals =
+        ["cpu=0.05", "cpu=0.5", "cpu=1"].map(|line| Given::new(100, 0).says(line, START));
+    let given = give(Scheduler::Wll, &mut reals, START, 6);
+    assert_eq!(given[2], 0, "{given:?}");
+    assert!(given[0] > given[1], "{given:?}");
+    let given = give(Scheduler::Wll, &mut reals, START, 60);
+    assert!(given.iter().all(|&flows| flows >= 15), "filled to one level: {given:?}");
+}
+
+#[test]
+fn idle_guests_of_a_new_service_are_given_flows_by_turns() {
+    // What runs in the background of an idle guest says nothing about the service.
+    let mut reals =
+        ["cpu=0", "cpu=0.04", "cpu=0.02"].map(|line| Given::new(100, 0).says(line, START));
+    assert_eq!(give(Scheduler::Wll, &mut reals, START, 30), [10, 10, 10]);
+}
+
+#[test]
+fn flows_that_ended_take_their_load_along() {
+    let report = LoadReport::parse(b"cpu=0.6").unwrap();
+    let mut reals = [Given::new(100, 10), Given::new(100, 10)];
+    for real in &mut reals {
+        let counters = RealCounters { flows_open: 10, ..RealCounters::default() };
+        real.load.accept(&report, START, &counters).unwrap();
+    }
+    for _ in 0..4 {
+        reals[1].load.flow_ended(Instant::START);
+    }
+    let candidates = candidates(&reals, START);
+    let outlook = Outlook::of(&candidates, START).unwrap();
+    let predicted = |index: usize| outlook.forecast(&candidates[index]).predicted;
+    assert_eq!((predicted(0).millionths(), predicted(1).millionths()), (600_000, 360_000));
+}
+
+#[test]
+fn l11_when_all_are_full_they_share_alike_and_none_is_refused() {
+    let mut reals = ["app=4", "app=4", "app=9"].map(|line| Given::new(100, 0).says(line, START));
+    assert_eq!(give(Scheduler::Wll, &mut reals, START, 300), [100, 100, 100]);
+}
+
+#[test]
+fn l8_without_fresh_reports_wll_is_wlc() {
+    let mut reals = [Given::new(100, 3), Given::new(100, 2), Given::new(100, 4)];
+    for (real, line) in reals.iter_mut().zip(["cpu=0.1", "cpu=0.9", "cpu=0.5"]) {
+        *real = real.clone().says(line, START);
+    }
+    let at = |ms| chosen(Scheduler::Wll, &reals, START + Duration::from_millis(ms), 9);
+    assert_eq!(at(1_000), Some(0), "by load");
+    assert_eq!(at(1_001), Some(1), "by flows");
+}
+
+#[test]
+fn a_silent_real_is_taken_for_average() {
+    let fresh = |line| Given::new(100, 0).says(line, START);
+    let mut reals = [fresh("cpu=0.5"), fresh("cpu=0.5"), Given::new(100, 0), Given::new(50, 0)];
+    let given = give(Scheduler::Wll, &mut reals, START, 700);
+    for (flows, expected) in given.iter().zip([200, 200, 200, 100]) {
+        assert!(flows.abs_diff(expected) <= 12, "{given:?}");
+    }
+}
+
+#[test]
+fn an_ageing_report_slides_to_the_mean() {
+    let fresh_at = START + Duration::from_millis(2_500);
+    let reals = [
+        Given::new(100, 0).says("cpu=0.1", START),
+        Given::new(100, 0).says("cpu=0.7", fresh_at),
+        Given::new(100, 0).says("cpu=0.5", fresh_at),
+    ];
+    let predicted = |now| {
+        let candidates = candidates(&reals, now);
+        let forecast = Outlook::of(&candidates, now).unwrap().forecast(&candidates[0]);
+        (format!("{}", forecast.own_part), format!("{}", forecast.predicted))
+    };
+    let one = |text: &str| std::string::String::from(text);
+    assert_eq!(predicted(START + Duration::from_millis(1_750)), (one("0.5"), one("0.35")));
+    assert_eq!(predicted(START + Duration::from_millis(2_500)), (one("0"), one("0.6")));
+    assert_eq!(predicted(START + Duration::from_millis(3_400)), (one("0"), one("0.6")));
+}
+
+proptest! {
+    /// Whatever is reported and given: a real with weight is chosen, if there is one, and no sum
+    /// overflows.
+    #[test]
+    fn somebody_is_chosen(
+        reals in proptest::collection::vec(
+            (0..=1000u16, any::<u32>(), 0..100_000_000u64, 0..3_000u64, 0..200u32, 0..60u32),
+            0..=SERVICE_REALS_MAX,
+        ),
+        tie in any::<u32>(),
+    ) {
+        let now = START + Duration::from_secs(3);
+        let reals: Vec<Given> = reals
+            .into_iter()
+            .map(|(weight, flows_open, load, age_ms, given, ended)| {
+                let at = Instant::from_millis(now.as_millis() - age_ms);
+                let line = format!("cpu={}", Fraction::from_millionths(load));
+                let mut real = Given::new(weight, flows_open).says(&line, at);
+                (0..given).for_each(|_| real.load.flow_begun(now));
+                (0..ended).for_each(|_| real.load.flow_ended(Instant::START));
+                real
+            })
+            .collect();
+        for scheduler in Scheduler::ALL {
+            let chosen = chosen(scheduler, &reals, now, tie);
+            prop_assert_eq!(chosen.is_some(), reals.iter().any(|real| real.weight > 0));
+            if let Some(real) = chosen {
+                prop_assert!(reals[usize::from(real)].weight > 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Services and their reals, as configured and as they stand.
+
+use core::net::{IpAddr, Ipv4Addr};
+use core::num::NonZeroU16;
+use core::time::Duration;
+
+use crate::flow::Direction;
+use crate::limits::SERVICE_REALS_MAX;
+use crate::load::RealLoad;
+use crate::{GuestId, Instant, Name, Protocol};
+
+/// A service's slot in the table of services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId(pub(crate) u16);
+
+/// A real's slot in the table of reals; kept until its last flow has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RealId(pub(crate) u16);
+
+/// How a new flow gets its real.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheduler {
+    /// Weighted least connections: fewest open flows over weight.
+    Wlc,
+    /// Weighted least load: least predicted load over weight; `wlc` without reports.
+    #[default]
+    Wll,
+}
+
+/// How a packet reaches its real.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forwarding {
+    /// Destination MAC, address and port become the real's; the way back is undone.
+    #[default]
+    Nat,
+}
+
+/// What the operator wants of a real.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AdminState {
+    #[default]
+    Ready,
+    /// No new flow; those that are open go on.
+    Drain,
+    /// Out of service: no new flow.
+    Maint,
+}
+
+/// What an operator says of a service (`set service …`), its reals aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceSpec {
+    pub name: Name,
+    pub vip: IpAddr,
+    pub protocol: Protocol,
+    pub port: NonZeroU16,
+    pub scheduler: Scheduler,
+    pub forwarding: Forwarding,
+}
+
+/// What an operator says of a real (`set service S real G …`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RealSpec {
+    pub guest: Name,
+    /// The real's port; the service's when absent.
+    pub port: Option<NonZeroU16>,
+    /// Share among the reals; 0 gives no new flow.
+    pub weight: u16,
+    pub flows_max: Option<u32>,
+}
+
+/// A service and its counts.
+#[derive(Clone, Debug)]
+pub struct Service {
+    pub spec: ServiceSpec,
+    /// Reals in the order in which they were set.
+    pub reals: heapless::Vec<RealId, SERVICE_REALS_MAX>,
+    pub counters: ServiceCounters,
+    /// Deleted; stays until the last flow of its reals ends.
+    pub retired: bool,
+    pub(crate) announcements: Announcements,
+}
+
+/// Announcements of a VIP that are still to be sent: three, a second apart, since any of them may
+/// be lost (RFC 5227 §2.3 sends two, two seconds apart).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Announcements {
+    left: u8,
+    next: Instant,
+}
+
+/// Counted per service since start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServiceCounters {
+    pub flows_new: u64,
+    /// New flows that found no eligible real.
+    pub refused_no_real: u64,
+    pub traffic: Traffic,
+}
+
+/// Packets and bytes (of whole frames) towards reals (`in`) and back (`out`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub packets_in: u64,
+    pub packets_out: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+/// One guest's part in a service.
+#[derive(Clone, Debug)]
+pub struct Real {
+    pub service: ServiceId,
+    pub guest: GuestId,
+    pub spec: RealSpec,
+    pub admin: AdminState,
+    /// Removed from the service; stays until its last flow ends.
+    pub retired: bool,
+    /// Flows in the table that name this real, closed ones included.
+    pub(crate) flows_held: u32,
+    pub load: RealLoad,
+    pub counters: RealCounters,
+}
+
+/// Counted per real since start; `flows_open` is exact at every moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RealCounters {
+    pub flows_open: u32,
+    pub flows_new: u64,
+    pub flows_ended: u64,
+    pub traffic: Traffic,
+    /// Time from the last answered flow's first packet to the first answer (SYN to SYN-ACK).
+    pub answer_time: Option<Duration>,
+}
+
+impl ServiceSpec {
+    /// The VIP, if it is an IPv4 address.
+    pub fn vip_v4(&self) -> Option<Ipv4Addr> {
+        match self.vip {
+            IpAddr::V4(vip) => Some(vip),
+            IpAddr::V6(_) => None,
+        }
+    }
+}
+
+impl Traffic {
+    pub(crate) fn count(&mut self, direction: Direction, len_bytes: usize) {
+        let (packets, bytes) = match direction {
+            Direction::ToReal => (&mut self.packets_in, &mut self.bytes_in),
+            Direction::ToClient => (&mut self.packets_out, &mut self.bytes_out),
+        };
+        *packets += 1;
+        *bytes += len_bytes as u64;
+    }
+}
+
+impl Announcements {
+    const COUNT: u8 = 3;
+    const INTERVAL: Duration = Duration::from_secs(1);
+
+    pub(crate) fn due(now: Instant) -> Announcements {
+        Announcements { left: Self::COUNT, next: now }
+    }
+
+    /// Whether one is to be sent now; if so it counts as sent.
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
+        let is_due = self.left > 0 && now >= self.next;
+        if is_due {
+            self.left -= 1;
+            self.next = now + Self::INTERVAL;
+        }
+        is_due
+    }
+}
+
+impl Real {
+    pub(crate) fn new(service: ServiceId, guest: GuestId, spec: RealSpec) -> Real {
+        Real {
+            service,
+            guest,
+            spec,
+            admin: AdminState::Ready,
+            retired: false,
+            flows_held: 0,
+            load: RealLoad::default(),
+            counters: RealCounters::default(),
+        }
+    }
+
+    pub(crate) fn flow_opened(&mut self, now: Instant) {
+        self.load.flow_begun(now);
+        self.flows_held += 1;
+        self.counters.flows_open += 1;
+        self.counters.flows_new += 1;
+    }
+
+    pub(crate) fn flow_closed(&mut self, started: Instant) {
+        self.load.flow_ended(started);
+        self.counters.flows_open -= 1;
+        self.counters.flows_ended += 1;
+    }
+}
+
+impl RealSpec {
+    pub const WEIGHT_DEFAULT: u16 = 100;
+    pub const WEIGHT_MAX: u16 = 1000;
+}
+
+impl Scheduler {
+    pub const ALL: [Scheduler; 2] = [Scheduler::Wlc, Scheduler::Wll];
+
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Scheduler::Wlc => "wlc",
+            Scheduler::Wll => "wll",
+        }
+    }
+}
+
+impl Forwarding {
+    pub const ALL: [Forwarding; 1] = [Forwarding::Nat];
+
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Forwarding::Nat => "nat",
+        }
+    }
+}
+
+impl AdminState {
+    pub const ALL: [AdminState; 3] = [AdminState::Ready, AdminState::Drain, AdminState::Maint];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AdminState::Ready => "ready",
+            AdminState::Drain => "drain",
+            AdminState::Maint => "maint",
+        }
+    }
+}
+
+impl ServiceId {
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl RealId {
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}

@@ -1,0 +1,495 @@
+//! What is configured and how it stands: ports, guests, services, reals.
+//!
+//! One writer, [`Tables::apply`]: a command is checked in full, then applied in full, and the
+//! epoch grows by one. Slots are numbers that flows keep; a slot that a flow may still name is not
+//! given to anybody else. What is removed only retires: its flows go on until they end.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+
+use crate::addr::is_host_address;
+use crate::flow::Gone;
+use crate::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
+use crate::service::{Announcements, ServiceCounters};
+use crate::{
+    AdminState, Command, Guest, GuestId, GuestSpec, Instant, MacAddr, Name, Port, PortId, PortSet,
+    Protocol, Real, RealId, RealSpec, Refusal, Role, Service, ServiceId, ServiceSpec,
+};
+
+pub struct Tables {
+    ports: [Option<Port>; PORTS_MAX],
+    guests: Box<[Option<Guest>]>,
+    services: Box<[Option<Service>]>,
+    reals: Box<[Option<Real>]>,
+    vips: VipIndex,
+    sets: PortSets,
+    epoch: u64,
+}
+
+/// Ports by a property that the data path asks for on every frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortSets {
+    /// Link is up.
+    pub up: PortSet,
+    pub uplinks: PortSet,
+    /// A guest with a real, retired ones included, sits here.
+    pub with_reals: PortSet,
+}
+
+/// Services by what a packet says, sorted; retired ones too, for their VIP is still ours.
+#[derive(Default)]
+struct VipIndex(heapless::Vec<(VipEnd, ServiceId), SERVICES_MAX>);
+
+/// Address, protocol, port, and whether the service is retired.
+type VipEnd = (Ipv4Addr, Protocol, u16, bool);
+
+impl Tables {
+    pub fn new() -> Tables {
+        Tables {
+            ports: [const { None }; PORTS_MAX],
+            guests: empty_slots(GUESTS_MAX),
+            services: empty_slots(SERVICES_MAX),
+            reals: empty_slots(REALS_MAX),
+            vips: VipIndex::default(),
+            sets: PortSets::default(),
+            epoch: 0,
+        }
+    }
+
+    /// The number of changes so far.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Applies a command whole or refuses it whole.
+    pub fn apply(&mut self, command: &Command, now: Instant) -> Result<(), Refusal> {
+        match command {
+            Command::SetPort { port, name, role } => self.set_port(*port, name, *role)?,
+            Command::SetLink { port, up } => self.set_link(*port, *up, now)?,
+            Command::SetGuest(spec) => self.set_guest(spec, now)?,
+            Command::DeleteGuest(name) => self.delete_guest(name)?,
+            Command::SetService(spec) => self.set_service(spec, now)?,
+            Command::DeleteService(name) => self.delete_service(name)?,
+            Command::SetReal { service, real } => self.set_real(service, real)?,
+            Command::DeleteReal { service, guest } => self.delete_real(service, guest)?,
+            Command::Administer { service, guest, state } => {
+                self.administer(service.as_ref(), guest, *state)?;
+            }
+        }
+        self.epoch += 1;
+        self.collect();
+        Ok(())
+    }
+
+    // Ports.
+
+    pub fn ports(&self) -> impl Iterator<Item = (PortId, &Port)> {
+        self.ports
+            .iter()
+            .enumerate()
+            .filter_map(|(at, port)| Some((PortId::new(at)?, port.as_ref()?)))
+    }
+
+    pub fn port(&self, id: PortId) -> Option<&Port> {
+        self.ports[id.index()].as_ref()
+    }
+
+    pub fn port_by_name(&self, name: &Name) -> Option<PortId> {
+        self.ports().find(|(_, port)| port.name == *name).map(|(id, _)| id)
+    }
+
+    pub fn port_sets(&self) -> &PortSets {
+        &self.sets
+    }
+
+    fn set_port(&mut self, id: PortId, name: &Name, role: Role) -> Result<(), Refusal> {
+        if self.port_by_name(name).is_some_and(|other| other != id) {
+            return Err(Refusal::PortNameTaken(name.clone()));
+        }
+        let has_guest = self.guests().any(|(_, guest)| guest.spec.port == id);
+        if has_guest && role != Role::Guest {
+            return Err(Refusal::NotAGuestPort(name.clone()));
+        }
+        let link_up = self.port(id).is_some_and(|port| port.link_up);
+        self.ports[id.index()] = Some(Port { name: name.clone(), role, link_up });
+        Ok(())
+    }
+
+    fn set_link(&mut self, id: PortId, up: bool, now: Instant) -> Result<(), Refusal> {
+        let port = self.ports[id.index()].as_mut().ok_or(Refusal::UnknownPort)?;
+        port.link_up = up;
+        if up {
+            // Whoever is behind the link has not heard where the VIPs are.
+            for service in self.services.iter_mut().flatten() {
+                service.announcements = Announcements::due(now);
+            }
+        }
+        Ok(())
+    }
+
+    // Guests.
+
+    pub fn guests(&self) -> impl Iterator<Item = (GuestId, &Guest)> {
+        slots(&self.guests).map(|(at, guest)| (GuestId(at), guest))
+    }
+
+    pub fn guest(&self, id: GuestId) -> Option<&Guest> {
+        self.guests[id.index()].as_ref()
+    }
+
+    pub fn guest_by_name(&self, name: &Name) -> Option<GuestId> {
+        self.guests().find(|(_, guest)| guest.spec.name == *name).map(|(id, _)| id)
+    }
+
+    /// The guest with this MAC behind this port.
+    pub fn guest_at(&self, port: PortId, mac: MacAddr) -> Option<GuestId> {
+        let is_it = |spec: &GuestSpec| spec.port == port && spec.mac == mac;
+        self.guests().find(|(_, guest)| is_it(&guest.spec)).map(|(id, _)| id)
+    }
+
+    pub(crate) fn guests_mut(&mut self) -> impl Iterator<Item = &mut Guest> {
+        self.guests.iter_mut().flatten()
+    }
+
+    pub(crate) fn guest_mut(&mut self, id: GuestId) -> Option<&mut Guest> {
+        self.guests[id.index()].as_mut()
+    }
+
+    fn set_guest(&mut self, spec: &GuestSpec, now: Instant) -> Result<(), Refusal> {
+        let known = self.guest_by_name(&spec.name);
+        self.check_guest(spec, known)?;
+        if let Some(guest) = known.and_then(|id| self.guest_mut(id)) {
+            guest.redefine(spec.clone(), now);
+            return Ok(());
+        }
+        let in_use = |at: usize| self.reals().any(|(_, real)| real.guest.index() == at);
+        let at = free_slot(&self.guests, in_use)
+            .ok_or(Refusal::Full { table: "guests", max: GUESTS_MAX })?;
+        self.guests[at] = Some(Guest::new(spec.clone(), now));
+        Ok(())
+    }
+
+    fn check_guest(&self, spec: &GuestSpec, known: Option<GuestId>) -> Result<(), Refusal> {
+        let port = self.port(spec.port).ok_or(Refusal::UnknownPort)?;
+        if port.role != Role::Guest {
+            return Err(Refusal::NotAGuestPort(port.name.clone()));
+        }
+        if !spec.mac.is_station() {
+            return Err(Refusal::NotAStation(spec.mac));
+        }
+        for (_, other) in self.guests().filter(|&(id, _)| Some(id) != known) {
+            let guest = other.spec.name.clone();
+            if other.spec.mac == spec.mac {
+                return Err(Refusal::MacTaken { mac: spec.mac, guest });
+            }
+            let taken = spec.addresses.iter().find(|a| other.spec.addresses.contains(a));
+            if let Some(&address) = taken {
+                return Err(Refusal::AddressTaken { address, guest });
+            }
+        }
+        for &address in &spec.addresses {
+            if !is_host_address(address) {
+                return Err(Refusal::NotAHostAddress(address));
+            }
+            if let Some((_, service)) = self.services().find(|(_, s)| s.spec.vip == address) {
+                let service = service.spec.name.clone();
+                return Err(Refusal::AddressIsVip { address, service });
+            }
+        }
+        let is_real = self.reals().any(|(_, real)| Some(real.guest) == known && !real.retired);
+        if is_real && spec.ipv4().is_none() {
+            return Err(Refusal::NoAddressForReal(spec.name.clone()));
+        }
+        Ok(())
+    }
+
+    fn delete_guest(&mut self, name: &Name) -> Result<(), Refusal> {
+        let id = self.need_guest(name)?;
+        let user = self.reals().find(|(_, real)| real.guest == id && !real.retired);
+        if let Some(service) = user.and_then(|(_, real)| self.service(real.service)) {
+            let service = service.spec.name.clone();
+            return Err(Refusal::GuestInUse { guest: name.clone(), service });
+        }
+        self.guests[id.index()] = None;
+        Ok(())
+    }
+
+    fn need_guest(&self, name: &Name) -> Result<GuestId, Refusal> {
+        self.guest_by_name(name).ok_or_else(|| Refusal::UnknownGuest(name.clone()))
+    }
+
+    // Services.
+
+    pub fn services(&self) -> impl Iterator<Item = (ServiceId, &Service)> {
+        let all = slots(&self.services).map(|(at, service)| (ServiceId(at), service));
+        all.filter(|(_, service)| !service.retired)
+    }
+
+    pub fn service(&self, id: ServiceId) -> Option<&Service> {
+        self.services[id.index()].as_ref()
+    }
+
+    pub fn service_by_name(&self, name: &Name) -> Option<ServiceId> {
+        self.services().find(|(_, service)| service.spec.name == *name).map(|(id, _)| id)
+    }
+
+    /// The service that listens at this end of a packet.
+    pub fn service_at(&self, vip: Ipv4Addr, protocol: Protocol, port: u16) -> Option<ServiceId> {
+        self.vips.find(vip, protocol, port)
+    }
+
+    /// Whether some service has this address.
+    pub fn is_vip(&self, address: Ipv4Addr) -> bool {
+        self.vips.has(address)
+    }
+
+    /// Whether the switch itself answers for this address with [`MacAddr::virtual_of`] it.
+    pub fn is_virtual(&self, mac: MacAddr) -> bool {
+        let address = mac.virtual_address();
+        mac == MacAddr::SWITCH || address.is_some_and(|address| self.is_vip(address))
+    }
+
+    pub(crate) fn service_mut(&mut self, id: ServiceId) -> Option<&mut Service> {
+        self.services[id.index()].as_mut()
+    }
+
+    pub(crate) fn services_mut(&mut self) -> impl Iterator<Item = &mut Service> {
+        self.services.iter_mut().flatten()
+    }
+
+    fn set_service(&mut self, spec: &ServiceSpec, now: Instant) -> Result<(), Refusal> {
+        let known = self.service_by_name(&spec.name);
+        self.check_service(spec, known)?;
+        if let Some(service) = known.and_then(|id| self.service_mut(id)) {
+            service.spec = spec.clone();
+            service.announcements = Announcements::due(now);
+            return Ok(());
+        }
+        let at = free_slot(&self.services, |_| false)
+            .ok_or(Refusal::Full { table: "services", max: SERVICES_MAX })?;
+        self.services[at] = Some(Service {
+            spec: spec.clone(),
+            reals: heapless::Vec::new(),
+            counters: ServiceCounters::default(),
+            retired: false,
+            announcements: Announcements::due(now),
+        });
+        Ok(())
+    }
+
+    fn check_service(&self, spec: &ServiceSpec, known: Option<ServiceId>) -> Result<(), Refusal> {
+        if !is_host_address(spec.vip) {
+            return Err(Refusal::NotAHostAddress(spec.vip));
+        }
+        if spec.vip.is_ipv6() {
+            return Err(Refusal::VipFamily(spec.vip));
+        }
+        if let Some((_, guest)) = self.guests().find(|(_, g)| g.spec.addresses.contains(&spec.vip))
+        {
+            let guest = guest.spec.name.clone();
+            return Err(Refusal::VipIsGuest { address: spec.vip, guest });
+        }
+        let same_end = |other: &ServiceSpec| {
+            (other.vip, other.protocol, other.port) == (spec.vip, spec.protocol, spec.port)
+        };
+        let taken = self.services().find(|(id, other)| Some(*id) != known && same_end(&other.spec));
+        match taken {
+            Some((_, other)) => Err(Refusal::VipTaken { service: other.spec.name.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn delete_service(&mut self, name: &Name) -> Result<(), Refusal> {
+        let id = self.need_service(name)?;
+        if let Some(service) = self.service_mut(id) {
+            service.retired = true;
+            service.reals.clear();
+        }
+        for real in self.reals_mut().filter(|real| real.service == id) {
+            real.retired = true;
+        }
+        Ok(())
+    }
+
+    fn need_service(&self, name: &Name) -> Result<ServiceId, Refusal> {
+        self.service_by_name(name).ok_or_else(|| Refusal::UnknownService(name.clone()))
+    }
+
+    // Reals.
+
+    pub fn reals(&self) -> impl Iterator<Item = (RealId, &Real)> {
+        slots(&self.reals).map(|(at, real)| (RealId(at), real))
+    }
+
+    pub fn real(&self, id: RealId) -> Option<&Real> {
+        self.reals[id.index()].as_ref()
+    }
+
+    /// The real of a service on a guest.
+    pub fn real_by_name(&self, service: &Name, guest: &Name) -> Option<RealId> {
+        let service = self.service(self.service_by_name(service)?)?;
+        let is_it = |id: &RealId| self.real(*id).is_some_and(|real| real.spec.guest == *guest);
+        service.reals.iter().copied().find(is_it)
+    }
+
+    pub(crate) fn real_mut(&mut self, id: RealId) -> Option<&mut Real> {
+        self.reals[id.index()].as_mut()
+    }
+
+    pub(crate) fn reals_mut(&mut self) -> impl Iterator<Item = &mut Real> {
+        self.reals.iter_mut().flatten()
+    }
+
+    /// A flow has left the flow table; a retired real goes with its last one.
+    pub(crate) fn flow_gone(&mut self, gone: Gone) {
+        let Some(real) = self.real_mut(gone.real) else {
+            return;
+        };
+        real.flows_held -= 1;
+        if gone.was_open {
+            real.flow_closed(gone.started);
+        }
+        if real.retired && real.flows_held == 0 {
+            self.collect();
+        }
+    }
+
+    fn set_real(&mut self, service: &Name, spec: &RealSpec) -> Result<(), Refusal> {
+        let service_id = self.need_service(service)?;
+        let guest_id = self.need_guest(&spec.guest)?;
+        if self.guest(guest_id).is_none_or(|guest| guest.spec.ipv4().is_none()) {
+            return Err(Refusal::NoAddressForReal(spec.guest.clone()));
+        }
+        if spec.weight > RealSpec::WEIGHT_MAX {
+            return Err(Refusal::WeightRange);
+        }
+        if let Some(id) = self.real_by_name(service, &spec.guest) {
+            if let Some(real) = self.real_mut(id) {
+                real.spec = spec.clone();
+            }
+            return Ok(());
+        }
+        let at = free_slot(&self.reals, |_| false)
+            .ok_or(Refusal::Full { table: "reals", max: REALS_MAX })?;
+        let full = Refusal::Full { table: "reals of one service", max: SERVICE_REALS_MAX };
+        let members = &mut self.service_mut(service_id).ok_or(Refusal::UnknownPort)?.reals;
+        members.push(RealId(at as u16)).map_err(|_| full)?;
+        self.reals[at] = Some(Real::new(service_id, guest_id, spec.clone()));
+        Ok(())
+    }
+
+    fn delete_real(&mut self, service: &Name, guest: &Name) -> Result<(), Refusal> {
+        let service_id = self.need_service(service)?;
+        let id = self.need_real(service, guest)?;
+        if let Some(service) = self.service_mut(service_id) {
+            service.reals.retain(|&member| member != id);
+        }
+        if let Some(real) = self.real_mut(id) {
+            real.retired = true;
+        }
+        Ok(())
+    }
+
+    fn administer(
+        &mut self,
+        service: Option<&Name>,
+        guest: &Name,
+        state: AdminState,
+    ) -> Result<(), Refusal> {
+        let guest_id = self.need_guest(guest)?;
+        if let Some(service) = service {
+            self.need_service(service)?;
+            let id = self.need_real(service, guest)?;
+            if let Some(real) = self.real_mut(id) {
+                real.admin = state;
+            }
+            return Ok(());
+        }
+        let mut of_guest =
+            self.reals_mut().filter(|r| r.guest == guest_id && !r.retired).peekable();
+        if of_guest.peek().is_none() {
+            return Err(Refusal::NoReals(guest.clone()));
+        }
+        of_guest.for_each(|real| real.admin = state);
+        Ok(())
+    }
+
+    fn need_real(&self, service: &Name, guest: &Name) -> Result<RealId, Refusal> {
+        let (service_name, guest_name) = (service.clone(), guest.clone());
+        self.real_by_name(service, guest)
+            .ok_or(Refusal::UnknownReal { service: service_name, guest: guest_name })
+    }
+
+    /// Takes away what is retired and that no flow names any more.
+    fn collect(&mut self) {
+        for slot in &mut self.reals {
+            slot.take_if(|real| real.retired && real.flows_held == 0);
+        }
+        for at in 0..self.services.len() {
+            let has_reals = self.reals().any(|(_, real)| real.service.index() == at);
+            self.services[at].take_if(|service| service.retired && !has_reals);
+        }
+        self.index();
+    }
+
+    /// Makes the sets and the index anew; changes are rare and the tables small.
+    fn index(&mut self) {
+        let up = self.ports().filter(|(_, port)| port.link_up).map(|(id, _)| id).collect();
+        let is_uplink = |&(_, port): &(PortId, &Port)| port.role == Role::Uplink;
+        let uplinks = self.ports().filter(is_uplink).map(|(id, _)| id).collect();
+        let guest_of = |(_, real): (RealId, &Real)| Some(self.guest(real.guest)?.spec.port);
+        let with_reals = self.reals().filter_map(guest_of).collect();
+        self.sets = PortSets { up, uplinks, with_reals };
+        for at in 0..self.guests.len() {
+            let is_real = self.reals().any(|(_, r)| r.guest.index() == at && !r.retired);
+            if let Some(guest) = &mut self.guests[at] {
+                guest.is_real = is_real;
+            }
+        }
+        self.vips = VipIndex::new(slots(&self.services).map(|(at, s)| (ServiceId(at), s)));
+    }
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Tables::new()
+    }
+}
+
+impl VipIndex {
+    fn new<'a>(services: impl Iterator<Item = (ServiceId, &'a Service)>) -> VipIndex {
+        let entry = |(id, service): (ServiceId, &Service)| {
+            let ServiceSpec { protocol, port, .. } = service.spec;
+            Some(((service.spec.vip_v4()?, protocol, port.get(), service.retired), id))
+        };
+        // There are no more entries than services.
+        let mut index: heapless::Vec<_, SERVICES_MAX> = services.filter_map(entry).collect();
+        index.sort_unstable();
+        VipIndex(index)
+    }
+
+    fn find(&self, vip: Ipv4Addr, protocol: Protocol, port: u16) -> Option<ServiceId> {
+        let end = (vip, protocol, port, false);
+        self.0.binary_search_by_key(&end, |entry| entry.0).ok().map(|at| self.0[at].1)
+    }
+
+    fn has(&self, address: Ipv4Addr) -> bool {
+        self.0.binary_search_by_key(&address, |entry| entry.0.0).is_ok()
+    }
+}
+
+fn empty_slots<T>(count: usize) -> Box<[Option<T>]> {
+    let mut slots = Vec::with_capacity(count);
+    slots.resize_with(count, || None);
+    slots.into_boxed_slice()
+}
+
+fn slots<T>(slots: &[Option<T>]) -> impl Iterator<Item = (u16, &T)> {
+    (0u16..).zip(slots).filter_map(|(at, slot)| Some((at, slot.as_ref()?)))
+}
+
+/// A slot that is empty and that nobody still refers to.
+fn free_slot<T>(slots: &[Option<T>], in_use: impl Fn(usize) -> bool) -> Option<usize> {
+    (0..slots.len()).find(|&at| slots[at].is_none() && !in_use(at))
+}

@@ -1,0 +1,158 @@
+//! How a frame ends: exactly one [`Verdict`], counted once.
+
+use crate::{PortId, PortSet};
+
+/// What becomes of a received frame. The frame's bytes are already what they must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Out of this port.
+    Forward(PortId),
+    /// A copy out of each of these ports (never empty).
+    Flood(PortSet),
+    /// Back out of the port it came from.
+    Reply,
+    /// To our own slow path: hand it to [`crate::Dataplane::local`] between batches.
+    Punt,
+    Drop(DropReason),
+}
+
+macro_rules! drop_reasons {
+    ($($(#[$doc:meta])* $reason:ident = $word:literal,)*) => {
+        /// Why a frame went nowhere.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum DropReason { $($(#[$doc])* $reason,)* }
+
+        impl DropReason {
+            pub const ALL: &'static [DropReason] = &[$(DropReason::$reason,)*];
+
+            /// The counter's name.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(DropReason::$reason => $word,)* }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    /// Shorter than an Ethernet header.
+    Runt = "runt",
+    /// Longer than the port's MTU allows.
+    TooBig = "too_big",
+    /// Source MAC is a group or zero.
+    BadSource = "bad_src",
+    /// Source MAC is the switch's own or a VIP's.
+    SpoofMac = "spoof_mac",
+    /// To a reserved group address (IEEE 802.1Q, table 8-1).
+    LinkLocal = "link_local",
+    /// A VLAN tag cut short.
+    ShortVlan = "short_vlan",
+    /// VLAN 4095.
+    VlanTag = "vlan_tag",
+    /// IPv4 ethertype, but not even a header.
+    ShortIp = "short_ip",
+    /// IPv4 version or header length is wrong.
+    IpHeader = "ip_hdr",
+    /// IPv4 total length is less than the header or more than the frame.
+    IpLength = "ip_len",
+    /// IPv4 header checksum is wrong.
+    IpChecksum = "ip_csum",
+    /// IPv4 options: source routed, or a broken list.
+    IpOption = "ip_opt",
+    /// Source address that no packet may have.
+    Martian = "martian",
+    /// A fragment of a packet to a VIP.
+    Fragment = "frag",
+    /// TCP data offset out of range.
+    TcpHeader = "tcp_hdr",
+    /// A combination of TCP flags that no stack sends.
+    TcpFlags = "tcp_flags",
+    /// UDP or TCP header cut short, port 0, or UDP length out of range.
+    L4Header = "l4_hdr",
+    /// An ICMP message to a VIP that is no echo request.
+    Icmp = "icmp",
+    /// A protocol that no VIP carries.
+    Protocol = "proto",
+    /// ARP that is not IPv4 over Ethernet.
+    ArpHeader = "arp_hdr",
+    /// A guest claims an address of the switch in ARP.
+    ArpSpoof = "arp_spoof",
+    /// To a VIP, but no service listens there.
+    VipNoPort = "vip_noport",
+    /// TCP in mid-flow that belongs to no flow.
+    NoFlow = "no_flow",
+    /// No real is eligible for a new flow.
+    NoBackend = "no_backend",
+    /// The flow table gave no place to a new flow.
+    FlowsFull = "flows_full",
+    /// From a guest in a VIP's name, without a flow.
+    VipSource = "vip_src",
+    /// The destination is on the port it came from.
+    SamePort = "same_port",
+    /// No port to go to: uplink to uplink, or every other link is down.
+    NoPort = "no_port",
+    /// To the switch itself, but nothing that it listens to.
+    NotForUs = "not_for_us",
+    /// A load report, or anything else for the link-local address, from an uplink.
+    ReportPort = "report_port",
+    /// The queue to the slow path was full for this port.
+    PuntFull = "punt_full",
+}
+
+/// How the frames of one port ended. `rx = forwarded + flooded + replied + punted + Σ drops`.
+#[derive(Clone, Debug)]
+pub struct Endings {
+    /// Frames received.
+    pub rx: u64,
+    pub forwarded: u64,
+    pub flooded: u64,
+    pub replied: u64,
+    pub punted: u64,
+    drops: [u64; DropReason::ALL.len()],
+}
+
+impl Default for Endings {
+    fn default() -> Self {
+        Endings {
+            rx: 0,
+            forwarded: 0,
+            flooded: 0,
+            replied: 0,
+            punted: 0,
+            drops: [0; DropReason::ALL.len()],
+        }
+    }
+}
+
+impl Endings {
+    pub fn count(&mut self, verdict: Verdict) {
+        self.rx += 1;
+        match verdict {
+            Verdict::Forward(_) => self.forwarded += 1,
+            Verdict::Flood(_) => self.flooded += 1,
+            Verdict::Reply => self.replied += 1,
+            Verdict::Punt => self.punted += 1,
+            Verdict::Drop(reason) => self.drops[reason as usize] += 1,
+        }
+    }
+
+    /// A punted frame found the queue full: it ends as a drop after all.
+    pub fn punt_refused(&mut self) {
+        self.punted -= 1;
+        self.drops[DropReason::PuntFull as usize] += 1;
+    }
+
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        self.drops[reason as usize]
+    }
+
+    /// Every reason with its count, zeros included.
+    pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
+        DropReason::ALL.iter().map(|&reason| (reason, self.dropped(reason)))
+    }
+
+    /// All endings added up: equal to `rx`, always.
+    pub fn sum(&self) -> u64 {
+        let drops: u64 = self.drops.iter().sum();
+        self.forwarded + self.flooded + self.replied + self.punted + drops
+    }
+}

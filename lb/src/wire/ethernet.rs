@@ -1,0 +1,114 @@
+//! Ethernet II and IEEE 802.1Q tags.
+
+use super::{bytes_at, put};
+use crate::{DropReason, MacAddr};
+
+/// Bytes of an untagged header.
+pub const HEADER_BYTES: usize = 14;
+/// Bytes after the header, at most: the MTU of every port.
+pub const PAYLOAD_BYTES_MAX: usize = 1500;
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
+pub const ETHERTYPE_ARP: u16 = 0x0806;
+/// 802.1Q and 802.1ad tags: the outer one names the VLAN, what is inside it is opaque.
+const ETHERTYPES_TAG: [u16; 2] = [0x8100, 0x88a8];
+
+/// The header of a frame; `vlan` 0 is untagged or priority-tagged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ethernet {
+    pub destination: MacAddr,
+    pub source: MacAddr,
+    pub vlan: u16,
+    /// Below 0x0600 an 802.3 length: never parsed further.
+    pub ethertype: u16,
+    pub payload_at: usize,
+}
+
+impl Ethernet {
+    /// Reads the header and checks the frame's length.
+    pub fn parse(frame: &[u8]) -> Result<Ethernet, DropReason> {
+        let header = Ethernet::header(frame)?;
+        let payload_len = frame.len() - header.payload_at;
+        if payload_len > PAYLOAD_BYTES_MAX { Err(DropReason::TooBig) } else { Ok(header) }
+    }
+
+    fn header(frame: &[u8]) -> Result<Ethernet, DropReason> {
+        let Some([d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1]) = bytes_at(frame, 0)
+        else {
+            return Err(DropReason::Runt);
+        };
+        let untagged = Ethernet {
+            destination: MacAddr([d0, d1, d2, d3, d4, d5]),
+            source: MacAddr([s0, s1, s2, s3, s4, s5]),
+            vlan: 0,
+            ethertype: u16::from_be_bytes([t0, t1]),
+            payload_at: HEADER_BYTES,
+        };
+        if !ETHERTYPES_TAG.contains(&untagged.ethertype) {
+            return Ok(untagged);
+        }
+        let Some([tci0, tci1, t0, t1]) = bytes_at(frame, HEADER_BYTES) else {
+            return Err(DropReason::ShortVlan);
+        };
+        let vlan = u16::from_be_bytes([tci0, tci1]) & 0x0fff;
+        if vlan == 0x0fff {
+            return Err(DropReason::VlanTag);
+        }
+        let ethertype = u16::from_be_bytes([t0, t1]);
+        Ok(Ethernet { vlan, ethertype, payload_at: HEADER_BYTES + 4, ..untagged })
+    }
+}
+
+/// Writes both addresses of a parsed frame.
+pub fn set_addresses(frame: &mut [u8], destination: MacAddr, source: MacAddr) {
+    put(frame, 0, destination.0);
+    put(frame, 6, source.0);
+}
+
+/// Writes the source address alone.
+pub fn set_source(frame: &mut [u8], source: MacAddr) {
+    put(frame, 6, source.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MACS: [u8; 12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+
+    fn frame(rest: &[u8]) -> std::vec::Vec<u8> {
+        [&MACS[..], rest].concat()
+    }
+
+    #[test]
+    fn what_is_no_frame() {
+        for len in 0..HEADER_BYTES {
+            assert_eq!(Ethernet::parse(&[0; 64][..len]), Err(DropReason::Runt), "P1 P2 {len}");
+        }
+        for rest in [&[0x81, 0][..], &[0x81, 0, 0, 5], &[0x81, 0, 0, 5, 8]] {
+            assert_eq!(Ethernet::parse(&frame(rest)), Err(DropReason::ShortVlan), "P9");
+        }
+        let reserved = frame(&[0x81, 0, 0x0f, 0xff, 8, 0]);
+        assert_eq!(Ethernet::parse(&reserved), Err(DropReason::VlanTag), "P9");
+    }
+
+    #[test]
+    fn p4_longer_than_the_mtu() {
+        for (tag, longest) in [(&[][..], 1514), (&[0x81, 0, 0, 5], 1518)] {
+            let mut bytes = frame(tag);
+            bytes.resize(longest, 0);
+            assert!(Ethernet::parse(&bytes).is_ok());
+            bytes.push(0);
+            assert_eq!(Ethernet::parse(&bytes), Err(DropReason::TooBig));
+        }
+    }
+
+    #[test]
+    fn the_outer_tag_names_the_vlan() {
+        let untagged = Ethernet::parse(&frame(&[8, 0])).unwrap();
+        assert_eq!((untagged.vlan, untagged.ethertype, untagged.payload_at), (0, 0x0800, 14));
+        let tagged = Ethernet::parse(&frame(&[0x81, 0, 0xe0, 10, 8, 6])).unwrap();
+        assert_eq!((tagged.vlan, tagged.ethertype, tagged.payload_at), (10, 0x0806, 18));
+        let double = Ethernet::parse(&frame(&[0x88, 0xa8, 0, 10, 0x81, 0, 0, 20, 8, 0])).unwrap();
+        assert_eq!((double.vlan, double.ethertype), (10, 0x8100));
+    }
+}

@@ -1,0 +1,237 @@
+//! IPv4 (RFC 791), as far as a packet to a VIP or of a real needs it.
+
+use core::net::Ipv4Addr;
+
+use super::checksum::{Delta, Sum};
+use super::{bytes_at, put};
+use crate::DropReason;
+
+pub const HEADER_BYTES: usize = 20;
+pub const PROTOCOL_ICMP: u8 = 1;
+
+const OPTION_END: u8 = 0;
+const OPTION_NOP: u8 = 1;
+const OPTION_LOOSE_ROUTE: u8 = 131;
+const OPTION_STRICT_ROUTE: u8 = 137;
+
+/// A header whose lengths hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ipv4 {
+    /// Offset of the header in the frame.
+    pub at: usize,
+    pub payload_at: usize,
+    /// Offset after the last byte of the packet; what follows is padding.
+    pub end_at: usize,
+    pub protocol: u8,
+    pub source: Ipv4Addr,
+    pub destination: Ipv4Addr,
+    /// Part of a larger datagram: not the first, or more follow.
+    pub is_fragment: bool,
+    pub ttl: u8,
+}
+
+impl Ipv4 {
+    /// Version, lengths and nothing else; the header checksum is [`Ipv4::check`]'s.
+    pub fn parse(frame: &[u8], at: usize) -> Result<Ipv4, DropReason> {
+        let Some(header) = bytes_at::<HEADER_BYTES>(frame, at) else {
+            return Err(DropReason::ShortIp);
+        };
+        let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let header_len = usize::from(header[0] & 0x0f) * 4;
+        let room = frame.len() - at;
+        if header[0] >> 4 != 4 || header_len < HEADER_BYTES || header_len > room {
+            return Err(DropReason::IpHeader);
+        }
+        let total_len = usize::from(word(2));
+        if total_len < header_len || total_len > room {
+            return Err(DropReason::IpLength);
+        }
+        Ok(Ipv4 {
+            at,
+            payload_at: at + header_len,
+            end_at: at + total_len,
+            protocol: header[9],
+            source: Ipv4Addr::new(header[12], header[13], header[14], header[15]),
+            destination: Ipv4Addr::new(header[16], header[17], header[18], header[19]),
+            is_fragment: word(6) & 0x3fff != 0,
+            ttl: header[8],
+        })
+    }
+
+    /// What a packet must also be before it is balanced: checksum right, options harmless, a
+    /// source that somebody may have.
+    pub fn check(&self, frame: &[u8]) -> Result<(), DropReason> {
+        if Sum::default().bytes(&frame[self.at..self.payload_at]).checksum() != 0 {
+            return Err(DropReason::IpChecksum);
+        }
+        check_options(&frame[self.at + HEADER_BYTES..self.payload_at])?;
+        let source = self.source;
+        let martian = source.octets()[0] == 0
+            || source.is_loopback()
+            || source.is_multicast()
+            || source.octets()[0] >= 240
+            || source == self.destination;
+        if martian { Err(DropReason::Martian) } else { Ok(()) }
+    }
+
+    /// Writes both addresses and brings the header checksum along; returns the change, which a
+    /// transport checksum over the pseudo header needs too.
+    pub fn set_addresses(
+        &self,
+        frame: &mut [u8],
+        source: Ipv4Addr,
+        destination: Ipv4Addr,
+    ) -> Delta {
+        let delta =
+            Delta::default().address(self.source, source).address(self.destination, destination);
+        put(frame, self.at + 12, source.octets());
+        put(frame, self.at + 16, destination.octets());
+        self.change_checksum(frame, delta);
+        delta
+    }
+
+    /// Writes the time to live.
+    pub fn set_ttl(&self, frame: &mut [u8], ttl: u8) {
+        let word = |ttl: u8| u16::from_be_bytes([ttl, self.protocol]);
+        frame[self.at + 8] = ttl;
+        self.change_checksum(frame, Delta::default().word(word(self.ttl), word(ttl)));
+    }
+
+    fn change_checksum(&self, frame: &mut [u8], delta: Delta) {
+        let at = self.at + 10;
+        let old = u16::from_be_bytes([frame[at], frame[at + 1]]);
+        put(frame, at, delta.apply(old).to_be_bytes());
+    }
+}
+
+/// Walks the options (RFC 791 §3.1), at most forty steps: every option is at least one byte.
+fn check_options(mut options: &[u8]) -> Result<(), DropReason> {
+    while let [kind, rest @ ..] = options {
+        match *kind {
+            OPTION_END => return Ok(()),
+            OPTION_NOP => options = rest,
+            OPTION_LOOSE_ROUTE | OPTION_STRICT_ROUTE => return Err(DropReason::IpOption),
+            _ => {
+                let len = rest.first().map_or(0, |&len| usize::from(len));
+                if len < 2 || len > options.len() {
+                    return Err(DropReason::IpOption);
+                }
+                options = &options[len..];
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A header of ours for a payload of `payload_len` bytes, without options.
+pub fn header(
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    protocol: u8,
+    payload_len: u16,
+) -> [u8; HEADER_BYTES] {
+    const DO_NOT_FRAGMENT: u16 = 0x4000;
+    const TTL: u8 = 64;
+    let mut header = [0; HEADER_BYTES];
+    header[0] = 0x45;
+    put(&mut header, 2, (HEADER_BYTES as u16 + payload_len).to_be_bytes());
+    put(&mut header, 6, DO_NOT_FRAGMENT.to_be_bytes());
+    header[8] = TTL;
+    header[9] = protocol;
+    put(&mut header, 12, source.octets());
+    put(&mut header, 16, destination.octets());
+    let checksum = Sum::default().bytes(&header).checksum();
+    put(&mut header, 10, checksum.to_be_bytes());
+    header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
+    const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
+
+    fn packet(options: &[u8], payload_len: usize) -> Vec<u8> {
+        let mut packet = header(CLIENT, VIP, 17, 0).to_vec();
+        packet.extend_from_slice(options);
+        packet[0] = 0x40 | (packet.len() / 4) as u8;
+        packet.resize(packet.len() + payload_len, 0);
+        let total_len = packet.len() as u16;
+        put(&mut packet, 2, total_len.to_be_bytes());
+        resum(&mut packet);
+        packet
+    }
+
+    fn resum(packet: &mut [u8]) {
+        let header_len = (usize::from(packet[0] & 0xf) * 4).min(packet.len());
+        put(packet, 10, [0, 0]);
+        let checksum = Sum::default().bytes(&packet[..header_len]).checksum();
+        put(packet, 10, checksum.to_be_bytes());
+    }
+
+    fn verdict(packet: &[u8]) -> Result<(), DropReason> {
+        Ipv4::parse(packet, 0)?.check(packet)
+    }
+
+    #[test]
+    fn hostile_headers() {
+        let change = |at: usize, value: u8| {
+            let mut packet = packet(&[], 20);
+            packet[at] = value;
+            resum(&mut packet);
+            packet
+        };
+        let cases: &[(&str, Vec<u8>, DropReason)] = &[
+            ("P3 nothing after Ethernet", Vec::new(), DropReason::ShortIp),
+            ("P10 version 5", change(0, 0x55), DropReason::IpHeader),
+            ("P10 header of 16 bytes", change(0, 0x44), DropReason::IpHeader),
+            ("P10 header of 60 bytes in 40", change(0, 0x4f), DropReason::IpHeader),
+            ("P11 total length 19", change(3, 19), DropReason::IpLength),
+            ("P11 total length beyond the frame", change(3, 41), DropReason::IpLength),
+            ("P11 total length 65535", change(2, 0xff), DropReason::IpLength),
+            ("P15 source 0.0.0.7", change(12, 0), DropReason::Martian),
+            ("P15 source 127.0.2.7", change(12, 127), DropReason::Martian),
+            ("P15 source 224.0.2.7", change(12, 224), DropReason::Martian),
+            ("P15 source 255.0.2.7", change(12, 255), DropReason::Martian),
+            ("P14 loose source route", packet(&[131, 3, 4, 0], 0), DropReason::IpOption),
+            ("P14 strict source route", packet(&[1, 137, 3, 4], 0), DropReason::IpOption),
+            ("P14 option of length 0", packet(&[7, 0, 0, 0], 0), DropReason::IpOption),
+            ("P14 option past the end", packet(&[7, 5, 0, 0], 0), DropReason::IpOption),
+            ("P14 option without length", packet(&[1, 1, 1, 7], 0), DropReason::IpOption),
+        ];
+        for (what, packet, reason) in cases {
+            assert_eq!(verdict(packet), Err(*reason), "{what}");
+        }
+        let mut land = packet(&[], 0);
+        put(&mut land, 12, VIP.octets());
+        resum(&mut land);
+        assert_eq!(verdict(&land), Err(DropReason::Martian), "P15 source is destination");
+        let mut wrong = packet(&[], 0);
+        wrong[10] ^= 1;
+        assert_eq!(verdict(&wrong), Err(DropReason::IpChecksum), "P13");
+    }
+
+    #[test]
+    fn legal_oddities() {
+        let mut padded = packet(&[], 20);
+        padded.resize(1500, 0xee);
+        let parsed = Ipv4::parse(&padded, 0).unwrap();
+        assert_eq!(parsed.end_at, 40, "P12 padding is not payload");
+        for options in [&[1u8; 40][..], &[7, 7, 4, 0, 0, 0, 0, 0], &[0, 99, 99, 99]] {
+            assert_eq!(verdict(&packet(options, 8)), Ok(()), "P14 harmless options {options:?}");
+        }
+    }
+
+    #[test]
+    fn rewritten_headers_stay_right() {
+        let mut bytes = packet(&[], 8);
+        let parsed = Ipv4::parse(&bytes, 0).unwrap();
+        parsed.set_addresses(&mut bytes, Ipv4Addr::new(1, 2, 3, 4), Ipv4Addr::new(5, 6, 7, 8));
+        parsed.set_ttl(&mut bytes, 3);
+        assert_eq!(verdict(&bytes), Ok(()));
+        let again = Ipv4::parse(&bytes, 0).unwrap();
+        assert_eq!((again.source, again.ttl), (Ipv4Addr::new(1, 2, 3, 4), 3));
+    }
+}

@@ -1,0 +1,26 @@
+//! Headers, checked once and copied.
+//!
+//! A parser takes bytes and an offset, checks every length before the first use and returns a
+//! copy of the fields: what is decided later is decided on that copy, even if a device goes on
+//! writing into the buffer. Fields that are rewritten are written at the offsets kept here.
+
+pub mod arp;
+pub mod checksum;
+pub mod ethernet;
+pub mod icmp;
+pub mod ipv4;
+pub mod transport;
+
+pub use ethernet::Ethernet;
+pub use ipv4::Ipv4;
+pub use transport::{Endpoint, Transport};
+
+/// The `N` bytes at `at`, if they are all there.
+pub(crate) fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.first_chunk::<N>().copied()
+}
+
+/// Writes `N` bytes at `at`, which a parser has found to lie inside.
+pub(crate) fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
+    bytes[at..at + N].copy_from_slice(&value);
+}
