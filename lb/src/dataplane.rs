@@ -58,7 +58,7 @@ impl Dataplane {
             tables: Tables::new(),
             fdb: Fdb::new(capacity.macs, secret),
             flows: FlowTable::new(capacity.flows, secret.rotate_left(32)),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(),
             events: Events::default(),
             reports: crate::local::Reports::new(),
             dice: Dice(!secret),

@@ -4,7 +4,8 @@
 //! Its buckets are one cache line: eight entries of a tag and a slot. A key has two buckets, so a
 //! lookup reads at most sixteen entries, compares tags first and touches a flow only when a tag
 //! fits. There is no growth, no rehash and no tombstone. The hash is keyed with a secret drawn at
-//! boot, so nobody outside can aim at one bucket.
+//! boot, so nobody outside can aim at one bucket. Slots are touched when they are first needed: a
+//! table for a million flows costs a host the memory of those that there were.
 //!
 //! Every flow stands in the index twice: by (client, VIP) for what comes from the client, and by
 //! (client as the real sees it, real) for what comes from the real.
@@ -171,8 +172,11 @@ struct List {
 }
 
 pub struct FlowTable {
-    slab: Box<[Option<Flow>]>,
+    /// Slots that were ever used; memory beyond them is ours, but untouched.
+    slab: Vec<Option<Flow>>,
+    /// Slots of the slab that are free.
     free: Vec<FlowId>,
+    capacity: usize,
     index: Box<[Bucket]>,
     hash: FixedState,
     embryonic: List,
@@ -190,12 +194,10 @@ impl FlowTable {
     pub fn new(capacity: usize, secret: u64) -> FlowTable {
         let capacity = capacity.clamp(1, u32::MAX as usize - 1);
         let buckets = (capacity * 4).div_ceil(WAYS).next_power_of_two().max(2);
-        let mut slab = Vec::with_capacity(capacity);
-        slab.resize_with(capacity, || None);
         FlowTable {
-            slab: slab.into_boxed_slice(),
-            // The last slots lie on top: the first flow gets slot 0.
-            free: (0..capacity).rev().map(FlowId::new).collect(),
+            slab: Vec::with_capacity(capacity),
+            free: Vec::with_capacity(capacity),
+            capacity,
             index: vec![Bucket([0; WAYS]); buckets].into_boxed_slice(),
             hash: FixedState::with_seed(secret),
             embryonic: List::default(),
@@ -234,10 +236,10 @@ impl FlowTable {
         if self.embryonic.len >= self.embryonic_max() {
             self.evict_embryonic(gone);
         }
-        if self.free.is_empty() {
+        if self.is_full() {
             self.evict(gone);
         }
-        let id = self.free.pop().ok_or_else(|| self.refuse())?;
+        let id = self.take_slot().ok_or_else(|| self.refuse())?;
         let keys = [Direction::ToReal, Direction::ToClient].map(|d| (flow.key(d), d));
         self.slab[id.slot()] = Some(flow);
         for (key, direction) in keys {
@@ -319,7 +321,7 @@ impl FlowTable {
     }
 
     pub fn capacity(&self) -> usize {
-        self.slab.len()
+        self.capacity
     }
 
     pub fn embryonic(&self) -> usize {
@@ -330,8 +332,24 @@ impl FlowTable {
         &self.counters
     }
 
+    fn is_full(&self) -> bool {
+        self.len() == self.capacity
+    }
+
+    /// A slot used before, or the first one never used.
+    fn take_slot(&mut self) -> Option<FlowId> {
+        if self.is_full() {
+            return None;
+        }
+        let used_before = self.free.pop();
+        used_before.or_else(|| {
+            self.slab.push(None);
+            Some(FlowId::new(self.slab.len() - 1))
+        })
+    }
+
     fn embryonic_max(&self) -> usize {
-        self.slab.len().div_ceil(EMBRYONIC_SHARE)
+        self.capacity.div_ceil(EMBRYONIC_SHARE)
     }
 
     fn evict(&mut self, gone: &mut impl FnMut(Gone)) {

@@ -426,9 +426,10 @@ impl Tables {
         for slot in &mut self.reals {
             slot.take_if(|real| real.retired && real.flows_held == 0);
         }
-        for at in 0..self.services.len() {
-            let has_reals = self.reals().any(|(_, real)| real.service.index() == at);
-            self.services[at].take_if(|service| service.retired && !has_reals);
+        let Tables { services, reals, .. } = self;
+        for (at, slot) in services.iter_mut().enumerate() {
+            let is_of_it = |real: &Real| real.service.index() == at;
+            slot.take_if(|s| s.retired && !reals.iter().flatten().any(is_of_it));
         }
         self.index();
     }
@@ -441,10 +442,11 @@ impl Tables {
         let guest_of = |(_, real): (RealId, &Real)| Some(self.guest(real.guest)?.spec.port);
         let with_reals = self.reals().filter_map(guest_of).collect();
         self.sets = PortSets { up, uplinks, with_reals };
-        for at in 0..self.guests.len() {
-            let is_real = self.reals().any(|(_, r)| r.guest.index() == at && !r.retired);
-            if let Some(guest) = &mut self.guests[at] {
-                guest.is_real = is_real;
+        self.guests_mut().for_each(|guest| guest.is_real = false);
+        let Tables { guests, reals, .. } = self;
+        for real in reals.iter().flatten().filter(|real| !real.retired) {
+            if let Some(guest) = &mut guests[real.guest.index()] {
+                guest.is_real = true;
             }
         }
         self.vips = VipIndex::new(slots(&self.services).map(|(at, s)| (ServiceId(at), s)));
