@@ -1,0 +1,33 @@
+//! Drivers move frames and know no protocol: to them a frame is bytes with a length.
+//!
+//! A NIC is a [`Nic`]: it hands out received frames in batches, takes frames to send, and says how
+//! it is. A frame is owned by one at a time: pool, ring, loop, ring, pool.
+//!
+//! ```text
+//!   probe     finds every NIC of the machine and gives it its driver
+//!    ├─ pci      the bus: who is there, behind bridges too
+//!    └─ virtio   virtio-net over PCI
+//!         ├─ pci     capabilities checked, doorbells found
+//!         ├─ net     the driver: two rings, and how a port comes back
+//!         │   ├─ handshake   what a device must be
+//!         │   └─ header      what a received buffer is worth
+//!         ├─ ring    a split virtqueue that believes nothing
+//!         └─ memory  the shared pages below it
+//!   nic       what every driver can do        pool   the buffers
+//! ```
+//!
+//! `unsafe` lives in `pool`, `virtio::memory`, `virtio::pci` and where `pci` reaches
+//! configuration space.
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+pub mod nic;
+pub mod pci;
+pub mod pool;
+mod probe;
+mod virtio;
+
+pub use nic::{BATCH, Batch, FRAMES_PER_NIC, Fault, Nic, NicCounters, NicState, RingFault};
+pub use pool::{FRAME_BYTES_MAX, Frame, Pool};
+pub use probe::{Absent, Found, probe_all};

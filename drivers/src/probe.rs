@@ -1,0 +1,110 @@
+//! From a bus to NICs: every network controller gets its driver, or a reason why it has none.
+//!
+//! A NIC that cannot be used costs nothing but itself: the machine goes on with the others, and
+//! the reason stands where an operator looks for the port.
+
+use crate::nic::Nic;
+use crate::pci::{Address, Bus, ConfigurationAccess, Device};
+use crate::pool::Pool;
+use crate::virtio;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// A network controller and what became of it.
+pub struct Found {
+    pub address: Address,
+    pub vendor: u16,
+    pub device: u16,
+    /// The interrupt of the 8259 that its INTx arrives at.
+    pub irq_line: Option<u8>,
+    pub result: Result<Box<dyn Nic>, Absent>,
+}
+
+/// Why a network controller is no port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// None of the drivers knows it.
+    NoDriver { vendor: u16, device: u16 },
+    /// Its list of capabilities leads back to itself.
+    CapabilityLoop,
+    /// A capability reaches beyond configuration space, or names a BAR that cannot be.
+    CapabilityRange,
+    /// It has not all structures of virtio 1.
+    CapabilityMissing,
+    /// A BAR has no place or size, is no memory, or a structure reaches beyond it.
+    Bar { index: u8 },
+    /// A BAR lies where this image has no mapping.
+    BarUnmapped { index: u8 },
+    /// The doorbell of a queue lies outside of the notification structure.
+    NotifyRange { queue: u16 },
+    /// It did not confirm a reset.
+    NoReset,
+    /// It does not offer all that we cannot do without (bits of virtio 1.2, 6 and 5.1.3).
+    FeaturesMissing { bits: u64 },
+    /// It refused the features that we chose from its own.
+    FeaturesRefused,
+    /// A queue's size is no power of two, or too small.
+    QueueSize { queue: u16, offered: u32 },
+    /// Its configuration never stood still, or is too short.
+    Config,
+    /// Its MAC address is zero or a group's.
+    Mac([u8; 6]),
+    /// No memory for its rings.
+    NoMemory,
+}
+
+/// Gives every network controller its driver, in ascending order of address.
+///
+/// # Safety
+/// 1. Memory is identity-mapped, and so are, uncached, the registers behind every BAR that ends
+///    at or below `mapped_end`.
+/// 2. The BARs are where the firmware put them and overlap no memory of ours.
+/// 3. No other driver uses these devices, and this is called once for each of them.
+pub unsafe fn probe_all<C: ConfigurationAccess>(
+    bus: &mut Bus<C>,
+    pool: &'static Pool,
+    mapped_end: u64,
+) -> Vec<Found> {
+    let found = bus.nics().into_iter().map(|device| {
+        let Device { address, vendor, irq_line, .. } = device;
+        let result = match (vendor, device.device) {
+            virtio::pci::NET_TRANSITIONAL | virtio::pci::NET => {
+                // SAFETY: exactly what our caller promised.
+                unsafe { virtio::pci::open(bus, address, pool, mapped_end) }
+            }
+            (vendor, device) => Err(Absent::NoDriver { vendor, device }),
+        };
+        Found { address, vendor, device: device.device, irq_line, result }
+    });
+    found.collect()
+}
+
+impl fmt::Display for Absent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Absent::NoDriver { vendor, device } => {
+                write!(f, "no driver for {vendor:04x}:{device:04x} (virtio-net is supported)")
+            }
+            Absent::CapabilityLoop => f.write_str("its PCI capability list is a loop"),
+            Absent::CapabilityRange => f.write_str("a PCI capability is out of range"),
+            Absent::CapabilityMissing => {
+                f.write_str("no virtio 1 interface (QEMU: disable-modern must be off)")
+            }
+            Absent::Bar { index } => write!(f, "BAR {index} is unusable"),
+            Absent::BarUnmapped { index } => write!(f, "BAR {index} lies in unmapped memory"),
+            Absent::NotifyRange { queue } => {
+                write!(f, "the doorbell of queue {queue} is outside of its BAR")
+            }
+            Absent::NoReset => f.write_str("it does not confirm a reset"),
+            Absent::FeaturesMissing { bits } => write!(f, "features {bits:#x} are not offered"),
+            Absent::FeaturesRefused => f.write_str("it refuses the features it offered"),
+            Absent::QueueSize { queue, offered } => {
+                write!(f, "queue {queue} has size {offered}, not a power of two from 2 to 32768")
+            }
+            Absent::Config => f.write_str("its configuration cannot be read"),
+            Absent::Mac(mac) => write!(f, "{mac:02x?} is no MAC address for a station"),
+            Absent::NoMemory => f.write_str("no memory for its rings"),
+        }
+    }
+}

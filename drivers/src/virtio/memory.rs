@@ -1,0 +1,216 @@
+//! The memory that a split virtqueue shares with its device (2.7).
+//!
+//! This file reads and writes, and decides nothing. Each access touches shared memory exactly
+//! once, and what it read is the caller's own copy: the device may change it at any time and as
+//! often as it likes. Indices are reduced here, so no argument reaches beyond the ring.
+//!
+//! ```text
+//!  0            16 n                 22 n + 64-byte alignment
+//!  ├ descriptors ├ flags idx ring[n] ─┼ flags idx element[n] ─┤
+//!    ours to write, "available"         the device's, "used"
+//! ```
+//!
+//! The memory is never given back. A port keeps its rings for life, and a device that was never
+//! seen to be quiet might still write to them.
+
+use alloc::alloc::{Layout, alloc_zeroed};
+use core::ptr::NonNull;
+use core::sync::atomic::{Ordering, fence};
+
+const PAGE_BYTES: usize = 4096;
+const DESCRIPTOR_BYTES: usize = 16;
+const USED_ELEMENT_BYTES: usize = 8;
+/// Flags and index before the elements of both rings.
+const RING_HEAD_BYTES: usize = 4;
+
+/// `avail.flags`: no interrupt wanted (2.7.7).
+const NO_INTERRUPT: u16 = 1;
+/// `used.flags`: no doorbell wanted (2.7.10).
+const NO_NOTIFY: u16 = 1;
+
+/// The number of elements of a ring: a power of two from 2 to 32768 (2.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RingSize(u16);
+
+impl RingSize {
+    pub const fn new(size: u16) -> Option<RingSize> {
+        if size >= 2 && size.is_power_of_two() { Some(RingSize(size)) } else { None }
+    }
+
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+
+    fn count(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// Where the element with this free-running index lies.
+    fn slot(self, index: u16) -> usize {
+        usize::from(index & (self.0 - 1))
+    }
+}
+
+/// An element of the used ring, as the device wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsedElement {
+    pub id: u32,
+    pub len: u32,
+}
+
+/// Where the three parts lie, as the device is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingAddresses {
+    pub descriptors: u64,
+    pub available: u64,
+    pub used: u64,
+}
+
+pub struct RingMemory {
+    base: NonNull<u8>,
+    size: RingSize,
+}
+
+impl RingMemory {
+    /// Zeroed memory for a ring, or `None` when there is none left.
+    pub fn new(size: RingSize) -> Option<RingMemory> {
+        let layout = Layout::from_size_align(Self::bytes(size), PAGE_BYTES).ok()?;
+        // SAFETY: the layout's size is not zero, since a ring has at least two elements.
+        let base = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        Some(RingMemory { base, size })
+    }
+
+    pub fn size(&self) -> RingSize {
+        self.size
+    }
+
+    /// Virtual is physical in this image.
+    pub fn addresses(&self) -> RingAddresses {
+        let base = self.base.as_ptr() as u64;
+        RingAddresses {
+            descriptors: base,
+            available: base + self.available() as u64,
+            used: base + self.used() as u64,
+        }
+    }
+
+    pub fn write_descriptor(&mut self, id: u16, address: u64, len: u32, flags: u16) {
+        let at = self.size.slot(id) * DESCRIPTOR_BYTES;
+        self.write::<u64>(at, address);
+        self.write::<u32>(at + 8, len);
+        self.write::<u16>(at + 12, flags);
+        self.write::<u16>(at + 14, 0);
+    }
+
+    /// Puts a descriptor's number at a place of the available ring. The device sees it once
+    /// `publish` has moved past it.
+    pub fn write_available(&mut self, index: u16, id: u16) {
+        let at = self.available() + RING_HEAD_BYTES + 2 * self.size.slot(index);
+        self.write::<u16>(at, id);
+    }
+
+    /// Shows the device everything before `index`, and tells whether it wants its doorbell rung.
+    pub fn publish(&mut self, index: u16) -> bool {
+        // What was queued must be seen before the index that covers it (2.7.13.3.1).
+        fence(Ordering::Release);
+        self.write::<u16>(self.available() + 2, index);
+        // The index must be seen before the flag is read: the device does the two in the other
+        // order, and else both could go to sleep (2.7.13.4.1).
+        fence(Ordering::SeqCst);
+        self.read::<u16>(self.used()) & NO_NOTIFY == 0
+    }
+
+    pub fn want_interrupts(&mut self) {
+        self.write::<u16>(self.available(), 0);
+        // The flag must be seen before the caller looks at the used ring a last time.
+        fence(Ordering::SeqCst);
+    }
+
+    pub fn refuse_interrupts(&mut self) {
+        self.write::<u16>(self.available(), NO_INTERRUPT);
+    }
+
+    pub fn used_index(&self) -> u16 {
+        let index = self.read::<u16>(self.used() + 2);
+        // What the index covers must be read after it.
+        fence(Ordering::Acquire);
+        index
+    }
+
+    pub fn used_element(&self, index: u16) -> UsedElement {
+        let at = self.used() + RING_HEAD_BYTES + USED_ELEMENT_BYTES * self.size.slot(index);
+        UsedElement { id: self.read::<u32>(at), len: self.read::<u32>(at + 4) }
+    }
+
+    /// All zero, as a device that begins anew expects it.
+    pub fn clear(&mut self) {
+        // SAFETY: `base` is the start of an allocation of this many bytes, and ours alone.
+        unsafe { self.base.write_bytes(0, Self::bytes(self.size)) }
+    }
+
+    fn available(&self) -> usize {
+        Self::available_offset(self.size)
+    }
+
+    fn used(&self) -> usize {
+        Self::used_offset(self.size)
+    }
+
+    fn available_offset(size: RingSize) -> usize {
+        DESCRIPTOR_BYTES * size.count()
+    }
+
+    /// On a cache line of its own: the device writes here and we write before it.
+    fn used_offset(size: RingSize) -> usize {
+        (Self::available_offset(size) + RING_HEAD_BYTES + 2 * size.count()).next_multiple_of(64)
+    }
+
+    fn bytes(size: RingSize) -> usize {
+        Self::used_offset(size) + RING_HEAD_BYTES + USED_ELEMENT_BYTES * size.count()
+    }
+
+    fn read<T: Copy>(&self, at: usize) -> T {
+        debug_assert!(at.is_multiple_of(align_of::<T>()));
+        // SAFETY: (1) `at` is one of the offsets computed above from an index below the ring's
+        // size, so the access lies inside the allocation, aligned; (2) `T` is `u16` or `u32`, of
+        // which every bit pattern is a value; (3) no reference to this memory is ever made, and
+        // the access is volatile, so the device's writes are no more than changed values.
+        unsafe { self.base.add(at).cast::<T>().read_volatile() }
+    }
+
+    fn write<T: Copy>(&mut self, at: usize, value: T) {
+        debug_assert!(at.is_multiple_of(align_of::<T>()));
+        // SAFETY: as in `read`; `T` is `u16`, `u32` or `u64`.
+        unsafe { self.base.add(at).cast::<T>().write_volatile(value) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d15_sizes_that_no_ring_can_have() {
+        for size in [0, 1, 3, 255, 65_535] {
+            assert_eq!(RingSize::new(size), None, "{size}");
+        }
+        for size in [2, 256, 32_768] {
+            assert_eq!(RingSize::new(size).map(RingSize::get), Some(size));
+        }
+    }
+
+    /// The alignments of 2.7: 16, 2 and 4; and no part reaches into the next.
+    #[test]
+    fn the_parts_are_aligned_and_apart() {
+        for shift in 1..16 {
+            let size = RingSize::new(1 << shift).unwrap();
+            let n = u64::from(size.get());
+            let RingAddresses { descriptors, available, used } =
+                RingMemory::new(size).unwrap().addresses();
+            assert_eq!((descriptors % 16, available % 2, used % 4), (0, 0, 0));
+            assert!(descriptors + 16 * n <= available, "{n}");
+            assert!(available + 4 + 2 * n <= used, "{n}");
+            assert!((used - descriptors + 4 + 8 * n) as usize <= RingMemory::bytes(size), "{n}");
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! The virtio-net driver: one receive ring, one transmit ring, and how a port comes back.
+//!
+//! On the fast path the device's registers are not touched but for doorbells that it asks for:
+//! frames come and go through the rings, and interrupts stay off while the loop polls. Frames
+//! that were sent are reclaimed when the ring runs short and in `service`.
+//!
+//! ```text
+//!                fault: status 0 is written at once, frames stay where they are
+//!   running ────────────────────────────────────▶ broken
+//!      ▲                                            │ status read back as 0: frames to the pool
+//!      └──── 1, 2, 4 … 60 s later: handshake ◀──────┘
+//! ```
+//!
+//! After a minute without a fault the waiting time begins at one second again. All of these times
+//! are counted in steps of at most a second, so a clock that jumps, because the whole machine was
+//! stopped, neither breaks a port nor hurries a reset.
+
+use super::handshake::{Features, Identity, Link, identify, negotiate, ring_size};
+use super::header::{self, Misfit, Offload, Reception, judge};
+use super::ring::{Direction, Ring, Used};
+use super::{Doorbell, Queue, Quiet};
+use crate::nic::{Batch, Fault, Nic, NicCounters, NicState, RingFault};
+use crate::pool::{Frame, Pool};
+use crate::probe::Absent;
+use core::mem::ManuallyDrop;
+use virtio_drivers::transport::{DeviceStatus, InterruptStatus, Transport};
+
+#[cfg(test)]
+mod tests;
+
+/// Tries to see a reset confirmed at start. Real devices take milliseconds, QEMU none.
+const RESET_TRIES: usize = 100_000;
+
+/// How often link and status are looked at.
+const LOOK_PERIOD_MS: u64 = 100;
+/// Without progress for so long, transmission stands still: counted.
+const TX_STALL_MS: u64 = 2_000;
+/// And for so long, it is given up. A guest that is paused stops reading and has to find its port
+/// as it was when it goes on, so this is far beyond any pause that is meant to be survived.
+const TX_STALL_RESET_MS: u64 = 120_000;
+const BACKOFF_MIN_MS: u64 = 1_000;
+const BACKOFF_MAX_MS: u64 = 60_000;
+/// Running for so long without a fault, a port has its past forgiven.
+const STEADY_MS: u64 = 60_000;
+/// The most that passes between two calls of `service`, whatever the clock says.
+const STEP_MAX_MS: u64 = 1_000;
+
+/// Room below which `send` looks for frames that have been sent.
+const RECLAIM_ROOM: usize = 32;
+
+pub struct VirtioNet<T: Transport, D: Doorbell> {
+    /// Never dropped: virtio-drivers' PCI transport would then wait for its reset without end.
+    transport: ManuallyDrop<T>,
+    doorbell: D,
+    pool: &'static Pool,
+    receive: Ring,
+    transmit: Ring,
+    mac: [u8; 6],
+    features: Features,
+    link: Link,
+    health: Health,
+    /// How long the next outage lasts.
+    backoff_ms: u64,
+    /// The last time that `service` was told.
+    serviced_ms: Option<u64>,
+    /// Whether the pool was empty when the receive ring was last filled.
+    starved: bool,
+    counters: NicCounters,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Health {
+    Running(Watch),
+    Broken(Outage),
+}
+
+/// What is observed of a device that works.
+#[derive(Clone, Copy, Debug, Default)]
+struct Watch {
+    running_ms: u64,
+    since_look_ms: u64,
+    /// The device has announced a change of its configuration.
+    changed: bool,
+    /// The transmit ring's progress, and for how long it has been there with frames waiting.
+    progress: u16,
+    stalled_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Outage {
+    fault: Fault,
+    /// The reset was confirmed and the frames are back in the pool.
+    quiet: bool,
+    left_ms: u64,
+}
+
+impl<T: Transport, D: Doorbell> VirtioNet<T, D> {
+    /// Takes the device from reset to running.
+    pub fn new(transport: T, doorbell: D, pool: &'static Pool) -> Result<Self, Absent> {
+        let mut transport = ManuallyDrop::new(transport);
+        transport.set_status(DeviceStatus::empty());
+        let quiet = (0..RESET_TRIES).find_map(|_| Quiet::check(&*transport));
+        quiet.ok_or(Absent::NoReset)?;
+
+        let features = negotiate(&mut *transport)?;
+        let Identity { mac, link } = identify(&*transport, features).ok_or(Absent::Config)?;
+        if mac[0] & 1 != 0 || mac == [0; 6] {
+            return Err(Absent::Mac(mac));
+        }
+        let receive_size = ring_size(&mut *transport, Queue::Receive)?;
+        let transmit_size = ring_size(&mut *transport, Queue::Transmit)?;
+        let receive = Ring::new(receive_size, Direction::Receive).ok_or(Absent::NoMemory)?;
+        let transmit = Ring::new(transmit_size, Direction::Transmit).ok_or(Absent::NoMemory)?;
+
+        let mut nic = VirtioNet {
+            transport,
+            doorbell,
+            pool,
+            receive,
+            transmit,
+            mac,
+            features,
+            link,
+            health: Health::Running(Watch::default()),
+            backoff_ms: BACKOFF_MIN_MS,
+            serviced_ms: None,
+            starved: false,
+            counters: NicCounters::default(),
+        };
+        nic.start();
+        Ok(nic)
+    }
+
+    /// The last steps of the handshake: rings, DRIVER_OK, buffers.
+    fn start(&mut self) {
+        for (queue, ring) in [(Queue::Receive, &self.receive), (Queue::Transmit, &self.transmit)] {
+            let addresses = ring.addresses();
+            self.transport.queue_set(
+                queue.number(),
+                u32::from(ring.size().get()),
+                addresses.descriptors,
+                addresses.available,
+                addresses.used,
+            );
+        }
+        self.transport.finish_init();
+        self.refill();
+    }
+
+    /// A device that was reset begins again, if it is still the one it was.
+    fn restart(&mut self) -> Result<(), Fault> {
+        self.features = negotiate(&mut *self.transport).map_err(|_| Fault::Handshake)?;
+        let identity = identify(&*self.transport, self.features).ok_or(Fault::Config)?;
+        if identity.mac != self.mac {
+            return Err(Fault::Config);
+        }
+        for (queue, ring) in [(Queue::Receive, &self.receive), (Queue::Transmit, &self.transmit)] {
+            match ring_size(&mut *self.transport, queue) {
+                Ok(size) if size >= ring.size() => {}
+                Ok(_) | Err(_) => return Err(Fault::Handshake),
+            }
+        }
+        self.link = identity.link;
+        self.health = Health::Running(Watch::default());
+        self.start();
+        Ok(())
+    }
+
+    /// Stops the device. Its frames stay in the rings until it confirms that it has stopped.
+    fn fail(&mut self, fault: Fault) {
+        self.transport.set_status(DeviceStatus::empty());
+        self.counters.faults += 1;
+        self.health = Health::Broken(Outage { fault, quiet: false, left_ms: self.backoff_ms });
+        self.backoff_ms = (2 * self.backoff_ms).min(BACKOFF_MAX_MS);
+    }
+
+    fn is_broken(&self) -> bool {
+        matches!(self.health, Health::Broken(_))
+    }
+
+    fn take_received(&mut self, batch: &mut Batch) -> Result<(), RingFault> {
+        let merging = self.features.merging();
+        let mut waiting = self.receive.pending()?;
+        while waiting > 0 && !batch.is_full() {
+            let Used { mut frame, written_bytes } = self.receive.pop()?;
+            waiting -= 1;
+            match judge(frame.read_header(), written_bytes, waiting, merging) {
+                Reception::Deliver { len, offload } => {
+                    frame.set_len(len);
+                    self.count_delivered(len, offload);
+                    batch.push(frame).expect("a batch that is not full takes a frame");
+                }
+                Reception::Drop(misfit) => self.count_misfit(misfit),
+                Reception::DropWith { further } => {
+                    for _ in 0..further {
+                        self.receive.pop()?;
+                    }
+                    waiting -= further;
+                    self.count_misfit(Misfit::TooBig);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count_delivered(&mut self, len: usize, offload: Offload) {
+        self.counters.rx_frames += 1;
+        self.counters.rx_bytes += len as u64;
+        match offload {
+            Offload::None => {}
+            Offload::Claimed => self.counters.rx_hdr_flags += 1,
+        }
+    }
+
+    fn count_misfit(&mut self, misfit: Misfit) {
+        let counter = match misfit {
+            Misfit::Runt => &mut self.counters.rx_runt,
+            Misfit::TooBig => &mut self.counters.rx_too_big,
+            Misfit::NumBuffers => &mut self.counters.rx_num_buffers,
+            Misfit::Gso => &mut self.counters.rx_gso,
+        };
+        *counter += 1;
+    }
+
+    /// Gives the device a buffer for every free place of its receive ring.
+    fn refill(&mut self) {
+        while self.receive.room() > 0 {
+            let Some(mut frame) = self.pool.take() else {
+                // Counted when it begins, not at each turn of a loop that may run idle.
+                self.counters.rx_no_buffer += u64::from(!self.starved);
+                self.starved = true;
+                break;
+            };
+            self.starved = false;
+            frame.write_header(header::RECEIVE);
+            self.receive.push(frame).expect("a ring with room takes a frame");
+        }
+        if self.receive.publish() {
+            self.doorbell.ring(Queue::Receive);
+        }
+    }
+
+    /// Takes back what has been sent. Bounded by the ring.
+    fn reclaim(&mut self) -> Result<(), RingFault> {
+        for _ in 0..self.transmit.pending()? {
+            self.transmit.pop()?;
+        }
+        Ok(())
+    }
+
+    /// A step of watching a device that works.
+    fn watch(&mut self, mut watch: Watch, step_ms: u64) -> Result<Watch, Fault> {
+        watch.running_ms = watch.running_ms.saturating_add(step_ms);
+        if watch.running_ms >= STEADY_MS {
+            self.backoff_ms = BACKOFF_MIN_MS;
+        }
+        self.reclaim()?;
+        self.watch_transmission(&mut watch, step_ms)?;
+        watch.since_look_ms += step_ms;
+        if watch.changed || watch.since_look_ms >= LOOK_PERIOD_MS {
+            (watch.changed, watch.since_look_ms) = (false, 0);
+            self.look()?;
+        }
+        Ok(watch)
+    }
+
+    fn watch_transmission(&mut self, watch: &mut Watch, step_ms: u64) -> Result<(), Fault> {
+        let progress = self.transmit.progress();
+        // Nobody takes frames from a link that is down, and nobody has to.
+        let idle = self.transmit.in_flight() == 0 || self.link == Link::Down;
+        if idle || progress != watch.progress {
+            (watch.progress, watch.stalled_ms) = (progress, 0);
+            return Ok(());
+        }
+        let before_ms = watch.stalled_ms;
+        watch.stalled_ms += step_ms;
+        if before_ms < TX_STALL_MS && watch.stalled_ms >= TX_STALL_MS {
+            self.counters.tx_stall += 1;
+        }
+        if watch.stalled_ms >= TX_STALL_RESET_MS { Err(Fault::TxStall) } else { Ok(()) }
+    }
+
+    /// Reads what the device says of itself.
+    fn look(&mut self) -> Result<(), Fault> {
+        if self.transport.get_status().contains(DeviceStatus::DEVICE_NEEDS_RESET) {
+            return Err(Fault::NeedsReset);
+        }
+        let identity = identify(&*self.transport, self.features).ok_or(Fault::Config)?;
+        if identity.mac != self.mac {
+            return Err(Fault::Config);
+        }
+        self.link = identity.link;
+        Ok(())
+    }
+
+    /// A step of waiting for a device to become usable again.
+    fn recover(&mut self, mut outage: Outage, step_ms: u64) {
+        if !outage.quiet
+            && let Some(quiet) = Quiet::check(&*self.transport)
+        {
+            self.receive.take_back(&quiet);
+            self.transmit.take_back(&quiet);
+            outage.quiet = true;
+        }
+        outage.left_ms = outage.left_ms.saturating_sub(step_ms);
+        self.health = Health::Broken(outage);
+        if outage.left_ms > 0 {
+            return;
+        }
+        self.counters.resets += 1;
+        let result = if outage.quiet { self.restart() } else { Err(Fault::Reset) };
+        if let Err(fault) = result {
+            self.fail(fault);
+        }
+    }
+
+    /// Milliseconds since the last call, within reason.
+    fn step_ms(&mut self, now_ms: u64) -> u64 {
+        let before_ms = self.serviced_ms.replace(now_ms).unwrap_or(now_ms);
+        now_ms.saturating_sub(before_ms).min(STEP_MAX_MS)
+    }
+}
+
+impl<T: Transport, D: Doorbell> Nic for VirtioNet<T, D> {
+    fn mac(&self) -> [u8; 6] {
+        self.mac
+    }
+
+    fn state(&self) -> NicState {
+        match (self.health, self.link) {
+            (Health::Broken(outage), _) => NicState::Broken(outage.fault),
+            (Health::Running(_), Link::Up) => NicState::Up,
+            (Health::Running(_), Link::Down) => NicState::LinkDown,
+        }
+    }
+
+    fn receive(&mut self, batch: &mut Batch) {
+        if self.is_broken() {
+            return;
+        }
+        match self.take_received(batch) {
+            Ok(()) => self.refill(),
+            Err(fault) => self.fail(fault.into()),
+        }
+    }
+
+    fn send(&mut self, mut frame: Frame) -> Result<(), Frame> {
+        if self.is_broken() {
+            self.counters.tx_broken += 1;
+            return Err(frame);
+        }
+        if self.transmit.room() < RECLAIM_ROOM
+            && let Err(fault) = self.reclaim()
+        {
+            self.fail(fault.into());
+            self.counters.tx_broken += 1;
+            return Err(frame);
+        }
+        frame.write_header(header::TRANSMIT);
+        let len = frame.len() as u64;
+        if let Err(frame) = self.transmit.push(frame) {
+            self.counters.tx_full += 1;
+            return Err(frame);
+        }
+        self.counters.tx_frames += 1;
+        self.counters.tx_bytes += len;
+        Ok(())
+    }
+
+    fn flush(&mut self) {
+        if !self.is_broken() && self.transmit.publish() {
+            self.doorbell.ring(Queue::Transmit);
+        }
+    }
+
+    fn service(&mut self, now_ms: u64) {
+        let step_ms = self.step_ms(now_ms);
+        match self.health {
+            Health::Running(watch) => match self.watch(watch, step_ms) {
+                Ok(watch) => self.health = Health::Running(watch),
+                Err(fault) => self.fail(fault),
+            },
+            Health::Broken(outage) => self.recover(outage, step_ms),
+        }
+    }
+
+    fn arm(&mut self) -> bool {
+        let Health::Running(watch) = &mut self.health else {
+            // Only time helps a broken port; but let go of a line that is shared with others.
+            self.transport.ack_interrupt();
+            return true;
+        };
+        self.receive.want_interrupts();
+        // Reading the cause releases the line (4.1.4.5). It comes before the last look at the
+        // ring: a frame that arrives after that look raises the line anew.
+        let cause = self.transport.ack_interrupt();
+        if cause.contains(InterruptStatus::DEVICE_CONFIGURATION_INTERRUPT) {
+            watch.changed = true;
+            return false;
+        }
+        match self.receive.pending() {
+            Ok(pending) => pending == 0,
+            Err(fault) => {
+                self.fail(fault.into());
+                true
+            }
+        }
+    }
+
+    fn disarm(&mut self) {
+        self.receive.refuse_interrupts();
+    }
+
+    fn counters(&self) -> &NicCounters {
+        &self.counters
+    }
+
+    fn driver(&self) -> &'static str {
+        "virtio-net"
+    }
+}
+
+impl<T: Transport, D: Doorbell> Drop for VirtioNet<T, D> {
+    /// Stops the device; what it does not confirm to have let go of stays out of the pool.
+    fn drop(&mut self) {
+        self.transport.set_status(DeviceStatus::empty());
+        if let Some(quiet) = Quiet::check(&*self.transport) {
+            self.receive.take_back(&quiet);
+            self.transmit.take_back(&quiet);
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! From a PCI function to a running virtio-net port (4.1).
+//!
+//! virtio-drivers' `PciTransport` walks the capabilities itself, but for devices that mean well:
+//! a list that is a loop, a BAR number out of range or a structure that wraps would make it run
+//! for ever, write to the wrong register, or panic. So the list is read here first, and only a
+//! device whose structures all lie where they may is handed on.
+//!
+//! The doorbells are ours as well: their addresses are looked up once. `Transport::notify` asks
+//! the device for the offset at each kick, which makes three accesses, each a trip to the
+//! hypervisor, out of one.
+
+use super::net::VirtioNet;
+use super::{Doorbell, Queue};
+use crate::nic::Nic;
+use crate::pci::{Address, BARS, Bus, ConfigurationAccess};
+use crate::pool::Pool;
+use crate::probe::Absent;
+use alloc::boxed::Box;
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+use virtio_drivers::transport::pci::bus::PCI_CAP_ID_VNDR;
+use virtio_drivers::transport::pci::{
+    PciTransport, VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_CAP_ISR_CFG,
+    VIRTIO_PCI_CAP_NOTIFY_CFG, VirtioPciError,
+};
+use virtio_drivers::{BufferDirection, Hal, PhysAddr};
+
+#[cfg(test)]
+mod tests;
+
+/// Vendor and device of a network card that also speaks virtio 0.9, and of one that does not.
+pub const NET_TRANSITIONAL: (u16, u16) = (0x1af4, 0x1000);
+pub const NET: (u16, u16) = (0x1af4, 0x1041);
+
+const COMMAND_STATUS: u8 = 0x04;
+const STATUS_CAPABILITIES: u32 = 1 << 20;
+const CAPABILITIES_POINTER: u8 = 0x34;
+/// Capabilities lie behind the header, at multiples of four: there is room for no more.
+const CAPABILITIES_FIRST: u8 = 0x40;
+const CAPABILITIES_MAX: usize = (256 - CAPABILITIES_FIRST as usize) / 4;
+
+/// `virtio_pci_cap`, and with the multiplier of the notification structure after it.
+const STRUCTURE_CAP_BYTES: u8 = 16;
+const NOTIFY_CAP_BYTES: u8 = 20;
+
+/// In `virtio_pci_common_cfg` (4.1.4.3).
+const COMMON_BYTES: u32 = 56;
+const QUEUE_SELECT: u64 = 22;
+const QUEUE_NOTIFY_OFF: u64 = 30;
+
+/// Takes the function to a running port.
+///
+/// # Safety
+/// As [`crate::probe_all`].
+pub unsafe fn open<C: ConfigurationAccess>(
+    bus: &mut Bus<C>,
+    address: Address,
+    pool: &'static Pool,
+    mapped_end: u64,
+) -> Result<Box<dyn Nic>, Absent> {
+    bus.disable(address);
+    let regions = Capabilities::read(bus, address)?.locate(bus, address, mapped_end)?;
+    let transport =
+        PciTransport::new::<OneToOne, C>(bus.root(), address).map_err(|error| match error {
+            VirtioPciError::Misaligned { .. } | VirtioPciError::InvalidNotifyOffMultiplier(_) => {
+                Absent::CapabilityRange
+            }
+            _ => Absent::CapabilityMissing,
+        })?;
+    // Its drop would wait for the device without end.
+    let transport = ManuallyDrop::new(transport);
+    bus.enable(address);
+    // SAFETY: `locate` has found these regions inside the device's BARs and below `mapped_end`,
+    // where by our caller's promises 1 and 2 they are mapped and nothing but the device.
+    let doorbells = unsafe { Doorbells::find(&regions) }?;
+    let transport = ManuallyDrop::into_inner(transport);
+    Ok(Box::new(VirtioNet::new(transport, doorbells, pool)?))
+}
+
+/// Where a capability says that a structure lies.
+#[derive(Clone, Copy, Debug)]
+struct Structure {
+    bar: u8,
+    offset: u32,
+    length: u32,
+}
+
+/// What the capabilities say; nothing of it is checked against the BARs yet.
+struct Capabilities {
+    common: Structure,
+    notify: Structure,
+    notify_multiplier: u32,
+    interrupt_status: Structure,
+    device: Structure,
+}
+
+/// Regions of memory that are the device's registers.
+struct Regions {
+    common: u64,
+    notify: u64,
+    notify_bytes: u64,
+    notify_multiplier: u32,
+}
+
+impl Capabilities {
+    /// Walks the list, each element at most once.
+    fn read<C: ConfigurationAccess>(
+        bus: &Bus<C>,
+        address: Address,
+    ) -> Result<Capabilities, Absent> {
+        let (mut common, mut notify, mut interrupt_status, mut device) = (None, None, None, None);
+        let mut notify_multiplier = 0;
+        let mut at = first_capability(bus, address)?;
+        for _ in 0..CAPABILITIES_MAX {
+            let Some(offset) = at else { break };
+            let head = bus.read_word(address, offset);
+            let [id, next, cap_bytes, kind] = head.to_le_bytes();
+            at = next_capability(next)?;
+            if id != PCI_CAP_ID_VNDR || cap_bytes < STRUCTURE_CAP_BYTES {
+                continue;
+            }
+            let structure = read_structure(bus, address, offset, cap_bytes)?;
+            // The first of each kind is the preferred one (4.1.4.1).
+            match kind {
+                VIRTIO_PCI_CAP_COMMON_CFG => common = common.or(Some(structure)),
+                VIRTIO_PCI_CAP_ISR_CFG => {
+                    interrupt_status = interrupt_status.or(Some(structure));
+                }
+                VIRTIO_PCI_CAP_DEVICE_CFG => device = device.or(Some(structure)),
+                VIRTIO_PCI_CAP_NOTIFY_CFG if cap_bytes >= NOTIFY_CAP_BYTES && notify.is_none() => {
+                    notify = Some(structure);
+                    notify_multiplier = bus.read_word(address, offset + STRUCTURE_CAP_BYTES);
+                }
+                _ => {}
+            }
+        }
+        if at.is_some() {
+            return Err(Absent::CapabilityLoop);
+        }
+        match (common, notify, interrupt_status, device) {
+            (Some(common), Some(notify), Some(interrupt_status), Some(device)) => {
+                Ok(Capabilities { common, notify, notify_multiplier, interrupt_status, device })
+            }
+            _ => Err(Absent::CapabilityMissing),
+        }
+    }
+
+    /// Finds the structures in memory, each wholly inside its BAR.
+    fn locate<C: ConfigurationAccess>(
+        &self,
+        bus: &mut Bus<C>,
+        address: Address,
+        mapped_end: u64,
+    ) -> Result<Regions, Absent> {
+        let mut place = |structure| place(bus, address, structure, mapped_end);
+        place(self.interrupt_status)?;
+        place(self.device)?;
+        let (common, notify) = (place(self.common)?, place(self.notify)?);
+        if self.common.length < COMMON_BYTES || !common.is_multiple_of(4) {
+            return Err(Absent::CapabilityRange);
+        }
+        Ok(Regions {
+            common,
+            notify,
+            notify_bytes: u64::from(self.notify.length),
+            notify_multiplier: self.notify_multiplier,
+        })
+    }
+}
+
+fn first_capability<C: ConfigurationAccess>(
+    bus: &Bus<C>,
+    address: Address,
+) -> Result<Option<u8>, Absent> {
+    if bus.read_word(address, COMMAND_STATUS) & STATUS_CAPABILITIES == 0 {
+        return Ok(None);
+    }
+    next_capability(bus.read_word(address, CAPABILITIES_POINTER) as u8 & 0xfc)
+}
+
+fn next_capability(pointer: u8) -> Result<Option<u8>, Absent> {
+    match pointer {
+        0 => Ok(None),
+        pointer if pointer < CAPABILITIES_FIRST || !pointer.is_multiple_of(4) => {
+            Err(Absent::CapabilityRange)
+        }
+        pointer => Ok(Some(pointer)),
+    }
+}
+
+fn read_structure<C: ConfigurationAccess>(
+    bus: &Bus<C>,
+    address: Address,
+    offset: u8,
+    cap_bytes: u8,
+) -> Result<Structure, Absent> {
+    if u16::from(offset) + u16::from(cap_bytes) > 256 {
+        return Err(Absent::CapabilityRange);
+    }
+    Ok(Structure {
+        bar: bus.read_word(address, offset + 4) as u8,
+        offset: bus.read_word(address, offset + 8),
+        length: bus.read_word(address, offset + 12),
+    })
+}
+
+/// The structure's address, if it lies inside its BAR, and the BAR where we can reach it.
+fn place<C: ConfigurationAccess>(
+    bus: &mut Bus<C>,
+    address: Address,
+    structure: Structure,
+    mapped_end: u64,
+) -> Result<u64, Absent> {
+    let Structure { bar: index, offset, length } = structure;
+    if index >= BARS {
+        return Err(Absent::CapabilityRange);
+    }
+    let unusable = Absent::Bar { index };
+    let bar = bus.memory_bar(address, index).ok_or(unusable)?;
+    let end = offset.checked_add(length).map(u64::from);
+    if end.is_none_or(|end| end > bar.size_bytes) {
+        return Err(unusable);
+    }
+    match bar.address.checked_add(bar.size_bytes) {
+        Some(bar_end) if bar_end <= mapped_end => Ok(bar.address + u64::from(offset)),
+        Some(_) | None => Err(Absent::BarUnmapped { index }),
+    }
+}
+
+/// The doorbells of both queues.
+#[derive(Debug)]
+struct Doorbells {
+    receive: NonNull<u16>,
+    transmit: NonNull<u16>,
+}
+
+impl Doorbells {
+    /// Asks the device once where they are.
+    ///
+    /// # Safety
+    /// `regions` are mapped registers of the device, and nothing else uses them in this moment.
+    unsafe fn find(regions: &Regions) -> Result<Doorbells, Absent> {
+        let find = |queue: Queue| {
+            // SAFETY: the caller's promise.
+            unsafe { doorbell(regions, queue) }.ok_or(Absent::NotifyRange { queue: queue.number() })
+        };
+        Ok(Doorbells { receive: find(Queue::Receive)?, transmit: find(Queue::Transmit)? })
+    }
+}
+
+/// # Safety
+/// As [`Doorbells::find`].
+unsafe fn doorbell(regions: &Regions, queue: Queue) -> Option<NonNull<u16>> {
+    let select = (regions.common + QUEUE_SELECT) as usize as *mut u16;
+    let notify_off = (regions.common + QUEUE_NOTIFY_OFF) as usize as *const u16;
+    // SAFETY: both lie in the common structure, which `Capabilities::locate` has seen to be long
+    // enough and aligned, and which is mapped by the caller's promise.
+    let notify_off = unsafe {
+        select.write_volatile(queue.number());
+        notify_off.read_volatile()
+    };
+    let offset = u64::from(notify_off) * u64::from(regions.notify_multiplier);
+    let address = regions.notify + offset;
+    if offset + size_of::<u16>() as u64 > regions.notify_bytes
+        || !address.is_multiple_of(align_of::<u16>() as u64)
+    {
+        return None;
+    }
+    NonNull::new(address as usize as *mut u16)
+}
+
+impl Doorbell for Doorbells {
+    fn ring(&mut self, queue: Queue) {
+        let bell = match queue {
+            Queue::Receive => self.receive,
+            Queue::Transmit => self.transmit,
+        };
+        // SAFETY: `find` has seen the address to be aligned and inside the device's notification
+        // structure, which stays mapped. The device takes the write as a hint and no more.
+        unsafe { bell.write_volatile(queue.number()) }
+    }
+}
+
+/// Virtual addresses are physical ones.
+struct OneToOne;
+
+// SAFETY: registers are where their physical address says, by the promise that `open`'s caller
+// makes; memory is never given out, since the rings have their own.
+unsafe impl Hal for OneToOne {
+    fn dma_alloc(_: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
+        // Address 0 is this interface's word for "no memory".
+        (0, NonNull::dangling())
+    }
+
+    unsafe fn dma_dealloc(_: PhysAddr, _: NonNull<u8>, _: usize) -> i32 {
+        -1
+    }
+
+    unsafe fn mmio_phys_to_virt(address: PhysAddr, _: usize) -> NonNull<u8> {
+        NonNull::new(address as usize as *mut u8).expect("a BAR at address 0 is refused before")
+    }
+
+    unsafe fn share(buffer: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {
+        buffer.cast::<u8>().as_ptr() as PhysAddr
+    }
+
+    unsafe fn unshare(_: PhysAddr, _: NonNull<[u8]>, _: BufferDirection) {}
+}

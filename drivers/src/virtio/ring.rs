@@ -1,0 +1,221 @@
+//! A split virtqueue that believes nothing the device writes.
+//!
+//! Each frame takes one descriptor, its virtio header right before its bytes. The ring owns the
+//! frames that the device has: `push` takes one in, `publish` shows the device everything pushed
+//! since, once per batch, and `pop` gives a frame back when the device says that it is done.
+//!
+//! What was given to the device is remembered here, in memory that it cannot reach, and only
+//! this memory is asked what an answer may be. From the device come three numbers, each read
+//! once: how many answers there are, and for each answer a number and a length.
+//!
+//! ```text
+//!          consumed            published            pushed        (free-running u16)
+//!  ──────────┼────── in flight ─────┼──── queued ──────┼──────▶
+//!            └── the device may answer these and no others
+//! ```
+//!
+//! Anything else is a [`RingFault`], after which the ring is not to be asked again before
+//! [`Ring::take_back`]. An answer for a frame that is only queued is a fault as well: it would
+//! otherwise return to the pool and be shown to the device with the next batch.
+//!
+//! Notifications are suppressed by flags. VIRTIO_F_EVENT_IDX would save a few more of them, and
+//! loses one where its index arithmetic meets the wrap.
+
+use super::Quiet;
+use super::header::HEADER_BYTES;
+use super::memory::{RingAddresses, RingMemory, RingSize};
+use crate::nic::RingFault;
+use crate::pool::{FRAME_BYTES_MAX, Frame};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::mem;
+
+#[cfg(test)]
+mod tests;
+
+/// The largest ring we ask for. QEMU's default, and 4 ms of frames at 64,000 a second.
+pub const RING_SIZE_MAX: u16 = 256;
+
+/// What the device gets of a receive buffer: header, and all that follows it.
+pub const RECEIVE_BYTES: u32 = (HEADER_BYTES + FRAME_BYTES_MAX) as u32;
+
+/// Descriptor flag: the device writes (2.7.5).
+const WRITE: u16 = 2;
+
+/// Who writes to the frames of this ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The device: whole buffers wait to be filled.
+    Receive,
+    /// We did: header and bytes wait to be sent.
+    Transmit,
+}
+
+/// A frame that the device is done with.
+#[derive(Debug)]
+pub struct Used {
+    pub frame: Frame,
+    /// Bytes that it says to have written, header included; not more than it was given.
+    pub written_bytes: u32,
+}
+
+pub struct Ring {
+    memory: RingMemory,
+    direction: Direction,
+    /// By descriptor number: the frame behind it, if any.
+    slots: Box<[Slot]>,
+    /// Numbers of descriptors without a frame; never longer than the ring.
+    free: Vec<u16>,
+    pushed: u16,
+    published: u16,
+    consumed: u16,
+}
+
+#[derive(Default)]
+struct Slot {
+    frame: Option<Frame>,
+    /// The available index that the frame was pushed with.
+    index: u16,
+}
+
+impl Ring {
+    /// An empty ring that wants no interrupts, or `None` without memory for it.
+    pub fn new(size: RingSize, direction: Direction) -> Option<Ring> {
+        let mut ring = Ring {
+            memory: RingMemory::new(size)?,
+            direction,
+            slots: (0..size.get()).map(|_| Slot::default()).collect(),
+            free: Vec::with_capacity(usize::from(size.get())),
+            pushed: 0,
+            published: 0,
+            consumed: 0,
+        };
+        ring.begin();
+        Some(ring)
+    }
+
+    pub fn size(&self) -> RingSize {
+        self.memory.size()
+    }
+
+    pub fn addresses(&self) -> RingAddresses {
+        self.memory.addresses()
+    }
+
+    /// Frames that `push` would still take.
+    pub fn room(&self) -> usize {
+        self.free.len()
+    }
+
+    /// Frames that the device has been shown and has not answered.
+    pub fn in_flight(&self) -> u16 {
+        self.published.wrapping_sub(self.consumed)
+    }
+
+    /// A number that changes with every answer taken.
+    pub fn progress(&self) -> u16 {
+        self.consumed
+    }
+
+    /// Takes a frame in. It comes back when the ring is full.
+    pub fn push(&mut self, frame: Frame) -> Result<(), Frame> {
+        let Some(id) = self.free.pop() else {
+            return Err(frame);
+        };
+        let flags = match self.direction {
+            Direction::Receive => WRITE,
+            Direction::Transmit => 0,
+        };
+        let (address, len) = (frame.device_address(HEADER_BYTES), self.given_bytes(&frame));
+        self.memory.write_descriptor(id, address, len, flags);
+        self.memory.write_available(self.pushed, id);
+        self.slots[usize::from(id)] = Slot { frame: Some(frame), index: self.pushed };
+        self.pushed = self.pushed.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Shows the device what was pushed. `true`: it wants its doorbell rung.
+    #[must_use]
+    pub fn publish(&mut self) -> bool {
+        if self.pushed == self.published {
+            return false;
+        }
+        self.published = self.pushed;
+        self.memory.publish(self.published)
+    }
+
+    /// Answers that wait to be popped: at most as many as frames are in flight.
+    pub fn pending(&self) -> Result<u16, RingFault> {
+        // Wrapping: an index that went backwards is far ahead, and refused with the others.
+        let pending = self.memory.used_index().wrapping_sub(self.consumed);
+        if pending > self.in_flight() { Err(RingFault::UsedIdx) } else { Ok(pending) }
+    }
+
+    /// The next answer. To be called as often as `pending` said.
+    pub fn pop(&mut self) -> Result<Used, RingFault> {
+        let answer = self.memory.used_element(self.consumed);
+        // Compared before it is made smaller: 0x10000 is not 0.
+        if answer.id >= u32::from(self.size().get()) {
+            return Err(RingFault::UsedId);
+        }
+        let id = answer.id as u16;
+        let slot = &self.slots[usize::from(id)];
+        if self.is_queued(slot) {
+            return Err(RingFault::UsedNotHead);
+        }
+        let given_bytes = slot.frame.as_ref().map(|frame| self.given_bytes(frame));
+        // For a frame to send the true answer is 0, but vhost has long said the frame's length.
+        if given_bytes.is_some_and(|given| answer.len > given) {
+            return Err(RingFault::UsedLen);
+        }
+        let taken = self.slots[usize::from(id)].frame.take();
+        let frame = taken.ok_or(RingFault::UsedNotHead)?;
+        self.free.push(id);
+        self.consumed = self.consumed.wrapping_add(1);
+        Ok(Used { frame, written_bytes: answer.len })
+    }
+
+    pub fn want_interrupts(&mut self) {
+        self.memory.want_interrupts();
+    }
+
+    pub fn refuse_interrupts(&mut self) {
+        self.memory.refuse_interrupts();
+    }
+
+    /// Gives every frame back to the pool and begins anew. Only a device that touches no memory
+    /// any more may be robbed like this.
+    pub fn take_back(&mut self, _: &Quiet) {
+        self.begin();
+    }
+
+    fn begin(&mut self) {
+        self.memory.clear();
+        self.memory.refuse_interrupts();
+        self.slots.fill_with(Slot::default);
+        self.free.clear();
+        self.free.extend((0..self.size().get()).rev());
+        (self.pushed, self.published, self.consumed) = (0, 0, 0);
+    }
+
+    fn given_bytes(&self, frame: &Frame) -> u32 {
+        match self.direction {
+            Direction::Receive => RECEIVE_BYTES,
+            Direction::Transmit => (HEADER_BYTES + frame.len()) as u32,
+        }
+    }
+
+    /// Pushed, but not yet published.
+    fn is_queued(&self, slot: &Slot) -> bool {
+        let queued = self.pushed.wrapping_sub(self.published);
+        slot.frame.is_some() && slot.index.wrapping_sub(self.published) < queued
+    }
+}
+
+impl Drop for Ring {
+    /// A ring that is dropped without `take_back` keeps its frames from the pool for good: the
+    /// device might still write to them.
+    fn drop(&mut self) {
+        mem::forget(mem::take(&mut self.slots));
+    }
+}
