@@ -1,0 +1,275 @@
+//! The poll loop: frames from every NIC through the data path to every NIC, and what time brings.
+//!
+//! One turn takes a bounded batch from each port, lets [`lb::Dataplane`] decide about each frame
+//! and acts on the verdict; then it empties the outbox and publishes what was queued, once per
+//! port. Every [`TICK`] it also does a slice of housekeeping. A turn never waits: a frame that
+//! finds a full ring is dropped and counted by the NIC.
+//!
+//! A frame has one owner at a time. Forwarding moves it from ring to ring; flooding copies it for
+//! every port but the last.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use drivers::{Batch, Frame, Nic, NicState, Pool};
+use lb::limits::PORTS_MAX;
+use lb::{Command, Dataplane, Instant, PortId, PortSet, Verdict};
+
+/// Time between two slices of housekeeping.
+pub const TICK: Duration = Duration::from_millis(10);
+/// Time between two looks after each NIC: link, reclaim, reset.
+const CARE_INTERVAL: Duration = Duration::from_millis(100);
+/// Punted frames of one port that may wait; one port cannot fill the queue for the others.
+const PUNTS_PER_PORT: usize = 16;
+const PUNTS_MAX: usize = 256;
+
+/// A NIC, and where it is.
+pub struct Attached {
+    pub nic: Box<dyn Nic>,
+    /// As the configuration's `match pci` names it: `00:02.0`.
+    pub location: String,
+}
+
+/// What an operator wants of the machine itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    Reboot,
+    PowerOff,
+}
+
+/// What a turn did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    Busy,
+    /// No frame came in and none went out.
+    Idle,
+}
+
+pub struct Appliance {
+    pub dataplane: Dataplane,
+    /// Set by the console; the machine acts on it after the turn.
+    pub request: Option<Request>,
+    ports: Vec<PortSlot>,
+    pool: &'static Pool,
+    punts: heapless::Deque<(PortId, Frame), PUNTS_MAX>,
+    next_tick: Instant,
+    next_care: Instant,
+    now: Instant,
+}
+
+struct PortSlot {
+    id: PortId,
+    attached: Attached,
+    state: NicState,
+    punts_waiting: usize,
+    /// Frames were queued that are not published yet.
+    is_dirty: bool,
+}
+
+impl Appliance {
+    /// An appliance over these NICs; a NIC beyond the last possible port is left alone. The ports
+    /// carry frames once they have a name and a role ([`Command::SetPort`]).
+    pub fn new(dataplane: Dataplane, pool: &'static Pool, nics: Vec<Attached>) -> Appliance {
+        if nics.len() > PORTS_MAX {
+            log::warn!("{} NICs found, {PORTS_MAX} are used", nics.len());
+        }
+        let slot = |(at, attached)| Some(PortSlot::new(PortId::new(at)?, attached));
+        Appliance {
+            dataplane,
+            request: None,
+            ports: nics.into_iter().enumerate().filter_map(slot).collect(),
+            pool,
+            punts: heapless::Deque::new(),
+            next_tick: Instant::START,
+            next_care: Instant::START,
+            now: Instant::START,
+        }
+    }
+
+    /// The NICs by port.
+    pub fn nics(&self) -> impl Iterator<Item = (PortId, &Attached)> {
+        self.ports.iter().map(|slot| (slot.id, &slot.attached))
+    }
+
+    pub fn nic(&self, port: PortId) -> Option<&Attached> {
+        self.ports.get(port.index()).map(|slot| &slot.attached)
+    }
+
+    pub fn pool(&self) -> &'static Pool {
+        self.pool
+    }
+
+    /// The time of the current turn.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Changes a table; the next frame meets the new one.
+    pub fn apply(&mut self, command: &Command) -> Result<(), lb::Refusal> {
+        self.dataplane.apply(command, self.now)
+    }
+
+    /// One pass: a batch from every port, then what waits, then what time brings.
+    pub fn turn(&mut self, now: Instant) -> Turn {
+        self.now = now;
+        let received = self.receive();
+        self.work_off_punts();
+        if now >= self.next_tick {
+            self.next_tick = now + TICK;
+            self.care();
+            self.dataplane.housekeep(now);
+        }
+        let originated = self.originate();
+        self.flush();
+        if received + originated > 0 { Turn::Busy } else { Turn::Idle }
+    }
+
+    /// Asks every NIC for an interrupt; `false` (and nothing asked) if one of them has work.
+    pub fn arm(&mut self) -> bool {
+        let may_halt = self.ports.iter_mut().all(|slot| slot.attached.nic.arm());
+        if !may_halt {
+            self.disarm();
+        }
+        may_halt
+    }
+
+    /// Back to polling.
+    pub fn disarm(&mut self) {
+        for slot in &mut self.ports {
+            slot.attached.nic.disarm();
+        }
+    }
+
+    fn receive(&mut self) -> usize {
+        let mut batch = Batch::new();
+        let mut received = 0;
+        for at in 0..self.ports.len() {
+            let slot = &mut self.ports[at];
+            let ingress = slot.id;
+            slot.attached.nic.receive(&mut batch);
+            received += batch.len();
+            for mut frame in core::mem::take(&mut batch) {
+                let verdict = self.dataplane.receive(ingress, &mut frame, self.now);
+                self.act(ingress, frame, verdict);
+            }
+        }
+        received
+    }
+
+    /// Does what was decided; nothing is left to decide here.
+    fn act(&mut self, ingress: PortId, frame: Frame, verdict: Verdict) {
+        match verdict {
+            Verdict::Forward(port) => self.send(port, frame),
+            Verdict::Reply => self.send(ingress, frame),
+            Verdict::Flood(ports) => self.flood(ports, frame),
+            Verdict::Punt => self.punt(ingress, frame),
+            Verdict::Drop(_) => drop(frame),
+        }
+    }
+
+    fn send(&mut self, port: PortId, frame: Frame) {
+        if let Some(slot) = self.ports.get_mut(port.index()) {
+            // A frame that comes back found the ring full; the NIC has counted it.
+            slot.is_dirty |= slot.attached.nic.send(frame).is_ok();
+        }
+    }
+
+    fn flood(&mut self, mut ports: PortSet, frame: Frame) {
+        let Some(first) = ports.next() else {
+            return;
+        };
+        for port in ports {
+            // Without a free buffer this port's copy is lost, as it would be in a full ring.
+            if let Some(copy) = frame.copy() {
+                self.send(port, copy);
+            }
+        }
+        self.send(first, frame);
+    }
+
+    fn punt(&mut self, ingress: PortId, frame: Frame) {
+        let slot = &mut self.ports[ingress.index()];
+        let has_place = slot.punts_waiting < PUNTS_PER_PORT;
+        if has_place && self.punts.push_back((ingress, frame)).is_ok() {
+            slot.punts_waiting += 1;
+        } else {
+            self.dataplane.punt_refused(ingress);
+        }
+    }
+
+    fn work_off_punts(&mut self) {
+        while let Some((ingress, frame)) = self.punts.pop_front() {
+            self.ports[ingress.index()].punts_waiting -= 1;
+            self.dataplane.local(ingress, &frame, self.now);
+        }
+    }
+
+    /// Sends what the switch itself has to say.
+    fn originate(&mut self) -> usize {
+        let mut originated = 0;
+        while let Some(origin) = self.dataplane.outbox().pop() {
+            originated += 1;
+            if let Some(frame) = self.pool.take_copy(&origin.bytes) {
+                self.flood(origin.egress, frame);
+            }
+        }
+        originated
+    }
+
+    fn flush(&mut self) {
+        for slot in self.ports.iter_mut().filter(|slot| slot.is_dirty) {
+            slot.attached.nic.flush();
+            slot.is_dirty = false;
+        }
+    }
+
+    /// Looks after the NICs and writes into the log what changed by itself.
+    fn care(&mut self) {
+        if self.now >= self.next_care {
+            self.next_care = self.now + CARE_INTERVAL;
+            for at in 0..self.ports.len() {
+                self.ports[at].attached.nic.service(self.now.as_millis());
+                self.follow_link(at);
+            }
+        }
+        while let Some(event) = self.dataplane.events().pop() {
+            log::info!("{event}");
+        }
+    }
+
+    /// Tells the data path when a link went up or down.
+    fn follow_link(&mut self, at: usize) {
+        let slot = &mut self.ports[at];
+        let (id, state) = (slot.id, slot.attached.nic.state());
+        let Some(port) = self.dataplane.tables().port(id) else {
+            return;
+        };
+        let up = state == NicState::Up;
+        if core::mem::replace(&mut slot.state, state) != state {
+            match state {
+                NicState::Up => log::info!("port {}: link up", port.name),
+                NicState::LinkDown => log::warn!("port {}: link down", port.name),
+                NicState::Broken(fault) => {
+                    log::error!(
+                        "port {}: device broken ({}), resetting",
+                        port.name,
+                        fault.as_str()
+                    );
+                }
+            }
+        }
+        if port.link_up != up {
+            let followed = self.dataplane.apply(&Command::SetLink { port: id, up }, self.now);
+            debug_assert_eq!(followed, Ok(()), "the port exists");
+        }
+    }
+}
+
+impl PortSlot {
+    fn new(id: PortId, attached: Attached) -> PortSlot {
+        // What the log has not said yet: the first look tells how the link is.
+        PortSlot { id, attached, state: NicState::LinkDown, punts_waiting: 0, is_dirty: false }
+    }
+}

@@ -1,0 +1,183 @@
+//! Statements into a configuration and out of it again.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use lb::Name;
+
+use super::{Config, GuestConfig, Item, PortConfig, RealConfig, ServiceConfig, Setting, Statement};
+use crate::shell::problem::Problem;
+
+impl Config {
+    /// Takes a statement in, whatever that makes of the whole; fails only where something that is
+    /// not there is to be deleted.
+    pub fn take(&mut self, statement: &Statement) -> Result<(), Problem> {
+        match statement {
+            Statement::Set(setting) => {
+                self.set(setting);
+                Ok(())
+            }
+            Statement::Delete(item) => self.delete(item),
+        }
+    }
+
+    /// Everything that was stated, sorted, in an order in which each line holds when it is typed.
+    pub fn statements(&self) -> Vec<Statement> {
+        let hostname = self.hostname.iter().cloned().map(Setting::Hostname);
+        let ports = self.ports.iter().map(|(port, config)| Setting::Port {
+            port: port.clone(),
+            role: config.role,
+            nic: config.nic,
+        });
+        let guests = self.guests.iter().map(|(guest, config)| Setting::Guest {
+            guest: guest.clone(),
+            port: config.port.clone(),
+            mac: config.mac,
+            addresses: config.addresses.clone(),
+        });
+        let services = self.services.iter().flat_map(|(name, config)| service(name, config));
+        let settings = hostname.chain(ports).chain(guests).chain(services);
+        settings.map(Statement::Set).collect()
+    }
+
+    pub(super) fn set(&mut self, setting: &Setting) {
+        match setting {
+            Setting::Hostname(hostname) => self.hostname = Some(hostname.clone()),
+            Setting::Port { port, role, nic } => {
+                self.set_port(port, PortConfig { role: *role, nic: *nic })
+            }
+            Setting::Guest { guest, port, mac, addresses } => {
+                let guest = self.guests.entry(guest.clone()).or_default();
+                overwrite(&mut guest.port, port);
+                overwrite(&mut guest.mac, mac);
+                for address in addresses {
+                    if !guest.addresses.contains(address) {
+                        guest.addresses.push(*address);
+                    }
+                }
+            }
+            Setting::Vip { service, vip } => self.service(service).vip = Some(*vip),
+            Setting::Scheduler { service, scheduler } => {
+                self.service(service).scheduler = Some(*scheduler);
+            }
+            Setting::Forwarding { service, forwarding } => {
+                self.service(service).forwarding = Some(*forwarding);
+            }
+            Setting::Real { service, guest, real } => {
+                let there = self.service(service).reals.entry(guest.clone()).or_default();
+                overwrite(&mut there.port, &real.port);
+                overwrite(&mut there.weight, &real.weight);
+                overwrite(&mut there.flows_max, &real.flows_max);
+            }
+        }
+    }
+
+    fn set_port(&mut self, name: &Name, said: PortConfig) {
+        let nic = said.nic.or(self.ports.get(name).and_then(|before| before.nic));
+        self.ports.insert(name.clone(), PortConfig { role: said.role, nic });
+    }
+
+    fn service(&mut self, name: &Name) -> &mut ServiceConfig {
+        self.services.entry(name.clone()).or_default()
+    }
+
+    fn delete(&mut self, item: &Item) -> Result<(), Problem> {
+        let was_there = match item {
+            Item::Hostname => self.hostname.take().is_some(),
+            Item::Port(port) => self.ports.remove(port).is_some(),
+            Item::PortMatch(port) => {
+                self.ports.get_mut(port).is_some_and(|port| port.nic.take().is_some())
+            }
+            Item::Guest(guest) => {
+                self.guest_mut(guest)?;
+                self.guests.remove(guest).is_some()
+            }
+            Item::GuestPort(guest) => self.guest_mut(guest)?.port.take().is_some(),
+            Item::GuestMac(guest) => self.guest_mut(guest)?.mac.take().is_some(),
+            Item::GuestAddress(guest, address) => {
+                let addresses = &mut self.guest_mut(guest)?.addresses;
+                let before = addresses.len();
+                addresses.retain(|there| there != address);
+                addresses.len() < before
+            }
+            Item::Service(service) => {
+                self.service_mut(service)?;
+                self.services.remove(service).is_some()
+            }
+            Item::Vip(service) => self.service_mut(service)?.vip.take().is_some(),
+            Item::Scheduler(service) => self.service_mut(service)?.scheduler.take().is_some(),
+            Item::Forwarding(service) => self.service_mut(service)?.forwarding.take().is_some(),
+            Item::Real(service, guest) => {
+                self.real_mut(service, guest)?;
+                self.service_mut(service)?.reals.remove(guest).is_some()
+            }
+            Item::RealPort(service, guest) => self.real_mut(service, guest)?.port.take().is_some(),
+            Item::RealWeight(service, guest) => {
+                self.real_mut(service, guest)?.weight.take().is_some()
+            }
+            Item::RealFlowsMax(service, guest) => {
+                self.real_mut(service, guest)?.flows_max.take().is_some()
+            }
+        };
+        if was_there { Ok(()) } else { Err(Problem::NotStated(Box::new(item.clone()))) }
+    }
+
+    fn guest_mut(&mut self, name: &Name) -> Result<&mut GuestConfig, Problem> {
+        let known = names(self.guests.keys());
+        self.guests.get_mut(name).ok_or_else(|| absent("guest", name, known))
+    }
+
+    fn service_mut(&mut self, name: &Name) -> Result<&mut ServiceConfig, Problem> {
+        let known = names(self.services.keys());
+        self.services.get_mut(name).ok_or_else(|| absent("service", name, known))
+    }
+
+    fn real_mut(&mut self, service: &Name, guest: &Name) -> Result<&mut RealConfig, Problem> {
+        let reals = &mut self.service_mut(service)?.reals;
+        let known = names(reals.keys());
+        reals.get_mut(guest).ok_or_else(|| absent("real", guest, known))
+    }
+}
+
+/// The lines that make this configuration, as `show configuration` prints them.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.statements().iter().try_for_each(|statement| writeln!(f, "{statement}"))
+    }
+}
+
+fn service(name: &Name, config: &ServiceConfig) -> Vec<Setting> {
+    let service = || name.clone();
+    let mut settings = vec![];
+    settings.extend(config.vip.map(|vip| Setting::Vip { service: service(), vip }));
+    let scheduler = config.scheduler;
+    settings
+        .extend(scheduler.map(|scheduler| Setting::Scheduler { service: service(), scheduler }));
+    let forwarding = config.forwarding;
+    settings.extend(
+        forwarding.map(|forwarding| Setting::Forwarding { service: service(), forwarding }),
+    );
+    settings.extend(config.reals.iter().map(|(guest, real)| Setting::Real {
+        service: service(),
+        guest: guest.clone(),
+        real: real.clone(),
+    }));
+    settings
+}
+
+fn overwrite<T: Clone>(there: &mut Option<T>, said: &Option<T>) {
+    if said.is_some() {
+        there.clone_from(said);
+    }
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a Name>) -> Vec<String> {
+    names.map(|name| name.to_string()).collect()
+}
+
+fn absent(what: &'static str, name: &Name, known: Vec<String>) -> Problem {
+    Problem::Absent { what, name: name.to_string(), known }
+}

@@ -1,0 +1,86 @@
+//! The configuration: what the appliance is to be, as a value.
+//!
+//! Text and value go both ways. A line parses to a [`Statement`], statements make a [`Config`], a
+//! `Config` gives back its statements sorted, and each prints as the line that makes it: what
+//! `show configuration` prints can be pasted back byte for byte. A `Config` holds what was said
+//! and nothing else: a default that nobody stated is not printed.
+//!
+//! A `Config` may be incomplete or contradict itself; [`check`] says where, or turns it into a
+//! [`Plan`], which cannot. Only plans reach the tables.
+
+mod check;
+mod edit;
+mod nic;
+mod ports;
+mod statement;
+mod text;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::num::{NonZeroU16, NonZeroU32};
+
+use lb::{Forwarding, MacAddr, Name, Protocol, Role, Scheduler};
+
+pub use check::{Finding, Plan, PortPlan, ServicePlan, Wrong, check};
+pub use nic::{NicId, NicMatch, parse_pci};
+pub use statement::{Item, Setting, Statement};
+pub use text::{Reading, read};
+
+/// Longest line, of a file and of the console.
+pub const LINE_BYTES_MAX: usize = 1024;
+/// Longest file. The tables hold fewer than 2,000 statements.
+pub const LINES_MAX: usize = 10_000;
+/// A file with more errors than this is not read to its end.
+pub const ERRORS_MAX: usize = 250;
+
+/// Everything that was stated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    pub hostname: Option<Name>,
+    pub ports: BTreeMap<Name, PortConfig>,
+    pub guests: BTreeMap<Name, GuestConfig>,
+    pub services: BTreeMap<Name, ServiceConfig>,
+}
+
+/// `set port …`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortConfig {
+    pub role: Role,
+    /// Which NIC it is; without, the one that has this name by default.
+    pub nic: Option<NicMatch>,
+}
+
+/// `set guest …`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GuestConfig {
+    pub port: Option<Name>,
+    pub mac: Option<MacAddr>,
+    /// In the order in which they were stated, each once.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// `set service …`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceConfig {
+    pub vip: Option<Vip>,
+    pub scheduler: Option<Scheduler>,
+    pub forwarding: Option<Forwarding>,
+    pub reals: BTreeMap<Name, RealConfig>,
+}
+
+/// Where clients call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Vip {
+    pub address: IpAddr,
+    pub protocol: Protocol,
+    pub port: NonZeroU16,
+}
+
+/// `set service S real …`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RealConfig {
+    pub port: Option<NonZeroU16>,
+    pub weight: Option<u16>,
+    pub flows_max: Option<NonZeroU32>,
+}

@@ -1,0 +1,162 @@
+//! The console: a byte stream with the shell behind it.
+//!
+//! It never waits. Output goes into a queue and from there to the terminal as fast as that takes
+//! it; while more than [`OUTPUT_MARK`] bytes are queued no input is read, so the line's own flow
+//! control holds a paste back and nothing is lost. One poll reads a bounded number of bytes and
+//! performs at most one command, so a paste of a whole configuration does not hold up frames for
+//! longer than its slowest line. The queue is bounded by the mark and the longest answer, which
+//! `show` bounds by rows.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::appliance::Appliance;
+use crate::control::Control;
+use crate::shell::complete::{Completion, complete, help};
+use crate::shell::editor::{Editor, Event};
+use crate::shell::{COLUMNS, Desk, Shell};
+
+/// No input is read while more output than this is waiting.
+pub const OUTPUT_MARK: usize = 4096;
+/// Bytes read in one poll.
+const READ_MAX: usize = 256;
+/// Bytes offered to the terminal in one poll.
+const WRITE_MAX: usize = 1024;
+
+/// Where a person or a program sits: a UART, or a test.
+pub trait Tty {
+    /// A byte, if one has come.
+    fn read(&mut self) -> Option<u8>;
+    /// Takes as many bytes as there is room for and says how many.
+    fn write(&mut self, bytes: &[u8]) -> usize;
+}
+
+#[derive(Default)]
+pub struct Console {
+    shell: Shell,
+    editor: Editor,
+    output: VecDeque<u8>,
+}
+
+impl Console {
+    /// Says the first words and shows the prompt.
+    pub fn greet(&mut self, control: &Control) {
+        let greeting = self.shell.greeting(control);
+        self.print(greeting);
+        self.prompt(control);
+    }
+
+    /// Text for whoever is there, such as what became of the start-up configuration.
+    pub fn print(&mut self, text: &str) {
+        for byte in text.bytes() {
+            if byte == b'\n' {
+                self.output.push_back(b'\r');
+            }
+            self.output.push_back(byte);
+        }
+    }
+
+    /// A bounded step: some output, some input, at most one command.
+    pub fn poll(&mut self, tty: &mut dyn Tty, control: &mut Control, appliance: &mut Appliance) {
+        self.write(tty);
+        self.read(tty, &mut Desk { control, appliance });
+    }
+
+    /// Output that the terminal has not taken yet.
+    pub fn waiting(&self) -> usize {
+        self.output.len()
+    }
+
+    fn write(&mut self, tty: &mut dyn Tty) {
+        let (front, _) = self.output.as_slices();
+        let written = tty.write(&front[..front.len().min(WRITE_MAX)]);
+        self.output.drain(..written);
+        if self.output.is_empty() {
+            // What a long answer took is given back.
+            self.output.shrink_to(OUTPUT_MARK);
+        }
+    }
+
+    fn read(&mut self, tty: &mut dyn Tty, desk: &mut Desk<'_>) {
+        let mut echo = Vec::new();
+        for _ in 0..READ_MAX {
+            if self.output.len() > OUTPUT_MARK {
+                return;
+            }
+            let Some(byte) = tty.read() else {
+                return;
+            };
+            let event = self.editor.feed(byte, &mut echo);
+            self.output.extend(echo.drain(..));
+            match event {
+                None => {}
+                Some(Event::Line(line)) => {
+                    let answer = self.shell.execute(&line, desk);
+                    self.print(&answer);
+                    self.editor.be_silent(self.shell.is_script());
+                    self.prompt(desk.control);
+                    return;
+                }
+                Some(Event::Leave) => {
+                    self.shell.leave();
+                    self.prompt(desk.control);
+                }
+                Some(Event::Help) => self.help(desk.control),
+                Some(Event::Complete) => self.complete(desk.control),
+            }
+        }
+    }
+
+    fn prompt(&mut self, control: &Control) {
+        let mut out = Vec::new();
+        self.editor.begin(self.shell.prompt(control), &mut out);
+        self.output.extend(out);
+    }
+
+    fn help(&mut self, control: &Control) {
+        let before = self.editor.before_cursor().unwrap_or_default();
+        let text = match help(before, self.shell.root(), control) {
+            Ok(text) => text,
+            Err(error) => format!("{error}\n"),
+        };
+        self.print(&text);
+        self.redraw();
+    }
+
+    fn complete(&mut self, control: &Control) {
+        let before = self.editor.before_cursor().unwrap_or_default();
+        let mut out = Vec::new();
+        match complete(before, self.shell.root(), control) {
+            Completion::Insert(text) => self.editor.insert(text.as_bytes(), &mut out),
+            Completion::Nothing => out.push(0x07),
+            Completion::Choose(words) => {
+                self.print("\n");
+                self.print(&in_columns(&words));
+                self.redraw();
+            }
+        }
+        self.output.extend(out);
+    }
+
+    fn redraw(&mut self) {
+        let mut out = Vec::new();
+        self.editor.redraw(&mut out);
+        self.output.extend(out);
+    }
+}
+
+/// Words side by side, as many as a row holds.
+fn in_columns(words: &[String]) -> String {
+    let width = words.iter().map(|word| word.chars().count()).max().unwrap_or(0) + 2;
+    let per_row = (COLUMNS / width).max(1);
+    let mut text = String::new();
+    for row in words.chunks(per_row) {
+        let mut line = String::new();
+        row.iter().for_each(|word| line.push_str(&format!("{word:<width$}")));
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}

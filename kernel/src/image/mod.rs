@@ -1,0 +1,100 @@
+//! The bare machine: what the appliance stands on when there is no operating system.
+//!
+//! [`Machine::start`] brings it up in one order that matters: traps first, so that whatever goes
+//! wrong is seen; the console; what the loader says, read before anything writes to memory; the
+//! page tables; the heap; the clock. Here, in `boot` and in `drivers` is all the `unsafe` there is.
+
+mod clock;
+mod crash;
+mod heap;
+mod idle;
+mod last_words;
+mod memory;
+mod nics;
+mod power;
+mod random;
+mod uart;
+
+use core::fmt::Write;
+
+use kernel::machine::acpi::Power;
+use kernel::machine::options::{Options, Unknown};
+use kernel::machine::start_info::StartInfo;
+use lb::Instant;
+
+pub use clock::TscClock;
+pub use idle::{Idle, Lines};
+pub use nics::{NicBus, Nics};
+pub use power::{power_off, reboot};
+pub use uart::Uart;
+
+/// The machine, brought up.
+pub struct Machine {
+    pub uart: Uart,
+    pub clock: TscClock,
+    pub idle: Idle,
+    pub options: Options,
+    /// The loader's module (`-initrd`): a configuration.
+    pub module: Option<&'static [u8]>,
+    /// Bytes that the heap has for everything.
+    pub heap_bytes: usize,
+    /// Drawn at boot and told to nobody: the key of the flow tables.
+    pub secret: u64,
+}
+
+impl Machine {
+    /// Takes over the machine.
+    ///
+    /// # Safety
+    /// Once, as the first thing that the image does, with what the loader passed to the entry.
+    pub unsafe fn start(start_info: u64) -> Machine {
+        // SAFETY: ring 0, first of all, interrupts are still off.
+        unsafe { boot::traps::install(last_words::trap) };
+        let mut console = uart::Blocking::new();
+        // Nothing can be done about a console that takes nothing.
+        let _ = writeln!(console, "\nFulcrum {}", env!("CARGO_PKG_VERSION"));
+        kernel::journal::begin();
+
+        // SAFETY: the entry's page tables map all that is read here; nothing has written yet.
+        let firmware = unsafe { memory::Firmware::new() };
+        let info = StartInfo::read(&firmware, start_info).unwrap_or_else(|error| panic!("{error}"));
+        let options = Options::parse(&info.command_line, |unknown| {
+            let Unknown { word, expected } = unknown;
+            log::warn!("command line: '{word}' is not known; expected {expected}");
+        });
+        power::know(Power::find(&firmware, info.rsdp));
+        last_words::prepare(options.on_panic);
+
+        // SAFETY: once, before there is any allocation.
+        let memory = unsafe { memory::take(&info) };
+        // SAFETY: the region is RAM that nothing else uses, mapped for ever, given away once.
+        unsafe { heap::begin(memory.heap.clone()) };
+
+        let idle = Idle::new();
+        let clock = TscClock::calibrate();
+        let secret = random::secret();
+        Machine {
+            uart: Uart::new(),
+            clock,
+            idle,
+            options,
+            module: memory.module,
+            heap_bytes: heap::free_bytes(),
+            secret,
+        }
+    }
+
+    /// The time, which the journal is told as well.
+    pub fn now(&mut self) -> Instant {
+        let now = self.clock.now();
+        kernel::journal::JOURNAL.tell(now);
+        now
+    }
+
+    /// Dies in the way that the command line asks for, if it does.
+    pub fn crash_if_asked(&self) {
+        if let Some(crash) = self.options.crash {
+            crash::crash(crash);
+        }
+    }
+}

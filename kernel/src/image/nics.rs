@@ -1,0 +1,83 @@
+//! The NICs: found on the PCI bus, their registers mapped, their interrupt lines noted.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use drivers::pci::{Bus, ConfigurationAccess, PortIo};
+use drivers::{Found, Pool, probe_all};
+use kernel::appliance::Attached;
+use kernel::machine::bars::memory_bars;
+
+use super::idle::Lines;
+use super::memory;
+
+/// The bus, before its devices have drivers.
+pub struct NicBus {
+    config: PortIo,
+    count: usize,
+}
+
+/// The NICs with their drivers.
+pub struct Nics {
+    pub attached: Vec<Attached>,
+    /// The interrupt lines that they share.
+    pub lines: Lines,
+}
+
+impl NicBus {
+    /// Looks who is there, and makes sure that all registers can be reached.
+    ///
+    /// # Safety
+    /// Once; nothing else uses the ports of PCI's configuration space or these devices.
+    pub unsafe fn scan() -> NicBus {
+        // SAFETY: the caller's promise.
+        let config = unsafe { PortIo::new() };
+        // SAFETY: the copy lives only as long as this scan and only reads.
+        let bus = Bus::new(unsafe { config.unsafe_clone() });
+        let nics = bus.nics();
+        for nic in &nics {
+            let word = |register| config.read_word(nic.address, register);
+            for address in memory_bars(word) {
+                if memory::map_device(address).is_err() {
+                    log::error!("{}: a BAR at {address:#x} cannot be mapped", nic.address);
+                }
+            }
+        }
+        NicBus { config, count: nics.len() }
+    }
+
+    /// NICs on the bus, those included that no driver may know.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Gives every NIC its driver; the log says what became of each.
+    pub fn attach(self, pool: &'static Pool) -> Nics {
+        let mut bus = Bus::new(self.config);
+        // SAFETY: memory is mapped one to one and registers are uncached, up to 4 GiB by `memory`
+        // and wherever a BAR lies by `scan`; the firmware placed the BARs; `self` is used up, so
+        // this is the only probe.
+        let found = unsafe { probe_all(&mut bus, pool, memory::mapped_end()) };
+        let mut nics = Nics { attached: Vec::new(), lines: Lines::NONE };
+        found.into_iter().for_each(|found| nics.add(found));
+        nics
+    }
+}
+
+impl Nics {
+    fn add(&mut self, found: Found) {
+        let Found { address, irq_line, result, .. } = found;
+        match result {
+            Ok(nic) => {
+                let [a, b, c, d, e, f] = nic.mac();
+                log::info!(
+                    "{address} {} {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}",
+                    nic.driver()
+                );
+                self.lines = self.lines.with(irq_line.map_or(Lines::NONE, Lines::number));
+                self.attached.push(Attached { nic, location: address.to_string() });
+            }
+            Err(reason) => log::error!("{address} is no port: {reason}"),
+        }
+    }
+}

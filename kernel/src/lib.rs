@@ -1,0 +1,16 @@
+//! The appliance as a library: everything that needs no bare machine below it, so that it builds
+//! and its tests run on the host. The bare machine is in the binary, `main.rs` and `image/`.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod appliance;
+pub mod config;
+pub mod console;
+pub mod control;
+pub mod journal;
+pub mod machine;
+pub mod shell;

@@ -1,0 +1,166 @@
+//! How to switch the machine off and on again, from ACPI's tables: root pointer, root table, FADT
+//! (ACPI 6.5, 5.2.5 to 5.2.9).
+//!
+//! The value that means "off" stands in AML code (`\_S5`), which is not interpreted here: QEMU's
+//! machines use 0, and so does this.
+
+use super::Physical;
+
+/// What is written to the PM1a control port to enter S5: SLP_TYP 0 (QEMU's) and SLP_EN.
+pub const PM1_POWER_OFF: u16 = SLEEP_ENABLE | (SLEEP_TYPE_OFF << 10);
+const SLEEP_ENABLE: u16 = 1 << 13;
+const SLEEP_TYPE_OFF: u16 = 0;
+
+/// The ports of the FADT that this appliance uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Power {
+    /// PM1a control block.
+    pub pm1a_control: Option<u16>,
+    /// Where to write what, to reset the machine.
+    pub reset: Option<(u16, u8)>,
+}
+
+/// Tables that a root table may list before we stop looking.
+const TABLES_MAX: u64 = 128;
+const HEADER_BYTES: u64 = 36;
+/// Generic address structure: system I/O space.
+const SPACE_IO: u8 = 1;
+const FLAG_RESET_SUPPORTED: u32 = 1 << 10;
+
+impl Power {
+    /// Looks from the root pointer at `rsdp`; whatever is missing or broken is just not known.
+    pub fn find(memory: &impl Physical, rsdp: u64) -> Power {
+        find_fadt(memory, rsdp).map(|fadt| read_fadt(memory, fadt)).unwrap_or_default()
+    }
+}
+
+fn find_fadt(memory: &impl Physical, rsdp: u64) -> Option<u64> {
+    if rsdp == 0 || &memory.bytes::<8>(rsdp)? != b"RSD PTR " {
+        return None;
+    }
+    let [revision] = memory.bytes(rsdp.checked_add(15)?)?;
+    // XSDT with 64-bit addresses since revision 2, RSDT with 32-bit ones before.
+    let (root, signature, entry_bytes) = match revision {
+        0 | 1 => (u64::from(memory.u32(rsdp.checked_add(16)?)?), b"RSDT", 4),
+        _ => (memory.u64(rsdp.checked_add(24)?)?, b"XSDT", 8),
+    };
+    if &memory.bytes::<4>(root)? != signature {
+        return None;
+    }
+    let length = u64::from(memory.u32(root.checked_add(4)?)?);
+    let entries = length.checked_sub(HEADER_BYTES)? / entry_bytes;
+    (0..entries.min(TABLES_MAX)).find_map(|at| {
+        let entry = root.checked_add(HEADER_BYTES + at * entry_bytes)?;
+        let table = match entry_bytes {
+            4 => u64::from(memory.u32(entry)?),
+            _ => memory.u64(entry)?,
+        };
+        (&memory.bytes::<4>(table)? == b"FACP").then_some(table)
+    })
+}
+
+fn read_fadt(memory: &impl Physical, fadt: u64) -> Power {
+    let field = |offset: u64| fadt.checked_add(offset);
+    let length = field(4).and_then(|at| memory.u32(at)).unwrap_or(0);
+    let port = |number: u64| u16::try_from(number).ok().filter(|port| *port != 0);
+
+    let pm1a_control = field(64).and_then(|at| memory.u32(at)).map(u64::from).and_then(port);
+    let reset = || {
+        let flags = memory.u32(field(112)?)?;
+        if length < 129 || flags & FLAG_RESET_SUPPORTED == 0 {
+            return None;
+        }
+        let [space] = memory.bytes(field(116)?)?;
+        let address = memory.u64(field(120)?)?;
+        let [value] = memory.bytes(field(128)?)?;
+        (space == SPACE_IO).then(|| port(address))?.map(|port| (port, value))
+    };
+    Power { pm1a_control, reset: reset() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::fake::Memory;
+    use std::vec;
+    use std::vec::Vec;
+
+    fn table(signature: &[u8], length: u32) -> Vec<u8> {
+        let mut bytes = vec![0; length as usize];
+        bytes[..4].copy_from_slice(signature);
+        bytes[4..8].copy_from_slice(&length.to_le_bytes());
+        bytes
+    }
+
+    fn fadt() -> Vec<u8> {
+        let mut bytes = table(b"FACP", 244);
+        bytes[64..68].copy_from_slice(&0x604u32.to_le_bytes());
+        bytes[112..116].copy_from_slice(&FLAG_RESET_SUPPORTED.to_le_bytes());
+        bytes[116] = SPACE_IO;
+        bytes[120..128].copy_from_slice(&0xcf9u64.to_le_bytes());
+        bytes[128] = 0x0f;
+        bytes
+    }
+
+    /// A machine whose root pointer (0xf0000) has `revision`, with the FADT as second table.
+    fn machine(revision: u8) -> Memory {
+        let mut rsdp = vec![0; 36];
+        rsdp[..8].copy_from_slice(b"RSD PTR ");
+        rsdp[15] = revision;
+        rsdp[16..20].copy_from_slice(&0x10000u32.to_le_bytes());
+        rsdp[24..32].copy_from_slice(&0x20000u64.to_le_bytes());
+        let mut rsdt = table(b"RSDT", 44);
+        rsdt[36..40].copy_from_slice(&0x30000u32.to_le_bytes());
+        rsdt[40..44].copy_from_slice(&0x40000u32.to_le_bytes());
+        let mut xsdt = table(b"XSDT", 52);
+        xsdt[36..44].copy_from_slice(&0x30000u64.to_le_bytes());
+        xsdt[44..52].copy_from_slice(&0x40000u64.to_le_bytes());
+        let mut memory = Memory::default();
+        memory.put(0xf0000, &rsdp);
+        memory.put(0x10000, &rsdt);
+        memory.put(0x20000, &xsdt);
+        memory.put(0x30000, &table(b"APIC", 44));
+        memory.put(0x40000, &fadt());
+        memory
+    }
+
+    #[test]
+    fn both_root_tables_lead_to_the_ports() {
+        for revision in [0, 2] {
+            let power = Power::find(&machine(revision), 0xf0000);
+            let wanted = Power { pm1a_control: Some(0x604), reset: Some((0xcf9, 0x0f)) };
+            assert_eq!(power, wanted, "revision {revision}");
+        }
+    }
+
+    #[test]
+    fn an_old_fadt_knows_no_reset() {
+        let mut memory = machine(0);
+        let mut short = fadt()[..116].to_vec();
+        short[4..8].copy_from_slice(&116u32.to_le_bytes());
+        memory.0[4].1 = short;
+        let power = Power::find(&memory, 0xf0000);
+        assert_eq!(power, Power { pm1a_control: Some(0x604), reset: None });
+    }
+
+    #[test]
+    fn whatever_is_broken_is_not_known() {
+        let nothing = Power::default();
+        assert_eq!(Power::find(&machine(0), 0), nothing, "no root pointer");
+        assert_eq!(Power::find(&machine(0), 0x1234), nothing, "not readable");
+        for piece in 0..5 {
+            let mut memory = machine(2);
+            memory.0[piece].1[0] = b'?';
+            let known = Power::find(&memory, 0xf0000) != nothing;
+            // Neither the RSDT nor the MADT is on this way.
+            assert_eq!(known, piece == 1 || piece == 3, "piece {piece}");
+        }
+        let mut endless = machine(0);
+        endless.0[1].1[4..8].fill(0xff);
+        endless.0[4].1[0] = b'?';
+        assert_eq!(Power::find(&endless, 0xf0000), nothing, "a length beyond all bytes");
+        let mut memory = machine(0);
+        memory.0[1].1[4..8].fill(0);
+        assert_eq!(Power::find(&memory, 0xf0000), nothing, "shorter than its header");
+    }
+}

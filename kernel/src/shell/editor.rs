@@ -1,0 +1,377 @@
+//! The line editor: keys in, bytes for the terminal out, whole lines to the shell.
+//!
+//! It works over a plain byte stream and never asks the terminal anything: not its width, not
+//! where the cursor is. One row of [`COLUMNS`] columns is all it uses; a wider terminal merely
+//! stays empty at the right. A line that is longer is shown as a window that follows the cursor,
+//! with `<` and `>` where there is more, and once more whole when it is entered. What is typed at
+//! the end of a line is echoed as it is, everything else redraws the row, so a paste costs a byte
+//! a byte.
+//!
+//! For a program ([`Editor::be_silent`]) there is no editing and no echo: bytes are a line until
+//! a line end comes.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::COLUMNS;
+use super::history::History;
+use super::keys::{Decoder, Key};
+use crate::config::LINE_BYTES_MAX;
+
+/// What the shell has to do something about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    Line(Vec<u8>),
+    /// Complete the word at the cursor.
+    Complete,
+    /// Show what may come next.
+    Help,
+    /// Ctrl-Z: leave configuration mode.
+    Leave,
+}
+
+#[derive(Debug, Default)]
+pub struct Editor {
+    decoder: Decoder,
+    history: History,
+    prompt: String,
+    line: Vec<u8>,
+    /// Where the next character goes: an offset in `line`.
+    cursor: usize,
+    /// Cells of the line that are left of the window.
+    hidden: usize,
+    /// A program is typing.
+    is_silent: bool,
+    search: Option<Search>,
+}
+
+/// Ctrl-R: the line shown is the newest that holds the pattern.
+#[derive(Debug)]
+struct Search {
+    pattern: Vec<u8>,
+    hit: Option<usize>,
+    /// The line before the search.
+    before: Vec<u8>,
+}
+
+const PATTERN_BYTES_MAX: usize = 40;
+const BELL: &[u8] = b"\x07";
+/// What stands before the pattern of a search.
+const SEARCH: &[u8] = b"(search) ";
+
+impl Editor {
+    /// A new line after this prompt.
+    pub fn begin(&mut self, prompt: String, out: &mut Vec<u8>) {
+        self.prompt = prompt;
+        self.clear();
+        out.extend_from_slice(self.prompt.as_bytes());
+    }
+
+    /// Whether bytes are taken as they are, without echo.
+    pub fn be_silent(&mut self, is_silent: bool) {
+        self.is_silent = is_silent;
+    }
+
+    /// The line up to the cursor, if it is text.
+    pub fn before_cursor(&self) -> Option<&str> {
+        core::str::from_utf8(&self.line[..self.cursor]).ok()
+    }
+
+    /// Takes a byte in.
+    pub fn feed(&mut self, byte: u8, out: &mut Vec<u8>) -> Option<Event> {
+        // More than one key, and the first are text; only the last can be an event.
+        let keys = self.decoder.feed(byte);
+        if self.is_silent {
+            return self.take_silently(byte, keys.contains(&Key::Enter));
+        }
+        keys.into_iter().fold(None, |event, key| event.or(self.press(key, out)))
+    }
+
+    /// Puts text in at the cursor, as if it were typed.
+    pub fn insert(&mut self, text: &[u8], out: &mut Vec<u8>) {
+        let room = (LINE_BYTES_MAX + 1).saturating_sub(self.line.len());
+        if text.len() > room {
+            out.extend_from_slice(BELL);
+            // One byte more than a line may have, so that it is refused and not cut.
+            let text = if room > 0 { &text[..1] } else { &[] };
+            self.line.extend_from_slice(text);
+            return;
+        }
+        let at_end = self.cursor == self.line.len();
+        self.line.splice(self.cursor..self.cursor, text.iter().copied());
+        self.cursor += text.len();
+        if at_end && self.cells() - self.hidden < self.room() {
+            cells_of(text).for_each(|(_, glyph)| push(out, glyph));
+        } else {
+            self.redraw(out);
+        }
+    }
+
+    /// Draws prompt and line anew, on the row where the cursor is.
+    pub fn redraw(&mut self, out: &mut Vec<u8>) {
+        let room = self.room();
+        let (all, before) = (self.cells(), cells_of(&self.line[..self.cursor]).count());
+        if all < room {
+            self.hidden = 0;
+        } else if before <= self.hidden || before - self.hidden >= room {
+            self.hidden = before.saturating_sub(room / 2);
+        }
+        out.push(b'\r');
+        self.push_prompt(out);
+        let shown = all.min(self.hidden + room) - self.hidden;
+        for (at, (_, glyph)) in cells_of(&self.line).skip(self.hidden).take(shown).enumerate() {
+            let more_left = at == 0 && self.hidden > 0;
+            let more_right = at + 1 == shown && self.hidden + shown < all;
+            let shown = match (more_left, more_right) {
+                (true, _) => '<',
+                (false, true) => '>',
+                (false, false) => glyph,
+            };
+            push(out, shown);
+        }
+        out.extend_from_slice(b"\x1b[K");
+        if before < self.hidden + shown {
+            let column = self.prompt_width() + before - self.hidden;
+            out.extend_from_slice(format!("\r\x1b[{column}C").as_bytes());
+        }
+    }
+
+    fn press(&mut self, key: Key, out: &mut Vec<u8>) -> Option<Event> {
+        if self.search.is_some() && self.search_key(&key, out) {
+            return None;
+        }
+        match key {
+            Key::Text(text) => return self.text(&text, out),
+            Key::Enter => return Some(self.enter(out)),
+            Key::Tab => return self.tab(out),
+            Key::Break | Key::Control(b'C') => self.abandon(out),
+            Key::Control(b'D') if self.cursor == self.line.len() => self.abandon(out),
+            Key::Control(b'Z') => {
+                self.leave_row(b"^Z", out);
+                self.clear();
+                return Some(Event::Leave);
+            }
+            Key::Up | Key::Control(b'P') => {
+                let older = self.history.older(&self.line).map(<[u8]>::to_vec);
+                self.replace(older, out);
+            }
+            Key::Down | Key::Control(b'N') => {
+                let newer = self.history.newer().map(<[u8]>::to_vec);
+                self.replace(newer, out);
+            }
+            Key::Left | Key::Control(b'B') => self.go_to(self.left(), out),
+            Key::Right | Key::Control(b'F') => self.go_to(self.right(), out),
+            Key::Home | Key::Control(b'A') => self.go_to(0, out),
+            Key::End | Key::Control(b'E') => self.go_to(self.line.len(), out),
+            Key::Backspace => self.erase(self.left(), self.cursor, out),
+            Key::Delete | Key::Control(b'D') => self.erase(self.cursor, self.right(), out),
+            Key::Control(b'W') => self.erase(self.word_start(), self.cursor, out),
+            Key::Control(b'K') => self.erase(self.cursor, self.line.len(), out),
+            Key::Control(b'U') => self.erase(0, self.cursor, out),
+            Key::Control(b'L') => {
+                out.extend_from_slice(b"\x1b[H\x1b[2J");
+                self.redraw(out);
+            }
+            Key::Control(b'R') => {
+                let before = self.line.clone();
+                self.search = Some(Search { pattern: Vec::new(), hit: None, before });
+                self.redraw(out);
+            }
+            // Flow control characters that went astray, and keys that mean nothing here.
+            Key::Control(_) => {}
+        }
+        None
+    }
+
+    /// `?` asks for help, but in a comment it is a character.
+    fn text(&mut self, text: &[u8], out: &mut Vec<u8>) -> Option<Event> {
+        if text == b"?" && !self.is_in_comment() {
+            self.leave_row(b"?", out);
+            return Some(Event::Help);
+        }
+        self.insert(text, out);
+        None
+    }
+
+    /// TAB completes; at the beginning and in a comment it is the blank of somebody's indented
+    /// paste.
+    fn tab(&mut self, out: &mut Vec<u8>) -> Option<Event> {
+        let is_blank = self.line[..self.cursor].trim_ascii().is_empty();
+        if is_blank || self.is_in_comment() {
+            self.insert(b" ", out);
+            return None;
+        }
+        Some(Event::Complete)
+    }
+
+    fn enter(&mut self, out: &mut Vec<u8>) -> Event {
+        self.leave_row(b"", out);
+        let line = core::mem::take(&mut self.line);
+        self.history.add(&line);
+        self.clear();
+        Event::Line(line)
+    }
+
+    /// To the next row, after a mark of the key that led there. A line that was seen through a window is shown whole, for whoever scrolls
+    /// back; the terminal may wrap it.
+    fn leave_row(&self, mark: &[u8], out: &mut Vec<u8>) {
+        if self.cells() > self.room() {
+            out.push(b'\r');
+            out.extend_from_slice(self.prompt.as_bytes());
+            cells_of(&self.line).for_each(|(_, glyph)| push(out, glyph));
+        }
+        out.extend_from_slice(mark);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn abandon(&mut self, out: &mut Vec<u8>) {
+        self.leave_row(b"^C", out);
+        self.clear();
+        self.redraw(out);
+    }
+
+    fn clear(&mut self) {
+        self.line.clear();
+        (self.cursor, self.hidden, self.search) = (0, 0, None);
+        self.history.rest();
+    }
+
+    fn replace(&mut self, line: Option<Vec<u8>>, out: &mut Vec<u8>) {
+        let Some(line) = line else {
+            return out.extend_from_slice(BELL);
+        };
+        (self.cursor, self.hidden, self.line) = (line.len(), 0, line);
+        self.redraw(out);
+    }
+
+    fn go_to(&mut self, cursor: usize, out: &mut Vec<u8>) {
+        if self.cursor != cursor {
+            self.cursor = cursor;
+            self.redraw(out);
+        }
+    }
+
+    fn erase(&mut self, start: usize, end: usize, out: &mut Vec<u8>) {
+        if start == end {
+            return out.extend_from_slice(BELL);
+        }
+        self.line.drain(start..end);
+        self.cursor = start;
+        self.redraw(out);
+    }
+
+    /// Does a key of a search; `false` if the key ends the search and is to be done as usual.
+    fn search_key(&mut self, key: &Key, out: &mut Vec<u8>) -> bool {
+        let Some(mut search) = self.search.take() else {
+            return false;
+        };
+        let from = match key {
+            Key::Text(text) if search.pattern.len() < PATTERN_BYTES_MAX => {
+                search.pattern.extend_from_slice(text);
+                // What is shown may still fit.
+                search.hit.map(|hit| hit + 1)
+            }
+            Key::Text(_) => search.hit.map(|hit| hit + 1),
+            Key::Control(b'R') => search.hit,
+            Key::Backspace => {
+                search.pattern.pop();
+                None
+            }
+            Key::Break | Key::Control(b'C' | b'G') => {
+                self.replace(Some(search.before), out);
+                return true;
+            }
+            _ => {
+                // The prompt comes back before the key does its work.
+                self.redraw(out);
+                return false;
+            }
+        };
+        match self.history.search(&search.pattern, from) {
+            Some((hit, line)) if !search.pattern.is_empty() => {
+                search.hit = Some(hit);
+                (self.line, self.hidden) = (line.to_vec(), 0);
+                self.cursor = self.line.len();
+            }
+            _ => out.extend_from_slice(BELL),
+        }
+        self.search = Some(search);
+        self.redraw(out);
+        true
+    }
+
+    fn take_silently(&mut self, byte: u8, ends_line: bool) -> Option<Event> {
+        const INTERRUPT: u8 = 0x03;
+        match byte {
+            _ if ends_line => return Some(Event::Line(core::mem::take(&mut self.line))),
+            // The second half of a CRLF.
+            b'\n' => {}
+            INTERRUPT => self.line.clear(),
+            _ if self.line.len() <= LINE_BYTES_MAX => self.line.push(byte),
+            _ => {}
+        }
+        None
+    }
+
+    fn is_in_comment(&self) -> bool {
+        let before = &self.line[..self.cursor];
+        let mut words = before.split(|byte| matches!(byte, b' ' | b'\t'));
+        words.any(|word| word.starts_with(b"#") || word.starts_with(b"!"))
+    }
+
+    fn left(&self) -> usize {
+        let last = cells_of(&self.line[..self.cursor]).last();
+        self.cursor - last.map_or(0, |(len, _)| len)
+    }
+
+    fn right(&self) -> usize {
+        let next = cells_of(&self.line[self.cursor..]).next();
+        self.cursor + next.map_or(0, |(len, _)| len)
+    }
+
+    fn word_start(&self) -> usize {
+        let before = self.line[..self.cursor].trim_ascii_end();
+        before.iter().rposition(u8::is_ascii_whitespace).map_or(0, |blank| blank + 1)
+    }
+
+    fn cells(&self) -> usize {
+        cells_of(&self.line).count()
+    }
+
+    /// Columns for the line; the last of the row stays empty, where a terminal might wrap.
+    fn room(&self) -> usize {
+        COLUMNS - 1 - self.prompt_width()
+    }
+
+    fn prompt_width(&self) -> usize {
+        match &self.search {
+            None => self.prompt.chars().count(),
+            Some(search) => SEARCH.len() + cells_of(&search.pattern).count() + 2,
+        }
+    }
+
+    fn push_prompt(&self, out: &mut Vec<u8>) {
+        match &self.search {
+            None => out.extend_from_slice(self.prompt.as_bytes()),
+            Some(search) => {
+                out.extend_from_slice(SEARCH);
+                cells_of(&search.pattern).for_each(|(_, glyph)| push(out, glyph));
+                out.extend_from_slice(b": ");
+            }
+        }
+    }
+}
+
+/// The line as it is seen: bytes and glyph of each cell. What is not to be printed is a `?`.
+fn cells_of(line: &[u8]) -> impl Iterator<Item = (usize, char)> {
+    line.utf8_chunks().flat_map(|chunk| {
+        let text = chunk.valid().chars();
+        let readable = text.map(|c| (c.len_utf8(), if c.is_control() { '?' } else { c }));
+        readable.chain(chunk.invalid().iter().map(|_| (1, '?')))
+    })
+}
+
+fn push(out: &mut Vec<u8>, glyph: char) {
+    out.extend_from_slice(glyph.encode_utf8(&mut [0; 4]).as_bytes());
+}

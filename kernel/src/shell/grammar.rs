@@ -1,0 +1,159 @@
+//! What a command tree is made of.
+//!
+//! The tree is data: nodes with a word or a kind of value, one line of help, and what may follow.
+//! Whoever wants to know something about the language asks this data: the parser, `?`, TAB, the
+//! messages about errors, and the reader of configuration files.
+//!
+//! Most commands are paths. Where attributes may stand in any order (`set guest web1 mac … port
+//! …`) a node opens a list of [clauses](Then::Clauses), and the last node of each clause leads
+//! back to that list.
+
+use lb::AdminState;
+
+use super::value::{Choice, Kind};
+
+/// One step of a command.
+#[derive(Clone, Copy)]
+pub struct Node {
+    pub token: Token,
+    /// One line for `?`.
+    pub help: &'static str,
+    pub then: Then,
+}
+
+/// What a node matches.
+#[derive(Clone, Copy)]
+pub enum Token {
+    /// A word, or a unique prefix of it.
+    Word(&'static str),
+    /// A word that must not be shortened: a letter of line noise should not switch a machine off.
+    Whole(&'static str),
+    /// Understood like a word where no listed word fits, but never offered.
+    Alias(&'static str),
+    /// A word that is a value.
+    Choice(&'static str, Choice),
+    Value(Kind),
+}
+
+/// What may follow a node.
+#[derive(Clone, Copy)]
+pub enum Then {
+    /// Nothing: the line is a command.
+    End(Action),
+    /// One of these has to follow.
+    Next(&'static [Node]),
+    /// The line is a command, or one of these follows.
+    EndOr(Action, &'static [Node]),
+    /// At least one of these clauses, in any order.
+    Clauses(Action, &'static [Node]),
+    /// Any of these clauses, in any order.
+    MaybeClauses(Action, &'static [Node]),
+    /// The clause is complete and may not come again.
+    Once,
+    /// The clause is complete and may come again.
+    Again,
+}
+
+/// What a complete line asks for; its values stand beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Show(Show),
+    Set(Aspect),
+    Delete(Aspect),
+    Administer(AdminState),
+    Configure,
+    /// One mode up.
+    Exit,
+    /// Back to operational mode.
+    End,
+    Help,
+    Write,
+    Script(Switch),
+    Reboot,
+    Poweroff,
+    Filter(Sieve),
+}
+
+/// What `show` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show {
+    Configuration,
+    Counters,
+    Drops,
+    Flows,
+    Guests,
+    Load,
+    Log,
+    Macs,
+    Ports,
+    Reals,
+    Services,
+    Version,
+}
+
+/// What a statement of the configuration is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aspect {
+    Hostname,
+    Port,
+    PortMatch,
+    Guest,
+    GuestAddress,
+    Service,
+    Vip,
+    Scheduler,
+    Forwarding,
+    Real,
+    RealPort,
+    RealWeight,
+    RealFlowsMax,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+/// What `|` does with lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sieve {
+    Match,
+    Except,
+    Begin,
+    Count,
+    First,
+    Last,
+}
+
+impl Token {
+    /// What a person sees of it in `?` and in lists of what was expected.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Token::Word(word)
+            | Token::Whole(word)
+            | Token::Alias(word)
+            | Token::Choice(word, _) => word,
+            Token::Value(kind) => kind.label(),
+        }
+    }
+
+    /// The word that it is; `None` for a value that is typed out.
+    pub const fn word(self) -> Option<&'static str> {
+        match self {
+            Token::Word(word)
+            | Token::Whole(word)
+            | Token::Alias(word)
+            | Token::Choice(word, _) => Some(word),
+            Token::Value(_) => None,
+        }
+    }
+
+    /// Whether `?`, TAB and messages offer it.
+    pub const fn is_offered(self) -> bool {
+        match self {
+            Token::Word(_) | Token::Whole(_) | Token::Choice(..) | Token::Value(_) => true,
+            Token::Alias(_) => false,
+        }
+    }
+}

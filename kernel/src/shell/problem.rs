@@ -1,0 +1,272 @@
+//! What can be wrong with a line, and how it is said: with a stable number, the place, what was
+//! expected, and what to do.
+//!
+//! E1xx is syntax, E2xx validation, E3xx state, E5xx storage, E6xx limits. Numbers are for
+//! programs and manuals: they never change their meaning.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use lb::Refusal;
+
+use crate::config::{self, Finding, Item};
+
+/// A problem and its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Line of the file, from 1; `None` for a line that was typed.
+    pub line: Option<usize>,
+    /// Column in characters, from 1.
+    pub column: Option<usize>,
+    pub problem: Problem,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    UnknownWord {
+        word: String,
+        expected: Vec<&'static str>,
+        nearest: Option<&'static str>,
+    },
+    Ambiguous {
+        word: String,
+        candidates: Vec<&'static str>,
+    },
+    Incomplete {
+        expected: Vec<&'static str>,
+    },
+    /// `part`: the column and the reason, where only a part is wrong.
+    NotAValue {
+        text: String,
+        wanted: String,
+        part: Option<(usize, String)>,
+    },
+    TooMuch {
+        word: String,
+    },
+    LineTooLong,
+    Byte(u8),
+    OtherMode {
+        word: String,
+        way: &'static str,
+    },
+    SaidTwice {
+        word: String,
+    },
+    TooShort {
+        word: &'static str,
+    },
+    /// `|` after something that is not `show`.
+    NoFilter,
+    /// The configuration does not hold together.
+    Invalid(Box<Finding>),
+    /// Nothing of that name: what kind it would be, and which there are.
+    Absent {
+        what: &'static str,
+        name: String,
+        known: Vec<String>,
+    },
+    /// There is nothing to take back.
+    NotStated(Box<Item>),
+    /// The line says what an earlier line said.
+    StatedBefore {
+        what: Box<Item>,
+        line: usize,
+    },
+    /// So many errors, and therefore no change.
+    Unchanged {
+        errors: usize,
+    },
+    /// The tables refused.
+    Refused(Box<Refusal>),
+    TooManyLines {
+        max: usize,
+    },
+    TooManyErrors {
+        max: usize,
+    },
+}
+
+impl Error {
+    /// A problem without a place in a line.
+    pub fn whole(problem: Problem) -> Error {
+        Error { line: None, column: None, problem }
+    }
+
+    pub fn at(column: usize, problem: Problem) -> Error {
+        Error { line: None, column: Some(column), problem }
+    }
+
+    #[must_use]
+    pub fn on_line(self, line: usize) -> Error {
+        Error { line: Some(line), ..self }
+    }
+}
+
+impl Problem {
+    /// The stable number.
+    pub fn code(&self) -> u16 {
+        match self {
+            Problem::UnknownWord { .. } => 101,
+            Problem::Ambiguous { .. } => 102,
+            Problem::Incomplete { .. } => 103,
+            Problem::NotAValue { .. } => 104,
+            Problem::TooMuch { .. } => 105,
+            Problem::LineTooLong => 106,
+            Problem::Byte(_) => 107,
+            Problem::OtherMode { .. } => 108,
+            Problem::SaidTwice { .. } => 109,
+            Problem::NoFilter => 110,
+            Problem::TooShort { .. } => 111,
+            Problem::Absent { .. } => 201,
+            Problem::Unchanged { .. } => 202,
+            Problem::StatedBefore { .. } => 203,
+            Problem::Invalid(finding) => finding.code(),
+            Problem::NotStated(_) => 207,
+            Problem::Refused(refusal) => refusal_code(refusal),
+            Problem::TooManyLines { .. } => 602,
+            Problem::TooManyErrors { .. } => 603,
+        }
+    }
+
+    /// Says it; with `column` where the text does not say the place otherwise.
+    fn say(&self, f: &mut fmt::Formatter<'_>, column: Option<usize>) -> fmt::Result {
+        match self {
+            Problem::UnknownWord { word, expected, nearest } => {
+                write!(f, "unknown word '{}'{}. Expected: ", Short(word), At(column))?;
+                match nearest {
+                    Some(nearest) => write!(f, "{nearest} … Did you mean '{nearest}'?"),
+                    None => list(f, expected),
+                }
+            }
+            Problem::Ambiguous { word, candidates } => {
+                write!(f, "'{word}'{} is short for more than one word: ", At(column))?;
+                list(f, candidates)
+            }
+            Problem::Incomplete { expected } => {
+                f.write_str("the line ends too early. Expected: ")?;
+                list(f, expected)
+            }
+            Problem::NotAValue { text, wanted, part } => {
+                write!(f, "'{}' is not {wanted}", Short(text))?;
+                match part {
+                    Some((column, reason)) => write!(f, " (column {column}: {reason})"),
+                    None => Ok(()),
+                }
+            }
+            Problem::TooMuch { word } => {
+                write!(
+                    f,
+                    "'{}'{} is too much: the line is whole before it",
+                    Short(word),
+                    At(column)
+                )
+            }
+            Problem::LineTooLong => {
+                write!(f, "line longer than {} bytes", config::LINE_BYTES_MAX)
+            }
+            Problem::Byte(byte) => write!(f, "byte 0x{byte:02x}{} is no text", At(column)),
+            Problem::OtherMode { word, way } => write!(f, "'{word}' is for {way}"),
+            Problem::SaidTwice { word } => {
+                write!(f, "'{word}'{} was said before in this line", At(column))
+            }
+            Problem::TooShort { word } => {
+                write!(f, "'{word}' has to be typed in full")
+            }
+            Problem::NoFilter => f.write_str("'|' filters what show prints, nothing else"),
+            Problem::Invalid(finding) => write!(f, "{finding}"),
+            Problem::Absent { what, name, known } => {
+                write!(f, "there is no {what} {name} (")?;
+                if known.is_empty() {
+                    return f.write_str("there is none at all)");
+                }
+                write!(f, "{what}s: ")?;
+                list(f, known)?;
+                f.write_str(")")
+            }
+            Problem::NotStated(item) => {
+                write!(f, "'{item}' is not stated, so there is nothing to delete")
+            }
+            Problem::StatedBefore { what, line } => write!(f, "{what} was stated on line {line}"),
+            Problem::Unchanged { errors: 1 } => f.write_str("1 error, nothing was changed"),
+            Problem::Unchanged { errors } => write!(f, "{errors} errors, nothing was changed"),
+            Problem::Refused(refusal) => write!(f, "{refusal}"),
+            Problem::TooManyLines { max } => {
+                write!(f, "more than {max} lines; the rest was not read")
+            }
+            Problem::TooManyErrors { max } => {
+                write!(f, "more than {max} errors; the rest was not read")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "% E{} ", self.problem.code())?;
+        match (self.line, self.column) {
+            (Some(line), Some(column)) => write!(f, "line {line}, column {column}: ")?,
+            (Some(line), None) => write!(f, "line {line}: ")?,
+            (None, _) => return self.problem.say(f, self.column),
+        }
+        self.problem.say(f, None)
+    }
+}
+
+/// " at column 6", or nothing.
+struct At(Option<usize>);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |column| write!(f, " at column {column}"))
+    }
+}
+
+/// The beginning of a text that may be long.
+struct Short<'a>(&'a str);
+
+impl fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const CHARS_MAX: usize = 40;
+        match self.0.char_indices().nth(CHARS_MAX) {
+            Some((end, _)) => write!(f, "{}…", &self.0[..end]),
+            None => f.write_str(self.0),
+        }
+    }
+}
+
+/// The first of many words; `…` says that there are more.
+fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, words: &[T]) -> fmt::Result {
+    const WORDS_MAX: usize = 12;
+    for (at, word) in words.iter().take(WORDS_MAX).enumerate() {
+        let separator = if at == 0 { "" } else { " " };
+        write!(f, "{separator}{word}")?;
+    }
+    if words.len() > WORDS_MAX { f.write_str(" …") } else { Ok(()) }
+}
+
+fn refusal_code(refusal: &Refusal) -> u16 {
+    match refusal {
+        Refusal::UnknownPort
+        | Refusal::UnknownGuest(_)
+        | Refusal::UnknownService(_)
+        | Refusal::UnknownReal { .. } => 201,
+        Refusal::PortNameTaken(_)
+        | Refusal::MacTaken { .. }
+        | Refusal::AddressTaken { .. }
+        | Refusal::AddressIsVip { .. }
+        | Refusal::VipIsGuest { .. }
+        | Refusal::VipTaken { .. } => 203,
+        Refusal::NoAddressForReal(_) => 204,
+        Refusal::NotAGuestPort(_)
+        | Refusal::NotAStation(_)
+        | Refusal::NotAHostAddress(_)
+        | Refusal::VipFamily(_)
+        | Refusal::WeightRange => 205,
+        Refusal::GuestInUse { .. } => 206,
+        Refusal::NoReals(_) => 301,
+        Refusal::Full { .. } => 601,
+    }
+}

@@ -1,0 +1,339 @@
+//! Guests, services, their reals and flows, and what is known of load.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use lb::report::Fraction;
+use lb::service::Traffic;
+use lb::wire::Endpoint;
+use lb::{Guest, Name, Real, RealId, Service, ServiceId, Tables};
+
+use super::{ROWS_MAX, absent, fact, note_cut};
+use crate::shell::Desk;
+use crate::shell::page::Align::{Left, Right};
+use crate::shell::page::{Page, Table};
+use crate::shell::problem::Problem;
+use crate::shell::units::{NOTHING, age, bytes, latency, or_nothing, percent};
+
+pub fn guests(desk: &Desk<'_>) -> Page {
+    let (tables, now) = (desk.appliance.dataplane.tables(), desk.appliance.now());
+    let mut table = Table::new([
+        ("GUEST", Left),
+        ("PORT", Left),
+        ("MAC", Left),
+        ("HEALTH", Left),
+        ("SINCE", Right),
+        ("SERVICES", Left),
+        ("ADDRESSES", Left),
+    ]);
+    let mut guests: Vec<(_, &Guest)> = tables.guests().collect();
+    guests.sort_by_key(|(_, guest)| &guest.spec.name);
+    for (id, guest) in guests {
+        let reals = tables.reals().filter(|(_, real)| real.guest == id && !real.retired);
+        let services: Vec<String> = reals.map(|(_, real)| name_of(tables, real.service)).collect();
+        let addresses = guest.spec.addresses.iter().map(|address| address.to_string());
+        let port = tables.port(guest.spec.port);
+        // A guest that serves nothing is not asked how it is.
+        let is_asked = !services.is_empty();
+        let since = age(now.since(guest.health_since));
+        table.push([
+            guest.spec.name.to_string(),
+            port.map_or(NOTHING.to_string(), |port| port.name.to_string()),
+            guest.spec.mac.to_string(),
+            if is_asked { guest.health.as_str() } else { NOTHING }.to_string(),
+            if is_asked { since } else { NOTHING.to_string() },
+            if is_asked { services.join(" ") } else { NOTHING.to_string() },
+            addresses.collect::<Vec<String>>().join(" "),
+        ]);
+    }
+    let mut page = Page::default();
+    page.table(&table, "No guest is defined (configure, set guest …).");
+    page
+}
+
+pub fn services(desk: &Desk<'_>) -> Page {
+    let tables = desk.appliance.dataplane.tables();
+    let mut table = Table::new([
+        ("SERVICE", Left),
+        ("VIP", Left),
+        ("SCHEDULER", Left),
+        ("REALS UP", Right),
+        ("FLOWS", Right),
+        ("NEW", Right),
+        ("REFUSED", Right),
+        ("IN", Right),
+        ("OUT", Right),
+    ]);
+    let mut services: Vec<(_, &Service)> = tables.services().collect();
+    services.sort_by_key(|(_, service)| &service.spec.name);
+    for (id, service) in services {
+        table.push([
+            service.spec.name.to_string(),
+            vip(service),
+            service.spec.scheduler.as_str().to_string(),
+            reals_up(desk, service),
+            flows_open(tables, id).to_string(),
+            service.counters.flows_new.to_string(),
+            service.counters.refused_no_real.to_string(),
+            bytes(service.counters.traffic.bytes_in),
+            bytes(service.counters.traffic.bytes_out),
+        ]);
+    }
+    let mut page = Page::default();
+    page.table(&table, "No service is defined (configure, set service …).");
+    page
+}
+
+/// Everything about one service.
+pub fn service(desk: &Desk<'_>, name: &Name) -> Result<Page, Problem> {
+    let (id, service) = find(desk, name)?;
+    let tables = desk.appliance.dataplane.tables();
+    let (spec, counters) = (&service.spec, &service.counters);
+    let mut page = Page::default();
+    page.row(format!("service {name}"));
+    fact(&mut page, "VIP", vip(service));
+    fact(&mut page, "scheduler", spec.scheduler.as_str());
+    fact(&mut page, "forwarding", spec.forwarding.as_str());
+    fact(&mut page, "reals up", reals_up(desk, service));
+    fact(&mut page, "open flows", flows_open(tables, id));
+    fact(&mut page, "new flows", counters.flows_new);
+    fact(&mut page, "refused", format!("{} (no real could take them)", counters.refused_no_real));
+    traffic(&mut page, &counters.traffic);
+    page.table(&reals_table(desk, |real| real.service == id), NO_REAL);
+    Ok(page)
+}
+
+const NO_REAL: &str = "No guest serves it (configure, set service … real …).";
+
+/// All reals, or those of a service.
+pub fn reals(desk: &Desk<'_>, service: Option<Name>) -> Result<Page, Problem> {
+    let id = service.map(|name| find(desk, &name).map(|(id, _)| id)).transpose()?;
+    let table = reals_table(desk, |real| id.is_none_or(|id| real.service == id));
+    let mut page = Page::default();
+    page.table(&table, NO_REAL);
+    Ok(page)
+}
+
+/// Everything about one real.
+pub fn real(desk: &Desk<'_>, service: &Name, guest: &Name) -> Result<Page, Problem> {
+    let (service_id, service) = find(desk, service)?;
+    let (tables, now) = (desk.appliance.dataplane.tables(), desk.appliance.now());
+    let in_service = || tables.reals().filter(|(_, real)| real.service == service_id);
+    let found = in_service().find(|(_, real)| real.spec.guest == *guest);
+    let known = in_service().map(|(_, real)| &real.spec.guest);
+    let (id, real) = found.ok_or_else(|| absent("real", guest, known))?;
+    let (spec, counters) = (&real.spec, &real.counters);
+    let mut page = Page::default();
+    page.row(format!("real {guest} of service {}", service.spec.name));
+    fact(&mut page, "at", real_end(tables, real));
+    fact(&mut page, "state", state(desk, id, real));
+    fact(&mut page, "wanted", real.admin.as_str());
+    fact(&mut page, "weight", weight(desk, id, real));
+    fact(
+        &mut page,
+        "most flows",
+        spec.flows_max.map_or("no limit".to_string(), |max| max.to_string()),
+    );
+    fact(&mut page, "open flows", counters.flows_open);
+    fact(&mut page, "new flows", counters.flows_new);
+    fact(&mut page, "ended flows", counters.flows_ended);
+    fact(&mut page, "last answer after", or_nothing(counters.answer_time.map(latency)));
+    traffic(&mut page, &counters.traffic);
+    fact(
+        &mut page,
+        "last report",
+        or_nothing(real.load.age(now).map(|at| format!("{} ago", age(at)))),
+    );
+    Ok(page)
+}
+
+fn reals_table(desk: &Desk<'_>, wanted: impl Fn(&Real) -> bool) -> Table {
+    let tables = desk.appliance.dataplane.tables();
+    let mut table = Table::new([
+        ("SERVICE", Left),
+        ("REAL", Left),
+        ("AT", Left),
+        ("STATE", Left),
+        ("WEIGHT", Right),
+        ("LOAD", Right),
+        ("FLOWS", Right),
+        ("NEW", Right),
+        ("ANSWER", Right),
+    ]);
+    for (id, real) in sorted_reals(tables).into_iter().filter(|(_, real)| wanted(real)) {
+        let standing = desk.appliance.dataplane.standing(id, desk.appliance.now());
+        let forecast = standing.and_then(|standing| standing.forecast);
+        table.push([
+            name_of(tables, real.service),
+            real.spec.guest.to_string(),
+            real_end(tables, real),
+            state(desk, id, real),
+            weight(desk, id, real),
+            or_nothing(forecast.map(|forecast| percent(forecast.predicted))),
+            real.counters.flows_open.to_string(),
+            real.counters.flows_new.to_string(),
+            or_nothing(real.counters.answer_time.map(latency)),
+        ]);
+    }
+    table
+}
+
+/// Where a real listens.
+fn real_end(tables: &Tables, real: &Real) -> String {
+    let service = tables.service(real.service);
+    let port = real.spec.port.or(service.map(|service| service.spec.port));
+    let address = tables.guest(real.guest).and_then(|guest| guest.spec.ipv4());
+    format!("{}:{}", or_nothing(address), or_nothing(port))
+}
+
+/// The configured weight, and what is left of it if that is less.
+fn weight(desk: &Desk<'_>, id: RealId, real: &Real) -> String {
+    let standing = desk.appliance.dataplane.standing(id, desk.appliance.now());
+    let configured = real.spec.weight.to_string();
+    match standing.map(|standing| standing.effective_weight.to_string()) {
+        Some(effective) if effective != configured => format!("{effective} of {configured}"),
+        _ => configured,
+    }
+}
+
+/// Flows; the numbers are packets towards the real and back.
+pub fn flows(desk: &Desk<'_>, service: Option<Name>) -> Result<Page, Problem> {
+    let id = service.map(|name| find(desk, &name).map(|(id, _)| id)).transpose()?;
+    let (dataplane, now) = (&desk.appliance.dataplane, desk.appliance.now());
+    let tables = dataplane.tables();
+    let mut table = Table::new([
+        ("PROTOCOL", Left),
+        ("CLIENT", Left),
+        ("VIP", Left),
+        ("REAL", Left),
+        ("STATE", Left),
+        ("AGE", Right),
+        ("IDLE", Right),
+        ("IN", Right),
+        ("OUT", Right),
+    ]);
+    // A look at a bounded part of the table: it may hold a million.
+    let looked_at = dataplane.flows().iter().take(ROWS_MAX);
+    for flow in looked_at {
+        let real = tables.real(flow.real);
+        if id.is_some_and(|id| real.is_none_or(|real| real.service != id)) {
+            continue;
+        }
+        table.push([
+            flow.protocol.to_string(),
+            end(flow.client),
+            end(flow.vip),
+            format!("{}:{}", or_nothing(real.map(|real| &real.spec.guest)), flow.real_end.port),
+            flow.state.as_str().to_string(),
+            age(now.since(flow.started)),
+            age(now.since(flow.seen)),
+            flow.packets_in.to_string(),
+            flow.packets_out.to_string(),
+        ]);
+    }
+    let mut page = Page::default();
+    page.table(&table, "No flow is open.");
+    note_cut(&mut page, dataplane.flows().len().min(ROWS_MAX), dataplane.flows().len());
+    Ok(page)
+}
+
+/// What reals report, and what is made of it: `LOAD` as reported, `NOW` as predicted.
+pub fn load(desk: &Desk<'_>) -> Page {
+    let (dataplane, now) = (&desk.appliance.dataplane, desk.appliance.now());
+    let tables = dataplane.tables();
+    let mut table = Table::new([
+        ("SERVICE", Left),
+        ("REAL", Left),
+        ("REPORT", Left),
+        ("AGE", Right),
+        ("SAYS", Left),
+        ("APP", Right),
+        ("CPU", Right),
+        ("RIF", Right),
+        ("LOAD", Right),
+        ("NOW", Right),
+        ("WEIGHT", Right),
+        ("REASON", Left),
+    ]);
+    for (id, real) in sorted_reals(tables).into_iter().filter(|(_, real)| !real.retired) {
+        let (report, standing) = (&real.load, dataplane.standing(id, now));
+        let numbers = report.numbers().copied().unwrap_or_default();
+        let forecast = standing.as_ref().and_then(|standing| standing.forecast);
+        let shown = |fraction: Option<Fraction>| or_nothing(fraction.map(percent));
+        table.push([
+            name_of(tables, real.service),
+            real.spec.guest.to_string(),
+            report.phase(now).map_or("none", |phase| phase.as_str()).to_string(),
+            or_nothing(report.age(now).map(age)),
+            or_nothing(report.word(now).map(|word| word.as_str())),
+            shown(numbers.app),
+            shown(numbers.cpu),
+            or_nothing(numbers.requests_in_flight),
+            shown(report.reported().map(|reported| reported.load)),
+            shown(forecast.map(|forecast| forecast.predicted)),
+            weight(desk, id, real),
+            report.reason().unwrap_or("").to_string(),
+        ]);
+    }
+    let mut page = Page::default();
+    page.table(&table, NO_REAL);
+    page
+}
+
+fn traffic(page: &mut Page, traffic: &Traffic) {
+    fact(page, "in", format!("{} packets, {}", traffic.packets_in, bytes(traffic.bytes_in)));
+    fact(page, "out", format!("{} packets, {}", traffic.packets_out, bytes(traffic.bytes_out)));
+}
+
+fn find<'a>(desk: &'a Desk<'_>, name: &Name) -> Result<(ServiceId, &'a Service), Problem> {
+    let tables = desk.appliance.dataplane.tables();
+    let found = tables.services().find(|(_, service)| service.spec.name == *name);
+    let known = tables.services().map(|(_, service)| &service.spec.name);
+    found.ok_or_else(|| absent("service", name, known))
+}
+
+/// By service, then by guest.
+fn sorted_reals(tables: &Tables) -> Vec<(RealId, &Real)> {
+    let mut reals: Vec<(RealId, &Real)> = tables.reals().collect();
+    reals.sort_by_key(|(_, real)| {
+        (tables.service(real.service).map(|service| &service.spec.name), &real.spec.guest)
+    });
+    reals
+}
+
+fn state(desk: &Desk<'_>, id: RealId, real: &Real) -> String {
+    let standing = desk.appliance.dataplane.standing(id, desk.appliance.now());
+    match standing.map(|standing| standing.eligibility) {
+        Some(Ok(())) => "up".to_string(),
+        Some(Err(ineligible)) => ineligible.as_str().to_string(),
+        None if real.retired => "leaving".to_string(),
+        None => NOTHING.to_string(),
+    }
+}
+
+fn reals_up(desk: &Desk<'_>, service: &Service) -> String {
+    let (dataplane, now) = (&desk.appliance.dataplane, desk.appliance.now());
+    let is_up = |id: &&RealId| {
+        dataplane.standing(**id, now).is_some_and(|standing| standing.eligibility.is_ok())
+    };
+    format!("{} of {}", service.reals.iter().filter(is_up).count(), service.reals.len())
+}
+
+fn flows_open(tables: &Tables, service: ServiceId) -> u32 {
+    let reals = tables.reals().filter(|(_, real)| real.service == service);
+    reals.map(|(_, real)| real.counters.flows_open).sum()
+}
+
+fn vip(service: &Service) -> String {
+    let spec = &service.spec;
+    format!("{} {} {}", spec.vip, spec.protocol, spec.port)
+}
+
+fn name_of(tables: &Tables, service: ServiceId) -> String {
+    or_nothing(tables.service(service).map(|service| &service.spec.name))
+}
+
+fn end(endpoint: Endpoint) -> String {
+    format!("{}:{}", endpoint.address, endpoint.port)
+}

@@ -1,0 +1,109 @@
+//! `show`: the appliance's state in words. It disturbs nothing and always ends: what can be long
+//! is cut at [`ROWS_MAX`] rows and says so.
+
+mod balancer;
+mod switch;
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use lb::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICES_MAX};
+use lb::{Instant, Name};
+
+use super::Desk;
+use super::grammar::Show;
+use super::page::Page;
+use super::parse::Sentence;
+use super::problem::Problem;
+use super::units::age;
+use crate::journal::JOURNAL;
+
+/// Rows of one table at most.
+pub const ROWS_MAX: usize = 1000;
+
+/// The page that `what` asks for.
+pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Problem> {
+    match what {
+        Show::Configuration => Ok(configuration(desk)),
+        Show::Counters => Ok(switch::counters(desk)),
+        Show::Drops => Ok(switch::drops(desk)),
+        Show::Flows => balancer::flows(desk, said.service()),
+        Show::Guests => Ok(balancer::guests(desk)),
+        Show::Load => Ok(balancer::load(desk)),
+        Show::Log => Ok(log()),
+        Show::Macs => Ok(switch::macs(desk)),
+        Show::Ports => match said.port() {
+            Some(port) => switch::port(desk, &port),
+            None => Ok(switch::ports(desk)),
+        },
+        Show::Reals => match (said.service(), said.guest()) {
+            (Some(service), Some(guest)) => balancer::real(desk, &service, &guest),
+            (service, _) => balancer::reals(desk, service),
+        },
+        Show::Services => match said.service() {
+            Some(service) => balancer::service(desk, &service),
+            None => Ok(balancer::services(desk)),
+        },
+        Show::Version => Ok(version(desk)),
+    }
+}
+
+fn version(desk: &Desk<'_>) -> Page {
+    let appliance = &*desk.appliance;
+    let (tables, now) = (appliance.dataplane.tables(), appliance.now());
+    let (fdb, flows) = (appliance.dataplane.fdb(), appliance.dataplane.flows());
+    let pool = appliance.pool();
+    let mut page = Page::default();
+    page.row(format!("Fulcrum {}", env!("CARGO_PKG_VERSION")));
+    fact(&mut page, "up", age(now.since(Instant::START)));
+    fact(&mut page, "changes", tables.epoch());
+    fact(&mut page, "ports", format!("{} of {PORTS_MAX}", tables.ports().count()));
+    fact(&mut page, "MACs", format!("{} of {}", fdb.iter(now).count(), fdb.capacity()));
+    fact(&mut page, "guests", format!("{} of {GUESTS_MAX}", tables.guests().count()));
+    fact(&mut page, "services", format!("{} of {SERVICES_MAX}", tables.services().count()));
+    fact(&mut page, "reals", format!("{} of {REALS_MAX}", tables.reals().count()));
+    fact(&mut page, "flows", format!("{} of {}", flows.len(), flows.capacity()));
+    fact(&mut page, "buffers", format!("{} of {} free", pool.free(), pool.total()));
+    page
+}
+
+fn configuration(desk: &Desk<'_>) -> Page {
+    let statements = desk.control.config().statements();
+    let mut page = Page::default();
+    if statements.is_empty() {
+        page.note("# nothing is configured: a plain learning switch");
+    }
+    statements.iter().for_each(|statement| page.row(statement.to_string()));
+    page
+}
+
+fn log() -> Page {
+    let mut page = Page::default();
+    let mut is_empty = true;
+    for line in JOURNAL.lines() {
+        is_empty = false;
+        page.row(line.to_string());
+    }
+    if is_empty {
+        page.note("Nothing was logged yet.");
+    }
+    page
+}
+
+/// `name      value`
+fn fact(page: &mut Page, name: &str, value: impl ToString) {
+    page.row(format!("  {name:<20}{}", value.to_string()));
+}
+
+/// Nothing of this name, and what there is.
+fn absent<'a>(what: &'static str, name: &Name, known: impl Iterator<Item = &'a Name>) -> Problem {
+    let known: alloc::vec::Vec<String> = known.map(|name| name.to_string()).collect();
+    Problem::Absent { what, name: name.to_string(), known }
+}
+
+/// Says that a table was cut, if it was.
+fn note_cut(page: &mut Page, shown: usize, all: usize) {
+    if shown < all {
+        page.note(format!("{shown} of {all} shown."));
+    }
+}

@@ -1,0 +1,264 @@
+//! An appliance with a person at its console: NICs that are queues, guests that answer, a client
+//! that calls, and a terminal of which every byte is kept.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use drivers::{Batch, Frame, Nic, NicCounters, NicState, Pool};
+use etherparse::{ArpHardwareId, ArpOperation, ArpPacket, EtherType, PacketBuilder};
+use kernel::appliance::{Appliance, Attached};
+use kernel::config::{NicId, parse_pci};
+use kernel::console::{Console, Tty};
+use kernel::control::Control;
+use lb::{Capacity, Dataplane, Instant, MacAddr};
+
+pub const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
+
+type Cable = Rc<RefCell<(VecDeque<Vec<u8>>, Vec<Vec<u8>>)>>;
+
+struct QueueNic {
+    mac: [u8; 6],
+    pool: &'static Pool,
+    cable: Cable,
+    counters: NicCounters,
+}
+
+impl Nic for QueueNic {
+    fn mac(&self) -> [u8; 6] {
+        self.mac
+    }
+
+    fn state(&self) -> NicState {
+        NicState::Up
+    }
+
+    fn receive(&mut self, batch: &mut Batch) {
+        while !batch.is_full()
+            && let Some(bytes) = self.cable.borrow_mut().0.pop_front()
+        {
+            self.counters.rx_frames += 1;
+            self.counters.rx_bytes += bytes.len() as u64;
+            let frame = self.pool.take_copy(&bytes).expect("the pool suffices");
+            batch.push(frame).map_err(drop).expect("there is room");
+        }
+    }
+
+    fn send(&mut self, frame: Frame) -> Result<(), Frame> {
+        self.counters.tx_frames += 1;
+        self.counters.tx_bytes += frame.len() as u64;
+        self.cable.borrow_mut().1.push(frame.to_vec());
+        Ok(())
+    }
+
+    fn flush(&mut self) {}
+
+    fn service(&mut self, _now_ms: u64) {}
+
+    fn arm(&mut self) -> bool {
+        true
+    }
+
+    fn disarm(&mut self) {}
+
+    fn counters(&self) -> &NicCounters {
+        &self.counters
+    }
+
+    fn driver(&self) -> &'static str {
+        "queue"
+    }
+}
+
+/// A terminal: what is typed into it, and what it was told to show.
+#[derive(Default)]
+pub struct Terminal {
+    pub keys: VecDeque<u8>,
+    pub screen: Vec<u8>,
+    /// Bytes that it takes at once; 0 is a terminal that hangs.
+    pub takes: usize,
+}
+
+impl Tty for Terminal {
+    fn read(&mut self) -> Option<u8> {
+        self.keys.pop_front()
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(self.takes);
+        self.screen.extend_from_slice(&bytes[..taken]);
+        taken
+    }
+}
+
+pub struct Bench {
+    pub appliance: Appliance,
+    pub control: Control,
+    pub console: Console,
+    pub tty: Terminal,
+    cables: Vec<Cable>,
+    now: Instant,
+}
+
+impl Bench {
+    /// `nics` NICs at 00:02.0 and on, no configuration, the console greeted.
+    pub fn new(nics: usize) -> Bench {
+        let pool = Pool::new(256);
+        let cables: Vec<Cable> = (0..nics).map(|_| Cable::default()).collect();
+        let attached = cables.iter().enumerate().map(|(at, cable)| {
+            let mac = [0x52, 0x54, 0, 0xaa, 0, at as u8];
+            let counters = NicCounters::default();
+            let nic = Box::new(QueueNic { mac, pool, cable: cable.clone(), counters });
+            Attached { nic, location: format!("00:{:02x}.0", at + 2).parse().unwrap() }
+        });
+        let dataplane = Dataplane::new(Capacity { flows: 1024, macs: 512 }, 7);
+        let mut appliance = Appliance::new(dataplane, pool, attached.collect());
+        let control = Control::begin(&mut appliance);
+        let tty = Terminal { takes: 4096, ..Terminal::default() };
+        let console = Console::default();
+        let mut bench = Bench { appliance, control, console, tty, cables, now: Instant::START };
+        bench.run(Duration::from_millis(100));
+        bench
+    }
+
+    /// Lets time pass, with guests that answer for their addresses.
+    pub fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.now = self.now + Duration::from_millis(10);
+            self.appliance.turn(self.now);
+            for at in 0..self.cables.len() {
+                self.answer(at);
+            }
+        }
+    }
+
+    /// Whoever is behind a port answers what the switch asked.
+    fn answer(&mut self, at: usize) {
+        let asked = std::mem::take(&mut self.cables[at].borrow_mut().1);
+        for frame in asked {
+            let (opcode, target) = (&frame[20..22], &frame[38..42]);
+            let is_request = frame[12..14] == [8, 6] && opcode == [0, 1];
+            let is_here = at > 0 && target == guest_address(at).octets();
+            if is_request && is_here {
+                let sender: [u8; 6] = frame[22..28].try_into().unwrap();
+                let asker: [u8; 4] = frame[28..32].try_into().unwrap();
+                self.put(at, arp_reply(at, sender, asker));
+            }
+        }
+    }
+
+    pub fn put(&self, at: usize, frame: Vec<u8>) {
+        self.cables[at].borrow_mut().0.push_back(frame);
+    }
+
+    /// A client calls the VIP, its real answers, and the connection stands.
+    pub fn call(&mut self, client_port: u16) {
+        self.put(0, tcp_to_vip(client_port, |tcp| tcp.syn()));
+        self.now = self.now + Duration::from_millis(1);
+        self.appliance.turn(self.now);
+        for at in 1..self.cables.len() {
+            let arrived = std::mem::take(&mut self.cables[at].borrow_mut().1);
+            for frame in arrived.iter().filter(|frame| frame[12..14] == [8, 0]) {
+                self.put(at, syn_ack(at, frame));
+            }
+        }
+        self.now = self.now + Duration::from_millis(2);
+        self.appliance.turn(self.now);
+        self.put(0, tcp_to_vip(client_port, |tcp| tcp.ack(1)));
+        self.run(Duration::from_millis(7));
+    }
+
+    /// The guest behind a port says how it is.
+    pub fn report(&mut self, at: usize, line: &str) {
+        let ends = (guest_address(at).octets(), lb::addr::LINK_LOCAL.octets());
+        let builder = PacketBuilder::ethernet2(guest_mac(at), MacAddr::SWITCH.0)
+            .ipv4(ends.0, ends.1, 64)
+            .udp(40_000, lb::addr::REPORT_PORT);
+        let mut frame = Vec::new();
+        builder.write(&mut frame, line.as_bytes()).unwrap();
+        self.put(at, frame);
+        self.run(Duration::from_millis(10));
+    }
+
+    /// Types and waits until everything was read and shown; returns what was shown.
+    pub fn type_in(&mut self, keys: &[u8]) -> String {
+        self.tty.keys.extend(keys);
+        self.settle();
+        String::from_utf8_lossy(&std::mem::take(&mut self.tty.screen)).into_owned()
+    }
+
+    pub fn settle(&mut self) {
+        while !self.tty.keys.is_empty() || self.console.waiting() > 0 {
+            self.console.poll(&mut self.tty, &mut self.control, &mut self.appliance);
+        }
+    }
+
+    /// Configures without a console.
+    pub fn configure(&mut self, text: &str) {
+        if let Err(errors) = self.control.start_up(text.as_bytes(), &mut self.appliance) {
+            panic!("{errors:#?}");
+        }
+    }
+}
+
+pub fn guest_mac(at: usize) -> [u8; 6] {
+    [0x52, 0x54, 0, 1, 0, at as u8]
+}
+
+pub fn guest_address(at: usize) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 2, 20 + at as u8)
+}
+
+const CLIENT_MAC: [u8; 6] = [0x52, 0x54, 0, 0xcc, 0, 1];
+const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+
+fn arp_reply(at: usize, to: [u8; 6], to_address: [u8; 4]) -> Vec<u8> {
+    let (mac, address) = (guest_mac(at), guest_address(at).octets());
+    let packet = ArpPacket::new(
+        ArpHardwareId::ETHERNET,
+        EtherType::IPV4,
+        ArpOperation::REPLY,
+        &mac,
+        &address,
+        &to,
+        &to_address,
+    );
+    let mut frame = [&to[..], &mac, &[8, 6]].concat();
+    frame.extend_from_slice(&packet.unwrap().to_bytes());
+    frame
+}
+
+type Tcp = etherparse::PacketBuilderStep<etherparse::TcpHeader>;
+
+fn tcp_to_vip(client_port: u16, flags: impl Fn(Tcp) -> Tcp) -> Vec<u8> {
+    let mac = MacAddr::virtual_of(VIP).0;
+    let builder = PacketBuilder::ethernet2(CLIENT_MAC, mac)
+        .ipv4(CLIENT.octets(), VIP.octets(), 64)
+        .tcp(client_port, 80, 1, 1000);
+    let mut frame = Vec::new();
+    flags(builder).write(&mut frame, &[]).unwrap();
+    frame
+}
+
+/// What a real answers to the SYN that reached it.
+fn syn_ack(at: usize, syn: &[u8]) -> Vec<u8> {
+    let ports: Vec<u16> = syn[34..38].chunks(2).map(|p| u16::from_be_bytes([p[0], p[1]])).collect();
+    let client: [u8; 4] = syn[26..30].try_into().unwrap();
+    let builder = PacketBuilder::ethernet2(guest_mac(at), CLIENT_MAC)
+        .ipv4(guest_address(at).octets(), client, 64)
+        .tcp(ports[1], ports[0], 9, 1000)
+        .syn()
+        .ack(2);
+    let mut frame = Vec::new();
+    builder.write(&mut frame, &[]).unwrap();
+    frame
+}
+
+/// How the configuration sees a NIC of the bench.
+pub fn nic_id(attached: &Attached) -> NicId {
+    let pci = parse_pci(&attached.location.to_string());
+    NicId { pci, mac: MacAddr(attached.nic.mac()) }
+}

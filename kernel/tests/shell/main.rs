@@ -1,0 +1,7 @@
+//! The configuration, the shell and the console, on the host.
+
+mod config;
+mod console;
+mod desk;
+mod transcripts;
+mod tree;
