@@ -1,0 +1,118 @@
+# The demo's guests: real Linux machines that answer HTTP with their own name.
+#
+# Kernel and busybox come from Debian's packages, unpacked into build/ and fetched once. All guests
+# boot one initramfs; who a guest is stands on its kernel command line. Its serial port is a pair of
+# FIFOs: what the guest says goes to a log, and a line written to the other one is a command of
+# guest/init (`burn SECONDS`).
+#
+# A guest's NIC is the listening end of a stream socket and the appliance the connecting one: of the
+# two, only the listening end may block in a send, and the appliance must never stand still because
+# a guest does.
+
+packages=$root/build/guests
+guest_memory_mib=128
+
+# In the order in which they depend on one another.
+guest_modules=(
+    virtio/virtio_ring virtio/virtio virtio/virtio_pci_legacy_dev virtio/virtio_pci_modern_dev
+    virtio/virtio_pci net/core/failover net/net_failover net/virtio_net
+)
+
+guest_name() { echo "web$1"; }
+guest_address() { echo "10.0.2.$((20 + $1))"; }
+guest_mac() { printf '52:54:00:01:00:%02x' "$1"; }
+guests_max=32
+
+# Fetches what guests are made of, and makes their initramfs: `$guest_kernel`, `$guest_initrd`.
+prepare_guests() {
+    fetch_busybox
+    fetch_linux
+    build_agent
+    make_initramfs
+}
+
+fetch_busybox() {
+    busybox=$packages/busybox
+    [[ -x $busybox ]] && return
+    scratch_directory
+    local files=$directory
+    unpack_package busybox-static "$files"
+    mkdir -p "$packages"
+    mv "$files/bin/busybox" "$busybox"
+}
+
+# linux-image-cloud-amd64 is an empty package that names the newest kernel's.
+fetch_linux() {
+    guest_kernel=$packages/vmlinuz
+    [[ -f $guest_kernel ]] && return
+    scratch_directory
+    local files=$directory package
+    apt-cache show --no-all-versions linux-image-cloud-amd64 >/dev/null 2>&1 || refresh_package_lists
+    package=$(apt-cache depends linux-image-cloud-amd64 | awk '$1 == "Depends:" { print $2; exit }')
+    [[ -n $package ]] || fail "linux-image-cloud-amd64 does not say which kernel it stands for"
+    unpack_package "$package" "$files"
+    mkdir -p "$packages/modules"
+    local module
+    for module in "${guest_modules[@]}"; do
+        copy_module "$files"/lib/modules/*/kernel "$module"
+    done
+    mv "$files"/boot/vmlinuz-* "$guest_kernel"
+}
+
+# Modules lie under drivers/ or net/, and are compressed or not, as the kernel's packager likes.
+copy_module() {
+    local tree=$1 name=${2##*/} found
+    found=$(find "$tree" -name "$name.ko*" -print -quit)
+    case $found in
+        *.ko) cp "$found" "$packages/modules/" ;;
+        *.ko.xz) xz --decompress --stdout "$found" >"$packages/modules/$name.ko" ;;
+        *) fail "the kernel's package has no module $name" ;;
+    esac
+}
+
+make_initramfs() {
+    guest_initrd=$packages/initramfs.gz
+    scratch_directory
+    local tree=$directory at=0 module
+    mkdir -p "$tree"/{bin,dev,proc,sys,www,modules}
+    cp "$busybox" "$tree/bin/busybox"
+    cp "$agent" "$tree/bin/fulcrum-agent"
+    install -m 755 "$root/tests/guest/init" "$tree/init"
+    for module in "${guest_modules[@]##*/}"; do
+        cp "$packages/modules/$module.ko" "$tree/modules/$((at++))-$module.ko"
+    done
+    (cd "$tree" && find . | "$busybox" cpio -o -H newc 2>/dev/null) | gzip -1 >"$guest_initrd"
+}
+
+# start_guest N: its process id is then in `guest_pid[N]`.
+start_guest() {
+    local name
+    name=$(guest_name "$1")
+    mkfifo "$run/$name.in" "$run/$name.out"
+    background qemu-system-x86_64 -name "$name" -accel "$accelerator" -m "$guest_memory_mib" \
+        -nodefaults -no-user-config -display none -no-reboot \
+        -kernel "$guest_kernel" -initrd "$guest_initrd" \
+        -append "console=ttyS0 quiet panic=-1 guest=$name address=$(guest_address "$1")/24 gateway=10.0.2.2" \
+        -netdev "stream,id=n0,server=on,addr.type=unix,addr.path=$run/$name.port" \
+        -device "virtio-net-pci,netdev=n0,mac=$(guest_mac "$1"),romfile=" \
+        -chardev "pipe,id=serial,path=$run/$name" -serial chardev:serial
+    guest_pid[$1]=$background
+    background cat "$run/$name.out" >"$run/$name.log"
+}
+
+# The appliance connects to a guest's socket, so that has to be there first.
+await_guest_sockets() {
+    local guest
+    for ((guest = 1; guest <= guests; guest++)); do
+        within 10 test -S "$run/$(guest_name "$guest").port" ||
+            fail "$(guest_name "$guest") did not start"
+    done
+}
+
+# tell_guest N COMMAND…
+tell_guest() {
+    local name
+    name=$(guest_name "$1")
+    shift
+    printf '%s\n' "$*" >"$run/$name.in"
+}

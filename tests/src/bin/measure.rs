@@ -1,0 +1,92 @@
+//! The figures that the README quotes, measured on this machine: `./tests/measure.sh`.
+//!
+//! Nothing is asserted. What a loaded machine measures is what that machine does when loaded.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tests::machine::image_path;
+use tests::{Frame, MacAddr, Machine, Raw, Setup};
+
+fn main() {
+    let size = image_path().metadata().expect("the image is a file").len();
+    println!("image size                                    {size} bytes");
+    let (median, slowest) = first_frame();
+    println!(
+        "QEMU's start to the first forwarded frame     {median} ms (median of 5; slowest {slowest} ms)"
+    );
+    println!(
+        "idle CPU, 5 ports                             {:.1} % of a core (10 s)",
+        idle_percent()
+    );
+    println!("smallest memory that boots, 1 port            {} MiB", smallest_memory_mib(1));
+    println!("smallest memory that boots, 8 ports           {} MiB", smallest_memory_mib(8));
+}
+
+/// From the start of QEMU to the first frame that comes out of another port than it went in, in ms.
+fn first_frame() -> (u128, u128) {
+    let mut runs: Vec<u128> = (0..5).map(|_| first_frame_once().as_millis()).collect();
+    runs.sort_unstable();
+    (runs[2], runs[4])
+}
+
+fn first_frame_once() -> Duration {
+    let start = Instant::now();
+    let machine = Machine::start(Setup::default());
+    let (from, to) = (machine.station(1), machine.station(2));
+    let hello = Frame::Raw(Raw {
+        from: from.mac,
+        to: MacAddr::BROADCAST,
+        ether_type: 0x88b6,
+        payload: vec![0; 46],
+    });
+    let arrived = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Again and again: what comes before the port is up is lost, as on any switch.
+        scope.spawn(|| {
+            while !arrived.load(Ordering::Relaxed) {
+                from.send(hello.clone());
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        to.next("first frame");
+        arrived.store(true, Ordering::Relaxed);
+    });
+    start.elapsed()
+}
+
+/// Share of a core that QEMU uses while nothing happens.
+fn idle_percent() -> f64 {
+    const WINDOW: Duration = Duration::from_secs(10);
+    let machine = Machine::boot(Setup { ports: 5, ..Setup::default() });
+    std::thread::sleep(Duration::from_secs(3));
+    let before = cpu_time(machine.process_id());
+    std::thread::sleep(WINDOW);
+    let used = cpu_time(machine.process_id()) - before;
+    100.0 * used.as_secs_f64() / WINDOW.as_secs_f64()
+}
+
+/// User and system time of a process (proc(5): fields 14 and 15 of stat, in 1/100 s).
+fn cpu_time(process: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("the process runs");
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// Halves the interval between a memory that is too small and one that is enough.
+fn smallest_memory_mib(ports: usize) -> u32 {
+    let (mut too_small, mut enough) = (1, 256);
+    while enough - too_small > 1 {
+        let memory_mib = (too_small + enough) / 2;
+        let machine = Machine::start(Setup { ports, memory_mib, ..Setup::default() });
+        if machine.console.says_within(Duration::from_secs(5), "fulcrum>") {
+            enough = memory_mib;
+        } else {
+            too_small = memory_mib;
+        }
+    }
+    enough
+}

@@ -1,0 +1,161 @@
+//! The appliance's serial console: keys in, text out.
+//!
+//! The port is QEMU's standard input and output: pipes, which hold 64 KiB, where a socket is full
+//! after some hundred single bytes. A thread reads all the time, since a serial port nobody reads
+//! loses what it says. Tests wait for a text from where they last looked, or use script mode, where
+//! every command is answered by its output and a closing line.
+
+use std::io::{Read, Write};
+use std::process::{ChildStdin, ChildStdout};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::LIMIT;
+
+pub struct Console {
+    keyboard: Mutex<ChildStdin>,
+    screen: Arc<Screen>,
+}
+
+#[derive(Default)]
+struct Screen {
+    said: Mutex<Said>,
+    grown: Condvar,
+}
+
+#[derive(Default)]
+struct Said {
+    text: String,
+    /// What lies before this the test has already seen.
+    seen: usize,
+    ended: bool,
+}
+
+impl Console {
+    pub(crate) fn new(keyboard: ChildStdin, output: ChildStdout) -> Console {
+        let screen = Arc::new(Screen::default());
+        let written = screen.clone();
+        std::thread::spawn(move || written.fill(output));
+        Console { keyboard: Mutex::new(keyboard), screen }
+    }
+
+    /// Keys, as they are.
+    #[track_caller]
+    pub fn press(&self, keys: &str) {
+        let written = self.keyboard.lock().unwrap().write_all(keys.as_bytes());
+        written.expect("the appliance has a console");
+    }
+
+    /// Waits for `text` and gives what came before it since the last look.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) -> String {
+        match self.screen.wait_for(text, LIMIT) {
+            Ok(before) => before,
+            Err(said) => panic!("the console did not say {text:?} but {said:?}"),
+        }
+    }
+
+    /// Whether `text` comes before the time is over, for those who only want to know.
+    pub fn says_within(&self, limit: Duration, text: &str) -> bool {
+        self.screen.wait_for(text, limit).is_ok()
+    }
+
+    /// From here on [`Console::command`] may be used.
+    #[track_caller]
+    pub fn script_mode(&self) {
+        self.press("terminal script on\r");
+        self.wait_for("% OK\r\n");
+    }
+
+    /// In script mode: a command that is obeyed, and what it says.
+    #[track_caller]
+    pub fn command(&self, line: &str) -> String {
+        match self.ask(line) {
+            Ok(answer) => answer,
+            Err(refusal) => panic!("'{line}' was refused: {refusal}"),
+        }
+    }
+
+    /// In script mode: a command, and what it says; `Err` holds the error lines.
+    #[track_caller]
+    pub fn ask(&self, line: &str) -> Result<String, String> {
+        self.press(line);
+        self.press("\r");
+        let (mut answer, mut errors) = (String::new(), String::new());
+        loop {
+            let read = self.wait_for("\n");
+            let text = read.trim_end_matches('\r');
+            if text == "% OK" {
+                return if errors.is_empty() { Ok(answer) } else { Err(errors) };
+            }
+            let is_error = text.starts_with("% E");
+            if is_error && errors.is_empty() {
+                // Errors may be several; a command that is always obeyed says where they end.
+                self.press("terminal script on\r");
+            }
+            let said = if is_error { &mut errors } else { &mut answer };
+            said.push_str(text);
+            said.push('\n');
+        }
+    }
+
+    /// Repeats a command until its answer satisfies; gives that answer.
+    #[track_caller]
+    pub fn command_until(&self, line: &str, satisfied: impl Fn(&str) -> bool) -> String {
+        let end = Instant::now() + LIMIT;
+        loop {
+            let answer = self.command(line);
+            if satisfied(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < end, "'{line}' went on saying:\n{answer}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// All that was ever said.
+    pub fn transcript(&self) -> String {
+        self.screen.said.lock().unwrap().text.clone()
+    }
+}
+
+/// The number that follows a word in a table.
+pub fn number_after(table: &str, word: &str) -> Option<u64> {
+    let mut words = table.split_whitespace().skip_while(|found| *found != word).skip(1);
+    words.next()?.parse().ok()
+}
+
+impl Screen {
+    fn fill(&self, mut reader: ChildStdout) {
+        let mut buffer = [0; 4096];
+        loop {
+            let length = reader.read(&mut buffer).unwrap_or(0);
+            let mut said = self.said.lock().unwrap();
+            said.text.push_str(&String::from_utf8_lossy(&buffer[..length]));
+            said.ended = length == 0;
+            self.grown.notify_all();
+            if said.ended {
+                return;
+            }
+        }
+    }
+
+    /// What was said before `text`, or, when it never comes, all that was said instead.
+    fn wait_for(&self, text: &str, limit: Duration) -> Result<String, String> {
+        let end = Instant::now() + limit;
+        let mut said = self.said.lock().unwrap();
+        loop {
+            let unseen = &said.text[said.seen..];
+            if let Some(at) = unseen.find(text) {
+                let before = unseen[..at].to_string();
+                said.seen += at + text.len();
+                return Ok(before);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if said.ended || left.is_zero() {
+                return Err(unseen.to_string());
+            }
+            said = self.grown.wait_timeout(said, left).unwrap().0;
+        }
+    }
+}

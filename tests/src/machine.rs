@@ -1,0 +1,228 @@
+//! One QEMU with the image: started, booted, and ended with the value that owns it.
+//!
+//! Wires and control port are socket pairs whose far ends QEMU inherits as numbered descriptors, the
+//! console is QEMU's standard input and output: no root, no names, nothing to clean up, and no two
+//! machines can meet.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use command_fds::{CommandFdExt, FdMapping};
+
+use crate::station::Wires;
+use crate::trace::Direction;
+use crate::{Console, LIMIT, Qmp, Station};
+
+/// Where QEMU finds the ends that it inherits: control port, and wires from here on.
+const QMP_FD: i32 = 11;
+const WIRES_FD: i32 = 20;
+
+/// NICs on the first PCI bus; further ones sit behind bridges, as many on each.
+const BUS_NICS_MAX: usize = 24;
+
+/// What kind of machine a test wants.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// NICs: the uplink and the guests' ports.
+    pub ports: usize,
+    pub memory_mib: u32,
+    /// The file that the loader hands over.
+    pub configuration: Option<String>,
+    /// The kernel command line.
+    pub command_line: &'static str,
+    /// QEMU's name of the processor.
+    pub processor: &'static str,
+}
+
+pub struct Machine {
+    pub console: Console,
+    pub qmp: Qmp,
+    ports: usize,
+    wires: Arc<Wires>,
+    process: Child,
+    configuration: Option<PathBuf>,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup { ports: 4, memory_mib: 256, configuration: None, command_line: "", processor: "max" }
+    }
+}
+
+impl Machine {
+    /// Starts a machine and waits until its console is ready.
+    #[track_caller]
+    pub fn boot(setup: Setup) -> Machine {
+        let machine = Machine::start(setup);
+        machine.console.wait_for("fulcrum>");
+        machine.console.script_mode();
+        machine
+    }
+
+    /// Starts a machine.
+    #[track_caller]
+    pub fn start(setup: Setup) -> Machine {
+        let (qmp, qmp_end) = UnixStream::pair().expect("a descriptor is free");
+        let mut inherited = vec![inherit(qmp_end.into(), QMP_FD)];
+        let mut wires = Vec::new();
+        for port in 0..setup.ports {
+            let (near, far) = UnixDatagram::pair().expect("a descriptor is free");
+            wires.push(near);
+            inherited.push(inherit(far.into(), WIRES_FD + port as i32));
+        }
+        let configuration = setup.configuration.as_deref().map(write_configuration);
+        let mut command = qemu(&setup, configuration.as_deref());
+        command.fd_mappings(inherited).expect("every number is given once");
+        let mut process = command.spawn().expect("QEMU is installed");
+        let ends = process.stdin.take().zip(process.stdout.take());
+        let (keyboard, screen) = ends.expect("both were asked for");
+        // The command held our copies of QEMU's ends.
+        drop(command);
+        Machine {
+            console: Console::new(keyboard, screen),
+            qmp: Qmp::new(qmp),
+            ports: setup.ports,
+            wires: Wires::new(wires),
+            process,
+            configuration,
+        }
+    }
+
+    /// The station behind a NIC; 0 is the uplink.
+    pub fn station(&self, port: usize) -> Station {
+        self.wires.station(port)
+    }
+
+    /// Every frame that went in or came out is in the appliance's counters, and each that went in
+    /// has exactly one ending there. Asks again while answers to ARP checks are on their way.
+    #[track_caller]
+    pub fn assert_accounted(&self) {
+        self.console.command_until("show counters", |table| {
+            let rows: Vec<&str> = table.lines().skip(1).collect();
+            let mut numbered = rows.iter().enumerate();
+            rows.len() == self.ports && numbered.all(|(port, row)| self.is_accounted(port, row))
+        });
+    }
+
+    /// A row is port, in, forwarded, flooded, replied, punted, dropped, out.
+    fn is_accounted(&self, port: usize, row: &str) -> bool {
+        let numbers: Result<Vec<u64>, _> = row.split_whitespace().skip(1).map(str::parse).collect();
+        let Ok([received, endings @ .., sent]) = numbers.as_deref() else {
+            return false;
+        };
+        *received == endings.iter().sum::<u64>()
+            && *received == self.wires.trace.count(port, Direction::In)
+            && *sent == self.wires.trace.count(port, Direction::Out)
+    }
+
+    /// Process id of QEMU.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits for the end of QEMU and gives its exit code.
+    #[track_caller]
+    pub fn await_exit(&mut self) -> Option<i32> {
+        let end = Instant::now() + LIMIT;
+        while Instant::now() < end {
+            if let Some(status) = self.process.try_wait().expect("it is our child") {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("QEMU did not end");
+    }
+
+    /// What a person needs to understand a failure.
+    fn report(&self) {
+        let name = std::thread::current().name().unwrap_or("machine").replace("::", "-");
+        let directory = image_path().with_file_name("traces");
+        let pcap = directory.join(name + ".pcap");
+        let written =
+            fs::create_dir_all(&directory).and_then(|()| self.wires.trace.write_pcap(&pcap));
+        eprintln!("--- console\n{}", self.console.transcript());
+        eprintln!("--- frames, as the appliance sees them\n{}", self.wires.trace.text());
+        match written {
+            Ok(()) => eprintln!("--- all frames: {}", pcap.display()),
+            Err(error) => eprintln!("--- {} was not written: {error}", pcap.display()),
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.report();
+        }
+        self.wires.stop();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if let Some(path) = &self.configuration {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// The image under test.
+#[track_caller]
+pub fn image_path() -> PathBuf {
+    let path = env::var_os("FULCRUM_IMAGE").map(PathBuf::from);
+    let path = path.expect(
+        "FULCRUM_IMAGE is not set: it is the path of the image to test, as the last line of \
+         './run-qemu.sh build' says it. './tests/run.sh' does both.",
+    );
+    assert!(path.is_file(), "FULCRUM_IMAGE: there is no file {}", path.display());
+    path
+}
+
+fn qemu(setup: &Setup, configuration: Option<&Path>) -> Command {
+    // A test program that is killed takes its machines along.
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
+    command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+    command.args(["-accel", &env::var("FULCRUM_ACCEL").unwrap_or_else(|_| "tcg".into())]);
+    command.args(["-cpu", setup.processor, "-m", &format!("{}M", setup.memory_mib)]);
+    command.arg("-kernel").arg(image_path()).args(["-append", setup.command_line]);
+    if let Some(path) = configuration {
+        command.arg("-initrd").arg(path);
+    }
+    command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+    command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
+    command.args(["-chardev", &format!("socket,id=qmp,fd={QMP_FD}")]);
+    command.args(["-mon", "chardev=qmp,mode=control"]);
+    for port in 0..setup.ports {
+        let (bus, at) = (port / BUS_NICS_MAX, port % BUS_NICS_MAX);
+        if bus > 0 && at == 0 {
+            let slot = 2 + BUS_NICS_MAX + bus;
+            let bridge = format!("pci-bridge,id=bridge{bus},chassis_nr={bus},addr={slot:#x}");
+            command.args(["-device", &bridge]);
+        }
+        let bus = if bus == 0 { "pci.0".into() } else { format!("bridge{bus}") };
+        let (slot, fd) = (2 + at, WIRES_FD + port as i32);
+        command.args(["-netdev", &format!("dgram,id=n{port},local.type=fd,local.str={fd}")]);
+        let nic = format!("virtio-net-pci,netdev=n{port},bus={bus},addr={slot:#x},romfile=");
+        command.args(["-device", &nic]);
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
+fn inherit(parent_fd: OwnedFd, child_fd: i32) -> FdMapping {
+    FdMapping { parent_fd, child_fd }
+}
+
+/// The loader reads files, so a configuration has to be one.
+fn write_configuration(text: &str) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("fulcrum-test-{}-{number}", std::process::id());
+    let path = env::temp_dir().join(name);
+    fs::write(&path, text).expect("the temporary directory takes files");
+    path
+}

@@ -1,0 +1,21 @@
+//! The image under QEMU, seen from outside: frames at its ports, text at its console.
+//!
+//! Nothing here measures time. A test waits until what must come has come; that something did not
+//! come is known from a marker that was sent after it and arrived.
+
+#[path = "qemu/balance.rs"]
+mod balance;
+#[path = "qemu/boot.rs"]
+mod boot;
+#[path = "qemu/change.rs"]
+mod change;
+#[path = "qemu/console.rs"]
+mod console;
+#[path = "qemu/health.rs"]
+mod health;
+#[path = "qemu/hostile.rs"]
+mod hostile;
+#[path = "qemu/load.rs"]
+mod load;
+#[path = "qemu/switch.rs"]
+mod switch;
