@@ -350,7 +350,7 @@ impl Dataplane {
     fn announce_vips(&mut self, now: Instant) {
         let Dataplane { tables, outbox, .. } = self;
         let up = tables.port_sets().up;
-        for service in tables.services_mut() {
+        for service in tables.services_mut().filter(|service| !service.retired) {
             if let (Some(vip), true) = (service.spec.vip_v4(), service.announcements.take(now)) {
                 let arp = Arp::announcement(vip, MacAddr::virtual_of(vip));
                 outbox.push(up, &[&arp.frame(MacAddr::BROADCAST)]);

@@ -30,7 +30,7 @@ pub enum Ineligible {
     Drain,
     /// Its guest's port has no link.
     PortDown,
-    /// Its guest has not answered any probe yet.
+    /// Its guest has not answered any probe yet; better than nobody.
     Unproven,
     /// Its guest answers no more.
     Silent,
@@ -46,11 +46,13 @@ pub enum Ineligible {
     Full,
 }
 
+type Candidates<'a> = heapless::Vec<Candidate<'a>, SERVICE_REALS_MAX>;
+
 impl Dataplane {
     /// How a real of a service stands; `None` for one that is gone or retired.
     pub fn standing(&self, id: RealId, now: Instant) -> Option<Standing> {
         let real = self.tables.real(id).filter(|real| !real.retired)?;
-        let candidates = self.candidates(real.service, now);
+        let candidates = self.candidates(real.service, Ok(()), now);
         let effective_weight = real.load.effective_weight(real.spec.weight, now);
         let own = candidate(id, real, now);
         let scheduler = self.tables.service(real.service).map(|s| s.spec.scheduler);
@@ -65,22 +67,26 @@ impl Dataplane {
         })
     }
 
-    /// The real that a new flow of the service gets.
+    /// The real that a new flow of the service gets. One that has not answered yet gets it if
+    /// nobody else is there: a service just defined need not fail its first client.
     pub(crate) fn choose(&mut self, service: ServiceId, now: Instant) -> Option<RealId> {
         let tie = self.dice.roll() as u32;
         let scheduler = self.tables.service(service)?.spec.scheduler;
-        sched::choose(scheduler, &self.candidates(service, now), now, tie)
+        let choose = |candidates: Candidates<'_>| sched::choose(scheduler, &candidates, now, tie);
+        choose(self.candidates(service, Ok(()), now))
+            .or_else(|| choose(self.candidates(service, Err(Ineligible::Unproven), now)))
     }
 
-    /// The reals of a service that may get a new flow.
+    /// The reals of a service that are this eligible.
     fn candidates(
         &self,
         service: ServiceId,
+        eligibility: Result<(), Ineligible>,
         now: Instant,
-    ) -> heapless::Vec<Candidate<'_>, SERVICE_REALS_MAX> {
+    ) -> Candidates<'_> {
         let members = self.tables.service(service).map_or(&[][..], |service| &service.reals);
         let reals = members.iter().filter_map(|&id| Some((id, self.tables.real(id)?)));
-        let eligible = reals.filter(|(_, real)| self.eligibility(real, now).is_ok());
+        let eligible = reals.filter(|(_, real)| self.eligibility(real, now) == eligibility);
         eligible.map(|(id, real)| candidate(id, real, now)).collect()
     }
 

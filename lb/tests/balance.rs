@@ -257,6 +257,24 @@ fn f5_no_real_at_all() {
 }
 
 #[test]
+fn an_unproven_guest_is_better_than_nobody() {
+    let mut world = World::new(2);
+    world.set_service("web", Protocol::Tcp, 80, Scheduler::Wll);
+    world.define(1);
+    world.set_real("web", 1, Some(8080), 100);
+    assert_eq!(world.standing("web", 1).eligibility, Err(Ineligible::Unproven));
+    assert_eq!(open(&mut world, Ends::call(1000, 80)).0, 1);
+    world.settle();
+    world.define(2);
+    world.set_real("web", 2, Some(8080), 100);
+    for client_port in 2000..2010 {
+        assert_eq!(open(&mut world, Ends::call(client_port, 80)).0, 1);
+    }
+    world.pass(Duration::from_millis(10));
+    assert_eq!(open(&mut world, Ends::call(3000, 80)).0, 2, "it has answered, and is empty");
+}
+
+#[test]
 fn a_full_real_gets_no_more() {
     let mut world = World::serving(2);
     let real = RealSpec { flows_max: Some(3), ..world.real("web", 1).spec.clone() };

@@ -87,6 +87,22 @@ fn a_vip_is_announced_thrice_and_again_when_a_link_comes_up() {
 }
 
 #[test]
+fn a_deleted_vip_is_answered_for_its_last_flows_and_not_announced() {
+    let mut world = World::serving(1);
+    world.send(UPLINK, &Ends::call(1, 80).tcp("S", &[])).unwrap();
+    world.apply(Command::DeleteService(name("web")));
+    world.apply(Command::SetLink { port: port(1), up: true });
+    let said = world.pass_without(Duration::from_secs(2), &[]);
+    let announcement = Arp::announcement(VIP.into(), MacAddr(VIP_MAC)).frame(MacAddr::BROADCAST);
+    assert!(said.iter().all(|out| out.frame != announcement));
+    let asked = request(CLIENT, CLIENT_MAC, VIP).frame(MacAddr::BROADCAST);
+    assert_eq!(world.send(UPLINK, &asked).unwrap().ports, [UPLINK]);
+    world.pass(Duration::from_secs(30));
+    let ports = world.send(UPLINK, &asked).unwrap().ports;
+    assert_eq!(ports, [1], "without flows it is nobody's address and a request like any other");
+}
+
+#[test]
 fn probes_are_unicast_in_nobodys_name() {
     let mut world = World::serving(1);
     let said = world.pass_without(Duration::from_secs(1), &[]);
