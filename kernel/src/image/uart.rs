@@ -24,8 +24,9 @@ pub struct Blocking {
 
 const COM1: u16 = 0x3f8;
 const FIFO_BYTES: usize = 16;
-/// Asks of the line status before a byte is given up: about a tenth of a second.
-const PATIENCE: u32 = 100_000;
+/// Asks of the line status before a byte is given up: about a second. A reader that the host lets
+/// wait still gets the last words; one that is gone does not keep the machine from its end.
+const PATIENCE: u32 = 1_000_000;
 
 const LINE_DATA_READY: u8 = 1 << 0;
 const LINE_TRANSMIT_EMPTY: u8 = 1 << 5;

@@ -238,7 +238,7 @@ pub fn flows(desk: &Desk<'_>, service: Option<Name>) -> Result<Page, Problem> {
     Ok(page)
 }
 
-/// What reals report, and what is made of it: `LOAD` as reported, `NOW` as predicted.
+/// What reals report, and what is made of it: `LOAD` as reported, `EXPECTED` for this instant.
 pub fn load(desk: &Desk<'_>) -> Page {
     let (dataplane, now) = (&desk.appliance.dataplane, desk.appliance.now());
     let tables = dataplane.tables();
@@ -252,7 +252,7 @@ pub fn load(desk: &Desk<'_>) -> Page {
         ("CPU", Right),
         ("RIF", Right),
         ("LOAD", Right),
-        ("NOW", Right),
+        ("EXPECTED", Right),
         ("WEIGHT", Right),
         ("REASON", Left),
     ]);
