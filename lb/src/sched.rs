@@ -41,7 +41,8 @@
 //! report has no load) is taken for average as long as others have fresh ones, and is then
 //! predicted by the flows that it is given. When none is fresh, `wll` is `wlc`.
 //!
-//! Of equals the one with fewer open flows for its weight is taken, then one by `tie`.
+//! Of equals the one with fewer open flows for its weight is taken, of those the one that was given
+//! fewer lately, so that short flows go round; then chance decides, in proportion to weight.
 //!
 //! All of it is integers, millionths of load and thousandths of a flow, so that one seed replays a
 //! world everywhere. Loads are bounded by [`Fraction::MAX`] and counts of flows by
@@ -103,7 +104,8 @@ const EXPECTED_AGAIN: (i64, i64) = (7, 8);
 /// Counts are cut off here: 4 million flows in an interval or open at one real.
 const MILLIFLOWS_MAX: MilliFlows = 1 << 32;
 
-/// The real that gets the next flow; none if no candidate has weight. `tie` picks among equals.
+/// The real that gets the next flow; none if no candidate has weight. `tie`, any number, picks among
+/// equals.
 pub fn choose(
     scheduler: Scheduler,
     candidates: &[Candidate<'_>],
@@ -116,7 +118,7 @@ pub fn choose(
     };
     let mut best: heapless::Vec<Score, SERVICE_REALS_MAX> = heapless::Vec::new();
     for candidate in candidates.iter().filter(|candidate| candidate.has_weight()) {
-        let score = Score::of(candidate, outlook.as_ref());
+        let score = Score::of(candidate, outlook.as_ref(), now);
         let order = best.first().map_or(Ordering::Less, |best| score.compare(best));
         if order == Ordering::Less {
             best.clear();
@@ -126,8 +128,19 @@ pub fn choose(
             let _ = best.push(score);
         }
     }
-    let choices = u32::try_from(best.len()).ok().filter(|&choices| choices > 0)?;
-    best.get((tie % choices) as usize).map(|score| score.real)
+    draw(&best, tie)
+}
+
+/// One of these, each as likely as it has weight.
+fn draw(equals: &[Score], tie: u32) -> Option<RealId> {
+    let weights: u64 = equals.iter().map(|score| score.weight).sum();
+    let mut left = u64::from(tie).checked_rem(weights)?;
+    let drawn = equals.iter().find(|score| {
+        let is_here = left < score.weight;
+        left = left.saturating_sub(score.weight);
+        is_here
+    });
+    drawn.map(|score| score.real)
 }
 
 impl Outlook {
@@ -231,24 +244,29 @@ struct Score {
     weight: u64,
     load: u64,
     flows_open: u64,
+    flows_given: MilliFlows,
 }
 
 impl Score {
     /// By flows alone where there is no outlook.
-    fn of(candidate: &Candidate<'_>, outlook: Option<&Outlook>) -> Score {
+    fn of(candidate: &Candidate<'_>, outlook: Option<&Outlook>, now: Instant) -> Score {
         let load = outlook.map_or(0, |outlook| outlook.forecast(candidate).predicted.millionths());
         Score {
             real: candidate.real,
             weight: u64::from(candidate.weight.thousandths()),
             load: u64::from(load),
             flows_open: u64::from(candidate.flows_open),
+            flows_given: candidate.load.flows_given(now).min(MILLIFLOWS_MAX),
         }
     }
 
-    /// Less is better. `a / v` against `b / w` without dividing: all factors fit 32 bits.
+    /// Less is better, each count over its weight.
     fn compare(&self, other: &Score) -> Ordering {
-        let load = (self.load * other.weight).cmp(&(other.load * self.weight));
-        load.then((self.flows_open * other.weight).cmp(&(other.flows_open * self.weight)))
+        // `a / v` against `b / w` without dividing; counts fit 33 bits and weights 20.
+        let over_weight = |mine: u64, its: u64| (mine * other.weight).cmp(&(its * self.weight));
+        over_weight(self.load, other.load)
+            .then(over_weight(self.flows_open, other.flows_open))
+            .then(over_weight(self.flows_given, other.flows_given))
     }
 }
 

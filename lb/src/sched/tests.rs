@@ -83,14 +83,28 @@ fn wlc_takes_the_fewest_flows_for_the_weight() {
 }
 
 #[test]
-fn equals_are_chosen_by_the_tie_all_alike() {
-    let reals: Vec<Given> = (0..5).map(|_| Given::new(100, 7).says("cpu=0.3", START)).collect();
+fn of_equals_chance_takes_each_as_often_as_it_has_weight() {
+    let real = |weight| Given::new(weight, 0).says("cpu=0", START);
+    let reals = [real(100), real(50), real(350)];
+    let weights = 500_000;
+    let mut counts = [0; 3];
+    for tie in (0..weights).step_by(5_000) {
+        counts[usize::from(chosen(Scheduler::Wlc, &reals, START, tie).unwrap())] += 1;
+    }
+    assert_eq!(counts, [20, 10, 70]);
+}
+
+#[test]
+fn short_flows_one_after_the_other_go_round_by_weight() {
+    let mut reals = [Given::new(100, 0), Given::new(200, 0), Given::new(100, 0)];
     for scheduler in Scheduler::ALL {
-        let mut counts = [0; 5];
-        for tie in 0..100 {
-            counts[usize::from(chosen(scheduler, &reals, START, tie).unwrap())] += 1;
+        let mut given = [0; 3];
+        for tie in 0..40 {
+            let real = usize::from(chosen(scheduler, &reals, START, tie * 77_777).unwrap());
+            reals[real].load.flow_begun(START);
+            given[real] += 1;
         }
-        assert_eq!(counts, [20; 5]);
+        assert_eq!(given, [10, 20, 10], "{scheduler:?}");
     }
 }
 
