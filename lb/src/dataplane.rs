@@ -126,6 +126,16 @@ impl Dataplane {
         &mut self.events
     }
 
+    /// Frames of our own that found the outbox full.
+    pub fn outbox_lost(&self) -> u64 {
+        self.outbox.lost()
+    }
+
+    /// Events that found their queue full.
+    pub fn events_lost(&self) -> u64 {
+        self.events.lost()
+    }
+
     /// How the frames of a port ended.
     pub fn endings(&self, port: PortId) -> &Endings {
         &self.endings[port.index()]

@@ -287,6 +287,20 @@ fn a_full_real_gets_no_more() {
 }
 
 #[test]
+fn f6_a_flow_table_full_of_established_flows_refuses_and_moves_nobody() {
+    let mut world = World::serving(2);
+    let capacity = world.plane.flows().capacity() as u16;
+    let calls: Vec<_> = (0..capacity).map(|at| Ends::call(1000 + at, 80)).collect();
+    let guests: Vec<_> = calls.iter().map(|&call| open(&mut world, call).0).collect();
+    let refused = world.send(UPLINK, &Ends::call(9, 80).tcp("S", &[]));
+    assert_eq!(refused.unwrap_err(), DropReason::FlowsFull);
+    assert_eq!(world.plane.flows().counters().refused, 1);
+    for (call, guest) in calls.iter().zip(guests) {
+        assert_eq!(world.send(UPLINK, &call.tcp("A", b"on")).unwrap().ports, [guest]);
+    }
+}
+
+#[test]
 fn a_closed_tuple_begins_anew() {
     let mut world = World::serving(2);
     let call = Ends::call(1000, 80);

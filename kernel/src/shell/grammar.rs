@@ -80,6 +80,7 @@ pub enum Show {
     Configuration,
     Counters,
     Drops,
+    Tables,
     Flows,
     Guests,
     Load,

@@ -97,7 +97,14 @@ static SHOW: &[Node] = &[
         "frames and how they ended, port by port",
         EndOr(
             Action::Show(Show::Counters),
-            &[word("drops", "only what was dropped, by reason", show(Show::Drops))],
+            &[
+                word("drops", "only what was dropped, by reason", show(Show::Drops)),
+                word(
+                    "tables",
+                    "what the tables and queues took in and gave up",
+                    show(Show::Tables),
+                ),
+            ],
         ),
     ),
     word("flow", "open flows", EndOr(Action::Show(Show::Flows), FLOW_SERVICE)),

@@ -27,6 +27,7 @@ pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Proble
         Show::Configuration => Ok(configuration(desk)),
         Show::Counters => Ok(switch::counters(desk)),
         Show::Drops => Ok(switch::drops(desk)),
+        Show::Tables => Ok(switch::tables(desk)),
         Show::Flows => balancer::flows(desk, said.service()),
         Show::Guests => Ok(balancer::guests(desk)),
         Show::Load => Ok(balancer::load(desk)),

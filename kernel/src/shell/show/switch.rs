@@ -198,6 +198,33 @@ pub fn drops(desk: &Desk<'_>) -> Page {
     page
 }
 
+/// What the tables of fixed size took in, and what they gave up or refused.
+pub fn tables(desk: &Desk<'_>) -> Page {
+    let dataplane = &desk.appliance.dataplane;
+    let (flows, macs) = (dataplane.flows().counters(), dataplane.fdb().counters());
+    let rows = [
+        ("flows", "created", flows.created, "new flows"),
+        ("flows", "expired", flows.expired, "idle for too long"),
+        ("flows", "evicted_closed", flows.evicted_closed, "closed flows that gave way early"),
+        ("flows", "evicted_embryonic", flows.evicted_embryonic, "unanswered ones that gave way"),
+        ("flows", "refused", flows.refused, "new flows that found no place"),
+        ("macs", "learned", macs.learned, "addresses"),
+        ("macs", "moved", macs.moved, "to another port"),
+        ("macs", "evicted", macs.evicted, "gave way in a full bucket"),
+        ("macs", "refused", macs.refused, "found no place, so they are flooded to"),
+        ("outbox", "lost", dataplane.outbox_lost(), "own frames that found the queue full"),
+        ("events", "lost", dataplane.events_lost(), "log lines that found the queue full"),
+    ];
+    let columns = [("TABLE", Left), ("COUNTER", Left), ("COUNT", Right), ("OF", Left)];
+    let mut table = Table::new(columns);
+    for (name, counter, count, what) in rows {
+        table.push([name, counter, &count.to_string(), what].map(str::to_string));
+    }
+    let mut page = Page::default();
+    page.table(&table, "There is no table.");
+    page
+}
+
 fn link(attached: &Attached) -> String {
     match attached.nic.state() {
         NicState::Up => "up".to_string(),
