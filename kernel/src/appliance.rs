@@ -9,10 +9,10 @@
 //! every port but the last.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use drivers::pci::Address;
 use drivers::{Batch, Frame, Nic, NicState, Pool};
 use lb::limits::PORTS_MAX;
 use lb::{Command, Dataplane, Instant, PortId, PortSet, Verdict};
@@ -28,8 +28,8 @@ const PUNTS_MAX: usize = 256;
 /// A NIC, and where it is.
 pub struct Attached {
     pub nic: Box<dyn Nic>,
-    /// As the configuration's `match pci` names it: `00:02.0`.
-    pub location: String,
+    /// Its place on the PCI bus; `None` for one that is on none.
+    pub pci: Option<Address>,
 }
 
 /// What an operator wants of the machine itself.

@@ -42,10 +42,7 @@ impl Control {
     pub fn begin(appliance: &mut Appliance) -> Control {
         let nics = appliance
             .nics()
-            .map(|(_, attached)| NicId {
-                pci: config::parse_pci(&attached.location),
-                mac: MacAddr(attached.nic.mac()),
-            })
+            .map(|(_, attached)| NicId { pci: attached.pci, mac: MacAddr(attached.nic.mac()) })
             .collect();
         let mut control = Control { config: Config::default(), plan: Plan::default(), nics };
         if let Err(errors) = control.change(Config::default(), appliance) {

@@ -97,7 +97,7 @@ impl Bench {
         let cables: Vec<_> = (0..=guests).map(|_| Rc::new(RefCell::default())).collect();
         let attached = |cable: &Rc<RefCell<Cable>>| Attached {
             nic: Box::new(FakeNic { cable: cable.clone(), pool, counters: NicCounters::default() }),
-            location: "00:02.0".parse().unwrap(),
+            pci: None,
         };
         let nics = cables.iter().map(attached).collect();
         let dataplane = Dataplane::new(Capacity { flows: 64, macs: 64 }, 7);

@@ -1,6 +1,5 @@
 //! The NICs: found on the PCI bus, their registers mapped, their interrupt lines noted.
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use drivers::pci::{Bus, ConfigurationAccess, PortIo};
@@ -75,7 +74,7 @@ impl Nics {
                     nic.driver()
                 );
                 self.lines = self.lines.with(irq_line.map_or(Lines::NONE, Lines::number));
-                self.attached.push(Attached { nic, location: address.to_string() });
+                self.attached.push(Attached { nic, pci: Some(address) });
             }
             Err(reason) => log::error!("{address} is no port: {reason}"),
         }

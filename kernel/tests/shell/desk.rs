@@ -111,7 +111,7 @@ impl Bench {
             let mac = [0x52, 0x54, 0, 0xaa, 0, at as u8];
             let counters = NicCounters::default();
             let nic = Box::new(QueueNic { mac, pool, cable: cable.clone(), counters });
-            Attached { nic, location: format!("00:{:02x}.0", at + 2).parse().unwrap() }
+            Attached { nic, pci: parse_pci(&format!("00:{:02x}.0", at + 2)) }
         });
         let dataplane = Dataplane::new(Capacity { flows: 1024, macs: 512 }, 7);
         let mut appliance = Appliance::new(dataplane, pool, attached.collect());
@@ -259,6 +259,6 @@ fn syn_ack(at: usize, syn: &[u8]) -> Vec<u8> {
 
 /// How the configuration sees a NIC of the bench.
 pub fn nic_id(attached: &Attached) -> NicId {
-    let pci = parse_pci(&attached.location.to_string());
+    let pci = attached.pci;
     NicId { pci, mac: MacAddr(attached.nic.mac()) }
 }

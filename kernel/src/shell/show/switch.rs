@@ -42,7 +42,7 @@ pub fn ports(desk: &Desk<'_>) -> Page {
             port.name.to_string(),
             port.role.as_str().to_string(),
             link(attached),
-            attached.location.clone(),
+            place(attached),
             MacAddr(attached.nic.mac()).to_string(),
             counters.rx_frames.to_string(),
             counters.tx_frames.to_string(),
@@ -89,7 +89,7 @@ fn about(page: &mut Page, port: &Port, attached: &Attached, guests: String) {
     page.row(format!("port {}", port.name));
     fact(page, "role", port.role.as_str());
     fact(page, "link", link(attached));
-    fact(page, "NIC", format!("{} at {}", attached.nic.driver(), attached.location));
+    fact(page, "NIC", format!("{} at {}", attached.nic.driver(), place(attached)));
     fact(page, "MAC", MacAddr(attached.nic.mac()));
     fact(page, "guests", guests);
 }
@@ -223,6 +223,10 @@ pub fn tables(desk: &Desk<'_>) -> Page {
     let mut page = Page::default();
     page.table(&table, "There is no table.");
     page
+}
+
+fn place(attached: &Attached) -> String {
+    attached.pci.map_or(NOTHING.to_string(), |address| address.to_string())
 }
 
 fn link(attached: &Attached) -> String {
