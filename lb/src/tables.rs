@@ -4,6 +4,8 @@
 //! epoch grows by one. Slots are numbers that flows keep; a slot that a flow may still name is not
 //! given to anybody else. What is removed only retires: its flows go on until they end.
 
+mod vips;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
@@ -16,6 +18,7 @@ use crate::{
     AdminState, Command, Guest, GuestId, GuestSpec, Instant, MacAddr, Name, Port, PortId, PortSet,
     Protocol, Real, RealId, RealSpec, Refusal, Role, Service, ServiceId, ServiceSpec,
 };
+use vips::VipIndex;
 
 pub struct Tables {
     ports: [Option<Port>; PORTS_MAX],
@@ -36,13 +39,6 @@ pub struct PortSets {
     /// A guest with a real, retired ones included, sits here.
     pub with_reals: PortSet,
 }
-
-/// Services by what a packet says, sorted; retired ones too, for their VIP is still ours.
-#[derive(Default)]
-struct VipIndex(heapless::Vec<(VipEnd, ServiceId), SERVICES_MAX>);
-
-/// Address, protocol, port, and whether the service is retired.
-type VipEnd = (Ipv4Addr, Protocol, u16, bool);
 
 impl Tables {
     pub fn new() -> Tables {
@@ -373,8 +369,9 @@ impl Tables {
         let at = free_slot(&self.reals, |_| false)
             .ok_or(Refusal::Full { table: "reals", max: REALS_MAX })?;
         let full = Refusal::Full { table: "reals of one service", max: SERVICE_REALS_MAX };
-        let members = &mut self.service_mut(service_id).ok_or(Refusal::UnknownPort)?.reals;
-        members.push(RealId(at as u16)).map_err(|_| full)?;
+        let unknown = || Refusal::UnknownService(service.clone());
+        let owner = self.service_mut(service_id).ok_or_else(unknown)?;
+        owner.reals.push(RealId(at as u16)).map_err(|_| full)?;
         self.reals[at] = Some(Real::new(service_id, guest_id, spec.clone()));
         Ok(())
     }
@@ -456,28 +453,6 @@ impl Tables {
 impl Default for Tables {
     fn default() -> Self {
         Tables::new()
-    }
-}
-
-impl VipIndex {
-    fn new<'a>(services: impl Iterator<Item = (ServiceId, &'a Service)>) -> VipIndex {
-        let entry = |(id, service): (ServiceId, &Service)| {
-            let ServiceSpec { protocol, port, .. } = service.spec;
-            Some(((service.spec.vip_v4()?, protocol, port.get(), service.retired), id))
-        };
-        // There are no more entries than services.
-        let mut index: heapless::Vec<_, SERVICES_MAX> = services.filter_map(entry).collect();
-        index.sort_unstable();
-        VipIndex(index)
-    }
-
-    fn find(&self, vip: Ipv4Addr, protocol: Protocol, port: u16) -> Option<ServiceId> {
-        let end = (vip, protocol, port, false);
-        self.0.binary_search_by_key(&end, |entry| entry.0).ok().map(|at| self.0[at].1)
-    }
-
-    fn has(&self, address: Ipv4Addr) -> bool {
-        self.0.binary_search_by_key(&address, |entry| entry.0.0).is_ok()
     }
 }
 
