@@ -6,9 +6,9 @@
 #
 # Needs root. All that it makes are namespaces called fulcrum-PID-…, and they go with it.
 #
-#    client ── up0 ┃           ┃ p1 ── g1  nginx, iperf3, echo
-#                  ┃ appliance ┃
-#                  ┃           ┃ p2 ── g2  nginx, echo
+#                           client ── up0 ┃           ┃ p1 ── g1  nginx, iperf3, echo
+#    far ──(a link of 1280 bytes)── ┘       ┃ appliance ┃
+#                                           ┃           ┃ p2 ── g2  nginx, echo
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -20,6 +20,8 @@ done
 vip=10.0.2.100
 vip_mac=02:6c:0a:00:02:64
 client_address=10.0.2.2
+far_address=10.0.9.2
+far_mtu=1280
 g1_address=10.0.2.21
 g2_address=10.0.2.22
 spaces=()
@@ -49,6 +51,8 @@ main() {
     check "iperf3 UDP from guest to guest" iperf_udp g2 "$g1_address"
     check "iperf3 UDP through the VIP" iperf_udp client "$vip"
     check "a connection with pauses outlives a drain" long_flow
+    check "from behind a smaller link: 1 MB arrives whole, and both guests know the path's MTU" small_path
+    check "a closed port behind the VIP: the client hears of it" closed_port
     check "a guest that goes away is left out" dead_guest
 
     echo "$passed passed, $failed failed"
@@ -100,7 +104,7 @@ make_world() {
     run=$directory
     accelerator=${FULCRUM_ACCEL:-tcg}
     local name
-    for name in switch client g1 g2; do
+    for name in switch far client g1 g2; do
         ip netns add "$(space "$name")"
         spaces+=("$(space "$name")")
         ip -n "$(space "$name")" link set lo up
@@ -120,6 +124,7 @@ make_world() {
     settle up0 client 52:54:00:02:00:01 "$client_address"
     settle p1 g1 52:54:00:01:00:01 "$g1_address"
     settle p2 g2 52:54:00:01:00:02 "$g2_address"
+    settle_far
     within 10 guests_are_up 2 || fail "the guests' namespaces do not answer the switch"
 }
 
@@ -137,6 +142,8 @@ set service iperf vip $vip tcp 5201
 set service iperf real g1
 set service iperf-udp vip $vip udp 5201
 set service iperf-udp real g1
+set service closed vip $vip udp 9
+set service closed real g1
 CONFIGURATION
 }
 
@@ -148,6 +155,21 @@ settle() {
     ip -n "$where" link set "$1" address "$3" up
     ip -n "$where" address add "$4/24" dev "$1"
     [[ $2 == client ]] || ip -n "$where" route add default via "$client_address"
+}
+
+# A network behind the client, which is its router. Its link is small, but it announces the segments
+# of a large one, as somebody does whose small link is further on.
+settle_far() {
+    local router far
+    router=$(space client)
+    far=$(space far)
+    ip -n "$router" link add far0 mtu "$far_mtu" type veth peer name up0 mtu "$far_mtu" netns "$far"
+    ip -n "$router" address add 10.0.9.1/24 dev far0
+    ip -n "$router" link set far0 up
+    ip netns exec "$router" sysctl --quiet net.ipv4.ip_forward=1
+    ip -n "$far" address add "$far_address/24" dev up0
+    ip -n "$far" link set up0 up
+    ip -n "$far" route add default via 10.0.9.1 advmss 1460
 }
 
 guests_are_up() { (($(console show guest | grep --count ' up') == $1)); }
@@ -236,6 +258,25 @@ iperf_udp() {
     awk '/receiver/ { gsub(/[()%]/, " "); for (at = 1; at <= NF; at++) if ($at ~ /^[0-9]+\/[0-9]+$/) {
             split($at, datagrams, "/"); seen = datagrams[2] > 0; lost = datagrams[1] / datagrams[2] } }
          END { exit !(seen && lost < 0.05) }' "$run/udp"
+}
+
+# The router says "fragmentation needed" to the VIP; whoever sent the packet must hear it.
+small_path() {
+    local name
+    for name in one two three four; do
+        inside far timeout 20 curl --silent --range 0-999999 --output "$run/received" "http://$vip/data" &&
+            cmp "$run/received" <(head --bytes 1000000 "$run/g1/data") || return 1
+    done
+    for name in g1 g2; do
+        inside "$name" ip route get "$far_address" | tee /dev/stderr | grep " mtu $far_mtu" || return 1
+    done
+}
+
+# Nobody listens there: the guest says so about its own address, the client hears it of the VIP.
+closed_port() {
+    local said
+    said=$(inside client timeout 10 ncat --udp "$vip" 9 < <(echo hello && sleep 1 && echo hello) 2>&1 || true)
+    [[ $said == *"Connection refused"* ]]
 }
 
 # Lines with pauses between them, echoed each; meanwhile the guest that has the connection is drained.

@@ -18,19 +18,21 @@ use crate::dataplane::Dataplane;
 use crate::flow::{Direction, FlowId, FlowKey, FlowState, InsertError, NewFlow, Step};
 use crate::wire::transport::TcpFlags;
 use crate::wire::{Endpoint, Ethernet, Ipv4, Transport, ethernet};
-use crate::{DropReason, GuestId, Instant, MacAddr, PortId, Protocol, RealId, ServiceId, Verdict};
+use crate::{
+    DropReason, GuestId, Instant, MacAddr, PortId, Protocol, Real, RealId, ServiceId, Verdict,
+};
 
 /// Ports that are tried before a colliding flow is refused.
 const TRANSLATIONS_MAX: usize = 8;
 
 /// Where a packet of a flow goes, copied out of the tables.
-struct Delivery {
-    port: PortId,
-    mac: MacAddr,
-    client: Endpoint,
-    vip: Endpoint,
-    client_at_real: Endpoint,
-    real_end: Endpoint,
+pub(crate) struct Delivery {
+    pub port: PortId,
+    pub mac: MacAddr,
+    pub client: Endpoint,
+    pub vip: Endpoint,
+    pub client_at_real: Endpoint,
+    pub real_end: Endpoint,
 }
 
 impl Dataplane {
@@ -75,20 +77,33 @@ impl Dataplane {
             return Ok(None);
         };
         let delivery = self.delivery(id)?;
-        if (delivery.port, delivery.mac) != (ingress, header.source) {
+        if !delivery.is_from(ingress, header) {
             // Not the real: somebody who borrows its address.
             return Err(DropReason::SpoofMac);
         }
-        let verdict = if delivery.client_at_real.address == LINK_LOCAL {
-            ethernet::set_addresses(frame, delivery.mac, header.destination);
-            Verdict::Forward(ingress)
-        } else {
-            self.switch(ingress, header, now)?
-        };
+        let verdict = self.leave(&delivery, ingress, header, frame, now)?;
         self.count(id, Direction::ToClient, segment.flags, frame.len(), now);
         segment.rewrite(ip, frame, delivery.vip, delivery.client);
-        ethernet::set_source(frame, MacAddr::virtual_of(delivery.vip.address));
         Ok(Some(verdict))
+    }
+
+    /// The way of a real's packet to the client, and the MAC addresses that it leaves with.
+    pub(crate) fn leave(
+        &self,
+        delivery: &Delivery,
+        ingress: PortId,
+        header: &Ethernet,
+        frame: &mut [u8],
+        now: Instant,
+    ) -> Result<Verdict, DropReason> {
+        let mac = MacAddr::virtual_of(delivery.vip.address);
+        if delivery.client_at_real.address == LINK_LOCAL {
+            ethernet::set_addresses(frame, delivery.mac, mac);
+            return Ok(Verdict::Forward(ingress));
+        }
+        let verdict = self.switch(ingress, header, now)?;
+        ethernet::set_source(frame, mac);
+        Ok(verdict)
     }
 
     fn flow_to_real(&mut self, segment: &Transport, now: Instant) -> Result<FlowId, DropReason> {
@@ -167,13 +182,13 @@ impl Dataplane {
 
     /// Whether the client is the very guest that the real runs on, by any of its addresses.
     fn is_guests_own(&self, real: RealId, client: Endpoint) -> bool {
-        let guest_of = |real: &crate::Real| self.tables.guest(real.guest);
+        let guest_of = |real: &Real| self.tables.guest(real.guest);
         let guest = self.tables.real(real).and_then(guest_of);
         guest.is_some_and(|guest| guest.spec.addresses.contains(&client.address.into()))
     }
 
     /// Where the flow's packets go. A flow whose guest is gone is forgotten.
-    fn delivery(&mut self, id: FlowId) -> Result<Delivery, DropReason> {
+    pub(crate) fn delivery(&mut self, id: FlowId) -> Result<Delivery, DropReason> {
         let flow = self.flows.get(id).ok_or(DropReason::NoFlow)?;
         let guest_of = |id: GuestId| self.tables.guest(id);
         let Some(guest) = self.tables.real(flow.real).and_then(|real| guest_of(real.guest)) else {
@@ -200,27 +215,48 @@ impl Dataplane {
         now: Instant,
     ) {
         let step = self.flows.observe(id, direction, flags, now);
-        let Some(real_id) = self.flows.get(id).map(|flow| flow.real) else {
-            return;
-        };
-        let Some(real) = self.tables.real_mut(real_id) else {
+        self.count_traffic(id, direction, len);
+        match step {
+            Step::Nothing => {}
+            Step::Answered { after } => {
+                if let Some(real) = self.real_of(id) {
+                    real.counters.answer_time = Some(after);
+                }
+            }
+            Step::Closed { started } => {
+                if let Some(real) = self.real_of(id) {
+                    real.flow_closed(started);
+                }
+            }
+        }
+    }
+
+    /// The same for the real and the service alone: the flow's life goes on as it was.
+    pub(crate) fn count_traffic(&mut self, id: FlowId, direction: Direction, len: usize) {
+        let Some(real) = self.real_of(id) else {
             return;
         };
         real.counters.traffic.count(direction, len);
-        match step {
-            Step::Nothing => {}
-            Step::Answered { after } => real.counters.answer_time = Some(after),
-            Step::Closed { started } => real.flow_closed(started),
-        }
         let service = real.service;
         if let Some(service) = self.tables.service_mut(service) {
             service.counters.traffic.count(direction, len);
         }
     }
 
+    fn real_of(&mut self, id: FlowId) -> Option<&mut Real> {
+        self.tables.real_mut(self.flows.get(id)?.real)
+    }
+
     fn forget(&mut self, id: FlowId) {
         if let Some(gone) = self.flows.remove(id) {
             self.tables.flow_gone(gone);
         }
+    }
+}
+
+impl Delivery {
+    /// Whether a frame comes from the guest itself.
+    pub(crate) fn is_from(&self, ingress: PortId, header: &Ethernet) -> bool {
+        (self.port, self.mac) == (ingress, header.source)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  frame ─▶ parse ─▶ learn ─┬─ ARP ──▶ a VIP's? answer          (arp)
-//!                           ├─ IPv4 ─▶ to a VIP, from a real?   (balance)
+//!                           ├─ IPv4 ─▶ to a VIP, from a real?   (balance, icmp_error)
 //!                           │          to the switch? answer, punt
 //!                           └─ all others ─────────────▶ switch
 //! ```
@@ -281,7 +281,7 @@ impl Dataplane {
             return self.at_vip(header, &ip, frame, now).map(Some);
         }
         if sets.with_reals.contains(ingress)
-            && let Some(verdict) = self.answer_of_real(ingress, header, &ip, frame, now)?
+            && let Some(verdict) = self.of_real(ingress, header, &ip, frame, now)?
         {
             return Ok(Some(verdict));
         }
@@ -303,10 +303,28 @@ impl Dataplane {
             return Err(DropReason::Fragment);
         }
         if ip.protocol == PROTOCOL_ICMP {
-            return answer_echo(header, ip, frame);
+            return match icmp::is_error(frame, ip) {
+                true => self.error_to_vip(ip, frame),
+                false => answer_echo(header, ip, frame),
+            };
         }
         let segment = Transport::parse(frame, ip)?;
         self.balance(ip, &segment, frame, now)
+    }
+
+    /// What a guest sends that may belong to a flow that it serves; `None` if it does not.
+    fn of_real(
+        &mut self,
+        ingress: PortId,
+        header: &Ethernet,
+        ip: &Ipv4,
+        frame: &mut [u8],
+        now: Instant,
+    ) -> Result<Option<Verdict>, DropReason> {
+        match ip.protocol {
+            PROTOCOL_ICMP => self.error_of_real(ingress, header, ip, frame, now),
+            _ => self.answer_of_real(ingress, header, ip, frame, now),
+        }
     }
 
     /// A guest talks to the switch: a load report, an echo, or the far end of its flow with itself.
@@ -323,7 +341,11 @@ impl Dataplane {
         }
         if ip.protocol == PROTOCOL_ICMP {
             ip.check(frame)?;
-            return answer_echo(header, ip, frame);
+            if !icmp::is_error(frame, ip) {
+                return answer_echo(header, ip, frame);
+            }
+            let verdict = self.error_of_real(ingress, header, ip, frame, now)?;
+            return verdict.ok_or(DropReason::IcmpInner);
         }
         let segment = Transport::parse(frame, ip)?;
         if (segment.protocol, segment.destination.port) == (Protocol::Udp, REPORT_PORT) {

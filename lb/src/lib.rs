@@ -22,6 +22,7 @@ pub mod event;
 pub mod fdb;
 pub mod flow;
 pub mod guest;
+mod icmp_error;
 pub mod limits;
 pub mod load;
 pub mod local;

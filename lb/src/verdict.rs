@@ -68,8 +68,12 @@ drop_reasons! {
     TcpFlags = "tcp_flags",
     /// UDP or TCP header cut short, port 0, or UDP length out of range.
     L4Header = "l4_hdr",
-    /// An ICMP message to a VIP that is no echo request.
+    /// ICMP that is neither an echo request nor an error to carry, or whose checksum is wrong.
     Icmp = "icmp",
+    /// An ICMP error that quotes no packet of a flow, or too little of one.
+    IcmpInner = "icmp_inner",
+    /// An ICMP error that says "fragmentation needed" to less than 576 bytes.
+    IcmpMtu = "icmp_mtu",
     /// A protocol that no VIP carries.
     Protocol = "proto",
     /// ARP that is not IPv4 over Ethernet.

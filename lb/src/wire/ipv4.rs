@@ -36,26 +36,42 @@ impl Ipv4 {
         let Some(header) = bytes_at::<HEADER_BYTES>(frame, at) else {
             return Err(DropReason::ShortIp);
         };
-        let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
         let header_len = usize::from(header[0] & 0x0f) * 4;
         let room = frame.len() - at;
         if header[0] >> 4 != 4 || header_len < HEADER_BYTES || header_len > room {
             return Err(DropReason::IpHeader);
         }
-        let total_len = usize::from(word(2));
+        let total_len = usize::from(u16::from_be_bytes([header[2], header[3]]));
         if total_len < header_len || total_len > room {
             return Err(DropReason::IpLength);
         }
-        Ok(Ipv4 {
+        Ok(Ipv4::of(&header, at, header_len, total_len))
+    }
+
+    /// The header of a packet that is quoted from `at` on and may lack its end; `None` as well for
+    /// a fragment that is not the first, whose payload does not begin with ports. `end_at` is where
+    /// the packet or its quote ends.
+    pub fn parse_quoted(quote: &[u8], at: usize) -> Option<Ipv4> {
+        let header = bytes_at::<HEADER_BYTES>(quote, at)?;
+        let header_len = usize::from(header[0] & 0x0f) * 4;
+        let len = usize::from(u16::from_be_bytes([header[2], header[3]])).min(quote.len() - at);
+        let is_later = [header[6] & 0x1f, header[7]] != [0, 0];
+        let is_broken = header[0] >> 4 != 4 || header_len < HEADER_BYTES || header_len > len;
+        (!is_broken && !is_later).then(|| Ipv4::of(&header, at, header_len, len))
+    }
+
+    /// The fields of a header, lengths checked.
+    fn of(header: &[u8; HEADER_BYTES], at: usize, header_len: usize, len: usize) -> Ipv4 {
+        Ipv4 {
             at,
             payload_at: at + header_len,
-            end_at: at + total_len,
+            end_at: at + len,
             protocol: header[9],
             source: Ipv4Addr::new(header[12], header[13], header[14], header[15]),
             destination: Ipv4Addr::new(header[16], header[17], header[18], header[19]),
-            is_fragment: word(6) & 0x3fff != 0,
+            is_fragment: [header[6] & 0x3f, header[7]] != [0, 0],
             ttl: header[8],
-        })
+        }
     }
 
     /// What a packet must also be before it is balanced: checksum right, options harmless, a

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::net::Ipv4Addr;
 
-use super::checksum::Sum;
+use super::checksum::{Delta, Sum};
 use super::{Ipv4, bytes_at, put};
 use crate::{DropReason, Protocol};
 
@@ -54,7 +54,7 @@ impl TcpFlags {
 
 impl Transport {
     /// Bytes from the header's start to its checksum field.
-    const fn checksum_offset(protocol: Protocol) -> usize {
+    pub(super) const fn checksum_offset(protocol: Protocol) -> usize {
         match protocol {
             Protocol::Tcp => 16,
             Protocol::Udp => 6,
@@ -88,12 +88,17 @@ impl Transport {
         put(frame, self.at + 2, destination.port.to_be_bytes());
         let at = self.at + Self::checksum_offset(self.protocol);
         let old = u16::from_be_bytes([frame[at], frame[at + 1]]);
-        let new = match self.protocol {
+        let new = Self::changed_checksum(self.protocol, old, delta);
+        put(frame, at, new.to_be_bytes());
+    }
+
+    /// A checksum field after a change; one that is absent stays absent.
+    pub(super) fn changed_checksum(protocol: Protocol, old: u16, delta: Delta) -> u16 {
+        match protocol {
             Protocol::Tcp => delta.apply(old),
             Protocol::Udp if old == 0 => 0,
             Protocol::Udp => udp_wire(delta.apply(old)),
-        };
-        put(frame, at, new.to_be_bytes());
+        }
     }
 }
 

@@ -1,0 +1,105 @@
+//! ICMP errors about balanced packets reach the end that owns the flow.
+//!
+//! ```text
+//!   router ──(to VIP, about VIP → client)────▶ ┃ ──(to real, about real → client)───▶ guest
+//!   client ◀──(to client, about client → VIP)─ ┃ ◀──(to client, about client → real)── guest
+//! ```
+//!
+//! An error goes the way of an answer to the packet that it quotes: the quoted ends, turned round,
+//! are the key of its flow. Its own source is a router's and stays, so that a traceroute sees the
+//! path; only an end of the flow is named as the other side knows it.
+//!
+//! Anyone can forge an error that quotes a flow (RFC 5927), and all that can be checked from the
+//! middle is whether there is such a flow. So an error changes nothing about it: it begins, keeps
+//! alive and closes none. Whether the quoted sequence number is its own is for the end to ask.
+
+use crate::dataplane::Dataplane;
+use crate::flow::{Direction, FlowId, FlowKey};
+use crate::wire::icmp::{IcmpError, Translation};
+use crate::wire::{Ethernet, Ipv4, ethernet, icmp};
+use crate::{DropReason, Instant, MacAddr, PortId, Verdict};
+
+impl Dataplane {
+    /// An error to a VIP, about what left in its name, goes to the real that sent it.
+    pub(crate) fn error_to_vip(
+        &mut self,
+        ip: &Ipv4,
+        frame: &mut [u8],
+    ) -> Result<Verdict, DropReason> {
+        icmp::check_sum(frame, ip)?;
+        let error = IcmpError::parse(frame, ip)?;
+        let id = self.find_quoted(ip, &error, Direction::ToReal).ok_or(DropReason::IcmpInner)?;
+        error.check_kind()?;
+        let delivery = self.delivery(id)?;
+        if !self.tables.port_sets().up.contains(delivery.port) {
+            return Err(DropReason::NoPort);
+        }
+        self.count_traffic(id, Direction::ToReal, frame.len());
+        let is_clients = ip.source == delivery.client.address;
+        let translation = Translation {
+            source: if is_clients { delivery.client_at_real.address } else { ip.source },
+            destination: delivery.real_end.address,
+            quoted_source: delivery.real_end,
+            quoted_destination: delivery.client_at_real,
+        };
+        error.rewrite(ip, frame, &translation);
+        ethernet::set_addresses(frame, delivery.mac, MacAddr::SWITCH);
+        Ok(Verdict::Forward(delivery.port))
+    }
+
+    /// An error from a guest, about what a client sent to the VIP, goes on to the client; `None`
+    /// leaves alone what is no error or is about a packet of no flow.
+    pub(crate) fn error_of_real(
+        &mut self,
+        ingress: PortId,
+        header: &Ethernet,
+        ip: &Ipv4,
+        frame: &mut [u8],
+        now: Instant,
+    ) -> Result<Option<Verdict>, DropReason> {
+        if ip.is_fragment || !icmp::is_error(frame, ip) {
+            return Ok(None);
+        }
+        let Ok(error) = IcmpError::parse(frame, ip) else {
+            return Ok(None);
+        };
+        let Some(id) = self.find_quoted(ip, &error, Direction::ToClient) else {
+            return Ok(None);
+        };
+        icmp::check_sum(frame, ip)?;
+        error.check_kind()?;
+        let delivery = self.delivery(id)?;
+        if !delivery.is_from(ingress, header) {
+            // A neighbour of the real, who cannot have seen the packet.
+            return Err(DropReason::SpoofMac);
+        }
+        if self.tables.is_vip(ip.source) {
+            return Err(DropReason::VipSource);
+        }
+        let verdict = self.leave(&delivery, ingress, header, frame, now)?;
+        self.count_traffic(id, Direction::ToClient, frame.len());
+        let is_reals = ip.source == delivery.real_end.address;
+        let translation = Translation {
+            source: if is_reals { delivery.vip.address } else { ip.source },
+            destination: delivery.client.address,
+            quoted_source: delivery.client,
+            quoted_destination: delivery.vip,
+        };
+        error.rewrite(ip, frame, &translation);
+        Ok(Some(verdict))
+    }
+
+    /// The flow of which a packet is quoted, by an error that travels in `direction` to the one
+    /// who sent that packet.
+    fn find_quoted(&self, ip: &Ipv4, error: &IcmpError, direction: Direction) -> Option<FlowId> {
+        let quote = &error.quote;
+        if ip.destination != quote.source.address {
+            return None;
+        }
+        let (client, server) = match direction {
+            Direction::ToReal => (quote.destination, quote.source),
+            Direction::ToClient => (quote.source, quote.destination),
+        };
+        self.flows.find(&FlowKey { protocol: quote.protocol, client, server }, direction)
+    }
+}
