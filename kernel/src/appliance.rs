@@ -111,6 +111,11 @@ impl Appliance {
         self.dataplane.apply(command, self.now)
     }
 
+    /// Does at once what else is done bit by bit: between configuration and the first frame.
+    pub fn prepare(&mut self) {
+        self.dataplane.build_placements();
+    }
+
     /// One pass: a batch from every port, then what waits, then what time brings.
     pub fn turn(&mut self, now: Instant) -> Turn {
         self.now = now;

@@ -74,7 +74,9 @@ impl Control {
         if !errors.is_empty() {
             return Err(unchanged(errors));
         }
-        self.change(reading.config, appliance)
+        self.change(reading.config, appliance)?;
+        appliance.prepare();
+        Ok(())
     }
 
     /// Acts on one statement at once.

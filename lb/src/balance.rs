@@ -124,7 +124,7 @@ impl Dataplane {
         if segment.protocol == Protocol::Tcp && !segment.flags.opens() {
             return Err(DropReason::NoFlow);
         }
-        let Some(real) = self.choose(service, now) else {
+        let Some(real) = self.choose(service, client, now) else {
             if let Some(service) = self.tables.service_mut(service) {
                 service.counters.refused_no_real += 1;
             }

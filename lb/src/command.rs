@@ -86,6 +86,10 @@ pub enum Refusal {
         table: &'static str,
         max: usize,
     },
+    /// There is no memory left for a table of this name.
+    NoMemory {
+        table: &'static str,
+    },
 }
 
 impl fmt::Display for Refusal {
@@ -132,6 +136,9 @@ impl fmt::Display for Refusal {
                 write!(f, "guest {guest} is a real of service {service} (delete that first)")
             }
             Refusal::Full { table, max } => write!(f, "the table of {table} is full ({max})"),
+            Refusal::NoMemory { table } => {
+                write!(f, "there is no memory for another table of {table}")
+            }
         }
     }
 }

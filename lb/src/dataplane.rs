@@ -100,6 +100,7 @@ impl Dataplane {
         flows.sweep(now, &mut |gone| tables.flow_gone(gone));
         self.probe_guests(now);
         self.announce_vips(now);
+        self.tables.build_placements();
     }
 
     pub fn tables(&self) -> &Tables {

@@ -1,8 +1,9 @@
 //! What the switch decides, and nothing else.
 //!
 //! `lb` knows frames as bytes, tables, and the time it is told. It touches no device, reads no
-//! clock, draws no random number and allocates only in constructors, so one seed replays a whole
-//! world of switches, guests and clients, and every test of a decision runs on the host.
+//! clock, draws no random number and allocates only in constructors (and a table of 64 KiB when a
+//! service is set to `mh`), so one seed replays a whole world of switches, guests and clients, and
+//! every test of a decision runs on the host.
 //!
 //! The way in is [`Dataplane`]: `receive` decides about one frame (and rewrites it in place),
 //! `apply` changes a table, `housekeep` does a bounded slice of what time brings, and whatever

@@ -10,6 +10,8 @@ pub const GUESTS_MAX: usize = 256;
 pub const GUEST_ADDRESSES_MAX: usize = 4;
 /// Services that may be defined.
 pub const SERVICES_MAX: usize = 128;
+/// Services that place their flows by `mh`; each has a table of 64 KiB.
+pub const MH_SERVICES_MAX: usize = 16;
 /// Reals of one service.
 pub const SERVICE_REALS_MAX: usize = 64;
 /// Reals in all, those that only wait for their last flows included.

@@ -1,59 +1,31 @@
 //! Choosing: which eligible real gets a new flow.
 //!
-//! `wlc` takes the real with the fewest open flows for its weight. `wll` takes the one with the
-//! least load for its weight, and its difficulty is that a report is a look back: within the half
-//! second until the next one a burst would land whole on the guest that looked idle, and then on
-//! the other (a herd). So the load is *predicted* to this instant:
-//!
 //! ```text
-//! predicted = reported + c × (given now − ⅞ × given then) − own × ended + c × queued
+//!   rr wrr              whose turn it is               rotate
+//!   lc wlc wll p2c      who has least                  least
+//!   sh mh               whose the client or flow is    hash, maglev
 //! ```
 //!
-//! *Reported* is smoothed over reports (the last counts half) and never less than [`IDLE`], below
-//! which a guest's load is background and says nothing about the service.
+//! The names are IPVS's, and mean what they mean there. A weight is the operator's after the
+//! agent's wish; `rr` and `lc` do not look at it, and `sh` and `mh` at the operator's alone. A real
+//! without weight gets nothing from any of them.
 //!
-//! *Given* counts the flows of one report interval: now, and then, when the report was made. A
-//! real that is given what it was given before is expected to stay as loaded as it said; each
-//! flow more adds `c`, until its interval has passed and the report shows what it really cost.
-//! Flows that began and ended between two reports are in it: they were work. Hence a burst fills
-//! the emptiest guests to one level, like water, and stops there.
-//!
-//! `c`, what one flow adds, scales itself: the loads of the service over the flows given to it,
-//! both as reported, after [`PRIOR`] imagined flows that were worth one whole guest. With more
-//! than a few flows in an interval `c` is what was measured; with few it is large and the choice
-//! goes by turns, which is what one expects of idle guests. Too large a `c` makes the balance
-//! slower; too small a one makes it swing, from about five times on, and the prior keeps away
-//! from that.
-//!
-//! Why ⅞ and not all of it: with all, nothing would ever pull two reals together that look equally
-//! loaded while one is given more. With none, the reported load and the flows that made it would
-//! count twice, and shares would swing from report to report. The eighth left costs a guest with
-//! twice the capacity some of its due: it gets 1.7 times the flows.
-//!
-//! *Ended*: a flow that the report saw and that has ended takes its part of the real's own load
-//! along, at most `c`.
-//!
-//! *Queued*: a CPU cannot say more than "full", so two full guests look alike while one of them
-//! falls behind. What it does not get done stays open; the open flows beyond the average count,
-//! the more the fuller the guest is.
-//!
-//! A report that ages slides to what an average real would have; a real without any (or whose
-//! report has no load) is taken for average as long as others have fresh ones, and is then
-//! predicted by the flows that it is given. When none is fresh, `wll` is `wlc`.
-//!
-//! Of equals the one with fewer open flows for its weight is taken, of those the one that was given
-//! fewer lately, so that short flows go round; then chance decides, in proportion to weight.
-//!
-//! All of it is integers, millionths of load and thousandths of a flow, so that one seed replays a
-//! world everywhere. Loads are bounded by [`Fraction::MAX`] and counts of flows by
-//! [`MILLIFLOWS_MAX`]; with at most 64 reals every product fits 64 bits.
+//! Here is chosen among candidates, who may all be given the flow; who may is decided in
+//! [`crate::standing`]. A choice is a function of the candidates and of the flow that arrives,
+//! with what chance it needs in the latter, so that it can be asked twice.
 
-use core::cmp::Ordering;
+pub mod hash;
+mod least;
+pub mod maglev;
+pub mod rotate;
 
-use crate::limits::SERVICE_REALS_MAX;
-use crate::load::{EffectiveWeight, MilliFlows, Phase, RealLoad, Reported};
-use crate::report::Fraction;
+pub use hash::{FlowHash, NameHash};
+pub use least::{Forecast, IDLE, Outlook};
+
+use crate::load::{EffectiveWeight, RealLoad};
 use crate::{Instant, RealId, Scheduler};
+use least::Measure;
+use rotate::{Credit, Shares};
 
 /// A real that may be given the flow.
 #[derive(Clone, Copy, Debug)]
@@ -61,174 +33,41 @@ pub struct Candidate<'a> {
     pub real: RealId,
     /// Without weight it is not chosen.
     pub weight: EffectiveWeight,
+    /// The operator's, whatever the agent wishes.
+    pub weight_set: u16,
+    pub name: NameHash,
     pub flows_open: u32,
+    pub credit: Credit,
     pub load: &'a RealLoad,
 }
 
-/// What the reports of a service's candidates say together, at one instant.
+/// A new flow.
 #[derive(Clone, Copy, Debug)]
-pub struct Outlook {
-    now: Instant,
-    /// These sums are of the reals with a fresh report that has a load.
-    weight: i64,
-    predicted: i64,
-    given: i64,
-    open: i64,
-    /// `c`, in millionths.
-    per_flow: i64,
+pub struct Arrival {
+    pub now: Instant,
+    /// Any number; picks where the scheduler leaves a choice.
+    pub dice: u64,
+    /// Of the client for `sh`, of both ends for `mh`.
+    pub key: FlowHash,
 }
 
-/// One real's predicted load with all that led to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forecast {
-    pub reported: Option<Reported>,
-    /// Flows given in the last interval.
-    pub flows_given: MilliFlows,
-    /// Flows that the report saw and that have ended since.
-    pub ended_of_reported: u32,
-    /// What one more flow is expected to add.
-    pub per_flow: Fraction,
-    /// What flows add that a full guest leaves open.
-    pub queued: Fraction,
-    /// How much of the prediction is the real's own report, the rest being the average.
-    pub own_part: Fraction,
-    pub predicted: Fraction,
-}
-
-/// Loads below this are as good as none.
-pub const IDLE: Fraction = Fraction::from_millionths(50_000);
-/// Flows that are imagined to have loaded one guest fully, before any was seen.
-const PRIOR: i64 = 16;
-/// Of the flows that explain a report, the part that is expected to come again.
-const EXPECTED_AGAIN: (i64, i64) = (7, 8);
-/// Counts are cut off here: 4 million flows in an interval or open at one real.
-const MILLIFLOWS_MAX: MilliFlows = 1 << 32;
-
-/// The real that gets the next flow; none if no candidate has weight. `tie`, any number, picks among
-/// equals.
+/// The real that gets the flow; none if no candidate has weight. For `mh` the one that stands in
+/// where the table's is no candidate. That a turn was taken is for the caller to remember.
 pub fn choose(
     scheduler: Scheduler,
     candidates: &[Candidate<'_>],
-    now: Instant,
-    tie: u32,
+    arrival: &Arrival,
 ) -> Option<RealId> {
-    let outlook = match scheduler {
-        Scheduler::Wlc => None,
-        Scheduler::Wll => Outlook::of(candidates, now),
-    };
-    let mut best: heapless::Vec<Score, SERVICE_REALS_MAX> = heapless::Vec::new();
-    for candidate in candidates.iter().filter(|candidate| candidate.has_weight()) {
-        let score = Score::of(candidate, outlook.as_ref(), now);
-        let order = best.first().map_or(Ordering::Less, |best| score.compare(best));
-        if order == Ordering::Less {
-            best.clear();
-        }
-        if order != Ordering::Greater {
-            // A service has no more reals than fit.
-            let _ = best.push(score);
-        }
-    }
-    draw(&best, tie)
-}
-
-/// One of these, each as likely as it has weight.
-fn draw(equals: &[Score], tie: u32) -> Option<RealId> {
-    let weights: u64 = equals.iter().map(|score| score.weight).sum();
-    let mut left = u64::from(tie).checked_rem(weights)?;
-    let drawn = equals.iter().find(|score| {
-        let is_here = left < score.weight;
-        left = left.saturating_sub(score.weight);
-        is_here
-    });
-    drawn.map(|score| score.real)
-}
-
-impl Outlook {
-    /// Sums up the fresh reports; `None` when there is none and `wlc` decides.
-    pub fn of(candidates: &[Candidate<'_>], now: Instant) -> Option<Outlook> {
-        let reports = || {
-            candidates.iter().filter(|candidate| candidate.has_weight()).filter_map(|candidate| {
-                let fresh = candidate.load.phase(now) == Some(Phase::Fresh);
-                candidate.load.reported().filter(|_| fresh).map(|reported| (candidate, reported))
-            })
-        };
-        let mut outlook = Outlook { now, weight: 0, predicted: 0, given: 0, open: 0, per_flow: 0 };
-        let mut loads = i64::from(Fraction::ONE.millionths());
-        let mut flows = PRIOR * 1000;
-        for (candidate, reported) in reports() {
-            outlook.weight += i64::from(candidate.weight.thousandths());
-            outlook.given += bounded(candidate.load.flows_given(now));
-            outlook.open += bounded(u64::from(candidate.flows_open) * 1000);
-            loads += i64::from(reported.smoothed.millionths());
-            flows += bounded(reported.flows_given);
-        }
-        outlook.per_flow = loads * 1000 / flows;
-        for (candidate, reported) in reports() {
-            outlook.predicted += outlook.by_report(candidate, reported);
-        }
-        (outlook.weight > 0).then_some(outlook)
-    }
-
-    pub fn forecast(&self, candidate: &Candidate<'_>) -> Forecast {
-        let load = candidate.load;
-        let reported = load.reported();
-        let own_part = reported.map_or(Fraction::ZERO, |_| self.own_part(load));
-        let average = self.average(candidate);
-        let own = reported.map_or(average, |reported| self.by_report(candidate, reported));
-        let part = i64::from(own_part.millionths());
-        let whole = i64::from(Fraction::ONE.millionths());
-        let predicted = average + (own - average) * part / whole;
-        Forecast {
-            reported,
-            flows_given: load.flows_given(self.now),
-            ended_of_reported: load.ended_of_reported(),
-            per_flow: to_fraction(self.per_flow),
-            queued: to_fraction(reported.map_or(0, |reported| self.queued(candidate, reported))),
-            own_part,
-            predicted: to_fraction(predicted),
-        }
-    }
-
-    /// What a real's own report makes expect, in millionths.
-    fn by_report(&self, candidate: &Candidate<'_>, reported: Reported) -> i64 {
-        let load = candidate.load;
-        let idle = i64::from(IDLE.millionths());
-        let smoothed = i64::from(reported.smoothed.millionths());
-        let (part, whole) = EXPECTED_AGAIN;
-        let again = bounded(reported.flows_given) * part / whole;
-        let more = self.per_flow * (bounded(load.flows_given(self.now)) - again) / 1000;
-        let own = smoothed * 1000 / bounded(reported.flows_handled).max(1000);
-        let ended = own.min(self.per_flow) * i64::from(load.ended_of_reported());
-        (smoothed.max(idle) + more - ended + self.queued(candidate, reported))
-            .clamp(idle, i64::from(Fraction::MAX.millionths()))
-    }
-
-    /// What an average real of this weight would have, but for the flows that this one is given.
-    fn average(&self, candidate: &Candidate<'_>) -> i64 {
-        let weight = i64::from(candidate.weight.thousandths());
-        let share = |sum: i64| sum * weight / self.weight;
-        let given = bounded(candidate.load.flows_given(self.now));
-        let more = self.per_flow * (given - share(self.given)) / 1000;
-        (share(self.predicted) + more).max(i64::from(IDLE.millionths()))
-    }
-
-    /// What the open flows beyond the average add, wholly when full, nothing below four fifths.
-    fn queued(&self, candidate: &Candidate<'_>, reported: Reported) -> i64 {
-        let weight = i64::from(candidate.weight.thousandths());
-        let open = bounded(u64::from(candidate.flows_open) * 1000);
-        let beyond = (open - self.open * weight / self.weight).max(0);
-        let full = (i64::from(reported.smoothed.millionths()) - 800_000).clamp(0, 200_000);
-        self.per_flow * beyond / 1000 * (full / 1000) / 200
-    }
-
-    /// All while the report is fresh, falling evenly to nothing while it ages.
-    fn own_part(&self, load: &RealLoad) -> Fraction {
-        let Some(age) = load.age(self.now) else {
-            return Fraction::ZERO;
-        };
-        let left = Phase::AGEING_MAX.saturating_sub(age).as_nanos() as u64;
-        let ageing = (Phase::AGEING_MAX - Phase::FRESH_MAX).as_nanos() as u64;
-        Fraction::ratio(left, ageing).min(Fraction::ONE)
+    let Arrival { now, dice, key } = *arrival;
+    let least = |measure| least::least(measure, candidates, now, dice as u32);
+    match scheduler {
+        Scheduler::Lc => least(Measure::Flows),
+        Scheduler::Mh | Scheduler::Sh => hash::rendezvous(candidates, key),
+        Scheduler::P2c => least::of_two(candidates, now, dice),
+        Scheduler::Rr => rotate::turn(&mut Shares::Equal.queue(candidates)),
+        Scheduler::Wlc => least(Measure::FlowsOverWeight),
+        Scheduler::Wll => least(Measure::LoadOverWeight),
+        Scheduler::Wrr => rotate::turn(&mut Shares::ByWeight.queue(candidates)),
     }
 }
 
@@ -238,44 +77,33 @@ impl Candidate<'_> {
     }
 }
 
-/// What candidates are compared by; each number counts over the weight.
-struct Score {
-    real: RealId,
-    weight: u64,
-    load: u64,
-    flows_open: u64,
-    flows_given: MilliFlows,
-}
-
-impl Score {
-    /// By flows alone where there is no outlook.
-    fn of(candidate: &Candidate<'_>, outlook: Option<&Outlook>, now: Instant) -> Score {
-        let load = outlook.map_or(0, |outlook| outlook.forecast(candidate).predicted.millionths());
-        Score {
-            real: candidate.real,
-            weight: u64::from(candidate.weight.thousandths()),
-            load: u64::from(load),
-            flows_open: u64::from(candidate.flows_open),
-            flows_given: candidate.load.flows_given(now).min(MILLIFLOWS_MAX),
+impl Scheduler {
+    /// Whether reports of load decide.
+    pub(crate) const fn uses_load(self) -> bool {
+        match self {
+            Scheduler::P2c | Scheduler::Wll => true,
+            Scheduler::Lc
+            | Scheduler::Mh
+            | Scheduler::Rr
+            | Scheduler::Sh
+            | Scheduler::Wlc
+            | Scheduler::Wrr => false,
         }
     }
 
-    /// Less is better, each count over its weight.
-    fn compare(&self, other: &Score) -> Ordering {
-        // `a / v` against `b / w` without dividing; counts fit 33 bits and weights 20.
-        let over_weight = |mine: u64, its: u64| (mine * other.weight).cmp(&(its * self.weight));
-        over_weight(self.load, other.load)
-            .then(over_weight(self.flows_open, other.flows_open))
-            .then(over_weight(self.flows_given, other.flows_given))
+    /// Whether turns decide, and which weights count for them.
+    pub(crate) const fn turns(self) -> Option<Shares> {
+        match self {
+            Scheduler::Rr => Some(Shares::Equal),
+            Scheduler::Wrr => Some(Shares::ByWeight),
+            Scheduler::Lc
+            | Scheduler::Mh
+            | Scheduler::P2c
+            | Scheduler::Sh
+            | Scheduler::Wlc
+            | Scheduler::Wll => None,
+        }
     }
-}
-
-fn bounded(flows: MilliFlows) -> i64 {
-    flows.min(MILLIFLOWS_MAX) as i64
-}
-
-fn to_fraction(millionths: i64) -> Fraction {
-    Fraction::from_millionths(u64::try_from(millionths).unwrap_or(0))
 }
 
 #[cfg(test)]

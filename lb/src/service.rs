@@ -7,6 +7,8 @@ use core::time::Duration;
 use crate::flow::Direction;
 use crate::limits::SERVICE_REALS_MAX;
 use crate::load::RealLoad;
+use crate::sched::NameHash;
+use crate::sched::rotate::{Credit, Rotation};
 use crate::{GuestId, Instant, Name, Protocol};
 
 /// A service's slot in the table of services.
@@ -20,11 +22,23 @@ pub struct RealId(pub(crate) u16);
 /// How a new flow gets its real.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scheduler {
+    /// Least connections: fewest open flows, whatever the weights.
+    Lc,
+    /// Maglev hashing: by both ends of the flow.
+    Mh,
+    /// Two choices: the better of two that are drawn by weight.
+    P2c,
+    /// Round robin, whatever the weights.
+    Rr,
+    /// Source hashing: by the client's address.
+    Sh,
     /// Weighted least connections: fewest open flows over weight.
     Wlc,
     /// Weighted least load: least predicted load over weight; `wlc` without reports.
     #[default]
     Wll,
+    /// Weighted round robin.
+    Wrr,
 }
 
 /// How a packet reaches its real.
@@ -78,6 +92,7 @@ pub struct Service {
     /// Deleted; stays until the last flow of its reals ends.
     pub retired: bool,
     pub(crate) announcements: Announcements,
+    pub(crate) rotation: Rotation,
 }
 
 /// Announcements of a VIP that are still to be sent: three, a second apart, since any of them may
@@ -117,6 +132,9 @@ pub struct Real {
     pub retired: bool,
     /// Flows in the table that name this real, closed ones included.
     pub(crate) flows_held: u32,
+    pub(crate) name: NameHash,
+    /// For `rr` and `wrr`.
+    pub(crate) credit: Credit,
     pub load: RealLoad,
     pub counters: RealCounters,
 }
@@ -177,6 +195,8 @@ impl Real {
         Real {
             service,
             guest,
+            name: NameHash::of(&spec.guest),
+            credit: 0,
             spec,
             admin: AdminState::Ready,
             retired: false,
@@ -206,13 +226,29 @@ impl RealSpec {
 }
 
 impl Scheduler {
-    pub const ALL: [Scheduler; 2] = [Scheduler::Wlc, Scheduler::Wll];
+    /// In the order of their words.
+    pub const ALL: [Scheduler; 8] = [
+        Scheduler::Lc,
+        Scheduler::Mh,
+        Scheduler::P2c,
+        Scheduler::Rr,
+        Scheduler::Sh,
+        Scheduler::Wlc,
+        Scheduler::Wll,
+        Scheduler::Wrr,
+    ];
 
     /// The word of the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Scheduler::Lc => "lc",
+            Scheduler::Mh => "mh",
+            Scheduler::P2c => "p2c",
+            Scheduler::Rr => "rr",
+            Scheduler::Sh => "sh",
             Scheduler::Wlc => "wlc",
             Scheduler::Wll => "wll",
+            Scheduler::Wrr => "wrr",
         }
     }
 }

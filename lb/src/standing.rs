@@ -9,7 +9,9 @@ use crate::dataplane::Dataplane;
 use crate::limits::SERVICE_REALS_MAX;
 use crate::load::{AgentWord, EffectiveWeight};
 use crate::report::AckState;
-use crate::sched::{self, Candidate, Forecast, Outlook};
+use crate::sched::rotate::{self, Shares};
+use crate::sched::{self, Arrival, Candidate, FlowHash, Forecast, Outlook};
+use crate::wire::Endpoint;
 use crate::{AdminState, Health, Instant, Real, RealId, Scheduler, ServiceId};
 
 /// A real, judged.
@@ -17,7 +19,7 @@ use crate::{AdminState, Health, Instant, Real, RealId, Scheduler, ServiceId};
 pub struct Standing {
     pub eligibility: Result<(), Ineligible>,
     pub effective_weight: EffectiveWeight,
-    /// What `wll` expects of it; `None` when the service's reals have no fresh report, or its
+    /// What reports make expect of it; `None` when the service's reals have no fresh report, or its
     /// scheduler asks for none.
     pub forecast: Option<Forecast>,
 }
@@ -56,9 +58,9 @@ impl Dataplane {
         let effective_weight = real.load.effective_weight(real.spec.weight, now);
         let own = candidate(id, real, now);
         let scheduler = self.tables.service(real.service).map(|s| s.spec.scheduler);
-        let outlook = match scheduler {
-            Some(Scheduler::Wll) => Outlook::of(&candidates, now),
-            Some(Scheduler::Wlc) | None => None,
+        let outlook = match scheduler.is_some_and(Scheduler::uses_load) {
+            true => Outlook::of(&candidates, now),
+            false => None,
         };
         Some(Standing {
             eligibility: self.eligibility(real, now),
@@ -69,12 +71,74 @@ impl Dataplane {
 
     /// The real that a new flow of the service gets. One that has not answered yet gets it if
     /// nobody else is there: a service just defined need not fail its first client.
-    pub(crate) fn choose(&mut self, service: ServiceId, now: Instant) -> Option<RealId> {
-        let tie = self.dice.roll() as u32;
-        let scheduler = self.tables.service(service)?.spec.scheduler;
-        let choose = |candidates: Candidates<'_>| sched::choose(scheduler, &candidates, now, tie);
-        choose(self.candidates(service, Ok(()), now))
-            .or_else(|| choose(self.candidates(service, Err(Ineligible::Unproven), now)))
+    pub(crate) fn choose(
+        &mut self,
+        service: ServiceId,
+        client: Endpoint,
+        now: Instant,
+    ) -> Option<RealId> {
+        let dice = self.dice.roll();
+        let spec = &self.tables.service(service)?.spec;
+        let (scheduler, address) = (spec.scheduler, client.address.into());
+        let key = if scheduler == Scheduler::Mh {
+            let vip = (spec.vip, spec.port.get());
+            FlowHash::of_ends((address, client.port), spec.protocol, vip)
+        } else {
+            FlowHash::of_client(address)
+        };
+        let arrival = Arrival { now, dice, key };
+        self.choose_among(service, scheduler, Ok(()), &arrival)
+            .or_else(|| self.choose_among(service, scheduler, Err(Ineligible::Unproven), &arrival))
+    }
+
+    /// Chooses among the reals that are this eligible.
+    fn choose_among(
+        &mut self,
+        service: ServiceId,
+        scheduler: Scheduler,
+        eligibility: Result<(), Ineligible>,
+        arrival: &Arrival,
+    ) -> Option<RealId> {
+        if scheduler == Scheduler::Mh
+            && let Some(id) = self.placed(service, arrival.key)
+            && let Some(real) = self.tables.real(id)
+            && self.eligibility(real, arrival.now) == eligibility
+        {
+            return Some(id);
+        }
+        if let Some(shares) = scheduler.turns() {
+            return self.take_turn(service, shares, eligibility, arrival);
+        }
+        sched::choose(scheduler, &self.candidates(service, eligibility, arrival.now), arrival)
+    }
+
+    /// The real in whose slot of the service's table a flow falls; a table that is being built anew
+    /// may still name one that is gone.
+    fn placed(&self, service: ServiceId, key: FlowHash) -> Option<RealId> {
+        let id = self.tables.placements().find(service, key)?;
+        self.tables.service(service)?.reals.contains(&id).then_some(id)
+    }
+
+    /// Gives the next turn away, and accounts for it.
+    fn take_turn(
+        &mut self,
+        service: ServiceId,
+        shares: Shares,
+        eligibility: Result<(), Ineligible>,
+        arrival: &Arrival,
+    ) -> Option<RealId> {
+        let mut queue = shares.queue(&self.candidates(service, eligibility, arrival.now));
+        if queue.is_empty() {
+            return None;
+        }
+        self.tables.set_credits_right(service, rotate::sum(&queue), &mut queue);
+        let chosen = rotate::turn(&mut queue)?;
+        for waiting in queue {
+            if let Some(real) = self.tables.real_mut(waiting.real) {
+                real.credit = waiting.credit;
+            }
+        }
+        Some(chosen)
     }
 
     /// The reals of a service that are this eligible.
@@ -160,7 +224,10 @@ fn candidate(id: RealId, real: &Real, now: Instant) -> Candidate<'_> {
     Candidate {
         real: id,
         weight: real.load.effective_weight(real.spec.weight, now),
+        weight_set: real.spec.weight,
+        name: real.name,
         flows_open: real.counters.flows_open,
+        credit: real.credit,
         load: &real.load,
     }
 }

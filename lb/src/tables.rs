@@ -4,6 +4,7 @@
 //! epoch grows by one. Slots are numbers that flows keep; a slot that a flow may still name is not
 //! given to anybody else. What is removed only retires: its flows go on until they end.
 
+mod placements;
 mod vips;
 
 use alloc::boxed::Box;
@@ -13,11 +14,13 @@ use core::net::Ipv4Addr;
 use crate::addr::is_host_address;
 use crate::flow::Gone;
 use crate::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
+use crate::sched::rotate::{Credit, Queue, Rotation};
 use crate::service::{Announcements, ServiceCounters};
 use crate::{
     AdminState, Command, Guest, GuestId, GuestSpec, Instant, MacAddr, Name, Port, PortId, PortSet,
     Protocol, Real, RealId, RealSpec, Refusal, Role, Service, ServiceId, ServiceSpec,
 };
+pub use placements::Placements;
 use vips::VipIndex;
 
 pub struct Tables {
@@ -26,6 +29,7 @@ pub struct Tables {
     services: Box<[Option<Service>]>,
     reals: Box<[Option<Real>]>,
     vips: VipIndex,
+    placements: Placements,
     sets: PortSets,
     epoch: u64,
 }
@@ -48,6 +52,7 @@ impl Tables {
             services: empty_slots(SERVICES_MAX),
             reals: empty_slots(REALS_MAX),
             vips: VipIndex::default(),
+            placements: Placements::default(),
             sets: PortSets::default(),
             epoch: 0,
         }
@@ -257,6 +262,9 @@ impl Tables {
     fn set_service(&mut self, spec: &ServiceSpec, now: Instant) -> Result<(), Refusal> {
         let known = self.service_by_name(&spec.name);
         self.check_service(spec, known)?;
+        if let Some(id) = known {
+            self.placements.fit(id, spec)?;
+        }
         if let Some(service) = known.and_then(|id| self.service_mut(id)) {
             service.spec = spec.clone();
             service.announcements = Announcements::due(now);
@@ -264,12 +272,14 @@ impl Tables {
         }
         let at = free_slot(&self.services, |_| false)
             .ok_or(Refusal::Full { table: "services", max: SERVICES_MAX })?;
+        self.placements.fit(ServiceId(at as u16), spec)?;
         self.services[at] = Some(Service {
             spec: spec.clone(),
             reals: heapless::Vec::new(),
             counters: ServiceCounters::default(),
             retired: false,
             announcements: Announcements::due(now),
+            rotation: Rotation::default(),
         });
         Ok(())
     }
@@ -302,6 +312,7 @@ impl Tables {
             service.retired = true;
             service.reals.clear();
         }
+        self.placements.remove(id);
         for real in self.reals_mut().filter(|real| real.service == id) {
             real.retired = true;
         }
@@ -416,6 +427,28 @@ impl Tables {
         let (service_name, guest_name) = (service.clone(), guest.clone());
         self.real_by_name(service, guest)
             .ok_or(Refusal::UnknownReal { service: service_name, guest: guest_name })
+    }
+
+    /// Turns what the reals of a service are owed into credit at this sum of weights, if it is
+    /// another than before; in the queue too.
+    pub(crate) fn set_credits_right(&mut self, service: ServiceId, sum: i64, queue: &mut Queue) {
+        let Tables { services, reals, epoch, .. } = self;
+        let service = services[service.index()].as_mut();
+        let Some(service) = service.filter(|s| s.rotation.is_stale(sum, *epoch)) else {
+            return;
+        };
+        let credit_of = |id: &RealId| reals[id.index()].as_ref().map_or(0, |real| real.credit);
+        let mut credits: heapless::Vec<Credit, SERVICE_REALS_MAX> =
+            service.reals.iter().map(credit_of).collect();
+        service.rotation.set_right(sum, *epoch, &mut credits);
+        for (&id, credit) in service.reals.iter().zip(credits) {
+            if let Some(real) = &mut reals[id.index()] {
+                real.credit = credit;
+            }
+            if let Some(waiting) = queue.iter_mut().find(|waiting| waiting.real == id) {
+                waiting.credit = credit;
+            }
+        }
     }
 
     /// Takes away what is retired and that no flow names any more.

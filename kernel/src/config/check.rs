@@ -13,8 +13,10 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
-use lb::limits::{GUEST_ADDRESSES_MAX, GUESTS_MAX, REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
-use lb::{GuestSpec, MacAddr, Name, PortId, RealSpec, Role, ServiceSpec, addr};
+use lb::limits::{
+    GUEST_ADDRESSES_MAX, GUESTS_MAX, MH_SERVICES_MAX, REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX,
+};
+use lb::{GuestSpec, MacAddr, Name, PortId, RealSpec, Role, Scheduler, ServiceSpec, addr};
 
 use super::ports::name_ports;
 use super::{Config, GuestConfig, Item, NicId, NicMatch, RealConfig, ServiceConfig, Vip};
@@ -353,6 +355,12 @@ impl Services<'_> {
         if let Some((name, _)) = services.iter().nth(SERVICES_MAX) {
             let wrong = Wrong::TooMany { what: "services", max: SERVICES_MAX };
             findings.push(Finding::new(Item::Service(name.clone()), wrong));
+        }
+        let by_mh = |service: &ServiceConfig| service.scheduler == Some(Scheduler::Mh);
+        let mut by_mh = services.iter().filter(|(_, service)| by_mh(service));
+        if let Some((name, _)) = by_mh.nth(MH_SERVICES_MAX) {
+            let wrong = Wrong::TooMany { what: "services by mh", max: MH_SERVICES_MAX };
+            findings.push(Finding::new(Item::Scheduler(name.clone()), wrong));
         }
         for (name, service) in services {
             if let Some(guest) = service.reals.keys().nth(SERVICE_REALS_MAX) {

@@ -246,20 +246,31 @@ static SET_PROTOCOL: &[Node] = &[
 ];
 static SET_VIP_PORT: &[Node] =
     &[value(Kind::L4Port, "the port that clients call", End(set(Aspect::Vip)))];
-static SET_SCHEDULER: &[Node] = &[
-    choice(
-        "wlc",
-        Choice::Scheduler(Scheduler::Wlc),
-        "weighted least connections",
-        End(set(Aspect::Scheduler)),
-    ),
-    choice(
-        "wll",
-        Choice::Scheduler(Scheduler::Wll),
-        "weighted least load, by the guests' reports (default)",
-        End(set(Aspect::Scheduler)),
-    ),
-];
+static SET_SCHEDULER: &[Node] = &{
+    let all = Scheduler::ALL;
+    let mut nodes = [scheduler(all[0]); Scheduler::ALL.len()];
+    let mut at = 1;
+    while at < all.len() {
+        nodes[at] = scheduler(all[at]);
+        at += 1;
+    }
+    nodes
+};
+
+const fn scheduler(by: Scheduler) -> Node {
+    let help = match by {
+        Scheduler::Lc => "fewest open flows; weights do not count",
+        Scheduler::Mh => "Maglev: by a hash of both ends",
+        Scheduler::P2c => "two drawn by weight, the less loaded of them",
+        Scheduler::Rr => "by turns; weights do not count",
+        Scheduler::Sh => "by a hash of the client's address",
+        Scheduler::Wlc => "weighted least connections",
+        Scheduler::Wll => "weighted least load, by the guests' reports (default)",
+        Scheduler::Wrr => "by turns, as many as its weight",
+    };
+    choice(by.as_str(), Choice::Scheduler(by), help, End(set(Aspect::Scheduler)))
+}
+
 static SET_FORWARDING: &[Node] = &[choice(
     "nat",
     Choice::Forwarding(Forwarding::Nat),

@@ -403,3 +403,35 @@ fn a_plan_has_what_the_statements_say() {
         plan.guests.iter().map(|(name, spec)| (name.as_str(), spec.port.index())).collect();
     assert_eq!(addresses, BTreeMap::from([("web1", 1)]));
 }
+
+#[test]
+fn every_scheduler_is_said_by_its_word() {
+    for scheduler in Scheduler::ALL {
+        let line = format!("set service web scheduler {}", scheduler.as_str());
+        let text = format!("{WEB1}set service web vip 10.0.0.100 udp 53\n{line}\n");
+        let config = read(text.as_bytes()).config;
+        assert!(config.to_string().contains(&line), "{line}");
+        let plan = check(&config, &nics()).unwrap();
+        assert_eq!(plan.services.values().next().unwrap().spec.scheduler, scheduler);
+    }
+    let words: Vec<_> = Scheduler::ALL.iter().map(|scheduler| scheduler.as_str()).collect();
+    assert_eq!(words, ["lc", "mh", "p2c", "rr", "sh", "wlc", "wll", "wrr"]);
+}
+
+#[test]
+fn no_more_services_by_mh_than_have_tables() {
+    let services = |count| -> String {
+        let service = |n| {
+            format!(
+                "set service s{n:02} vip 10.0.0.100 udp {n}\nset service s{n:02} scheduler mh\n"
+            )
+        };
+        (1..=count).map(service).collect()
+    };
+    let wrong = |text: &str| -> Vec<String> {
+        let findings = check(&read(text.as_bytes()).config, &nics()).err().unwrap_or_default();
+        findings.iter().map(|finding| format!("E{} {finding}", finding.code())).collect()
+    };
+    assert!(wrong(&services(16)).is_empty());
+    assert_eq!(wrong(&services(17)), ["E601 service s17: more than 16 services by mh"]);
+}

@@ -5,7 +5,8 @@ use std::format;
 use std::vec::Vec;
 
 use super::*;
-use crate::report::LoadReport;
+use crate::limits::SERVICE_REALS_MAX;
+use crate::report::{Fraction, LoadReport};
 use crate::service::RealCounters;
 use core::time::Duration;
 
@@ -34,7 +35,10 @@ impl Given {
         Candidate {
             real: RealId(index as u16),
             weight: self.load.effective_weight(self.weight, now),
+            weight_set: self.weight,
+            name: name_hash(index),
             flows_open: self.flows_open,
+            credit: 0,
             load: &self.load,
         }
     }
@@ -44,8 +48,14 @@ fn candidates(reals: &[Given], now: Instant) -> Vec<Candidate<'_>> {
     reals.iter().enumerate().map(|(index, real)| real.candidate(index, now)).collect()
 }
 
+fn name_hash(index: usize) -> NameHash {
+    NameHash::of(&format!("web{index}").parse().unwrap())
+}
+
 fn chosen(scheduler: Scheduler, reals: &[Given], now: Instant, tie: u32) -> Option<u16> {
-    choose(scheduler, &candidates(reals, now), now, tie).map(|real| real.0)
+    let key = FlowHash::of_client(core::net::Ipv4Addr::from_bits(tie).into());
+    let arrival = Arrival { now, dice: u64::from(tie), key };
+    choose(scheduler, &candidates(reals, now), &arrival).map(|real| real.0)
 }
 
 /// Gives `count` flows, all of which stay open, within one instant.
@@ -76,7 +86,7 @@ fn wlc_takes_the_fewest_flows_for_the_weight() {
     for (what, reals, expected) in cases {
         let reals: Vec<Given> =
             reals.iter().map(|&(weight, open)| Given::new(weight, open)).collect();
-        for scheduler in Scheduler::ALL {
+        for scheduler in [Scheduler::Wlc, Scheduler::Wll] {
             assert_eq!(chosen(scheduler, &reals, START, 77), expected, "{what}");
         }
     }
@@ -97,7 +107,7 @@ fn of_equals_chance_takes_each_as_often_as_it_has_weight() {
 #[test]
 fn short_flows_one_after_the_other_go_round_by_weight() {
     let mut reals = [Given::new(100, 0), Given::new(200, 0), Given::new(100, 0)];
-    for scheduler in Scheduler::ALL {
+    for scheduler in [Scheduler::Wlc, Scheduler::Wll] {
         let mut given = [0; 3];
         for tie in 0..40 {
             let real = usize::from(chosen(scheduler, &reals, START, tie * 77_777).unwrap());
@@ -203,6 +213,89 @@ fn an_ageing_report_slides_to_the_mean() {
     assert_eq!(predicted(START + Duration::from_millis(1_750)), (one("0.5"), one("0.35")));
     assert_eq!(predicted(START + Duration::from_millis(2_500)), (one("0"), one("0.6")));
     assert_eq!(predicted(START + Duration::from_millis(3_400)), (one("0"), one("0.6")));
+}
+
+#[test]
+fn lc_takes_the_fewest_flows_whatever_the_weight() {
+    type Reals = &'static [(u16, u32)];
+    let cases: [(&str, Reals, Option<u16>); 4] = [
+        ("nobody with weight", &[(0, 0)], None),
+        ("fewest", &[(100, 3), (1, 2), (1000, 4)], Some(1)),
+        ("weight 0 never", &[(0, 0), (1, 9)], Some(1)),
+        ("one more is more", &[(1000, u32::MAX), (1, u32::MAX - 1)], Some(1)),
+    ];
+    for (what, reals, expected) in cases {
+        let reals: Vec<Given> =
+            reals.iter().map(|&(weight, open)| Given::new(weight, open)).collect();
+        assert_eq!(chosen(Scheduler::Lc, &reals, START, 77), expected, "{what}");
+    }
+    let mut reals = [Given::new(100, 0), Given::new(300, 0)];
+    assert_eq!(give(Scheduler::Lc, &mut reals, START, 40), [20, 20]);
+}
+
+#[test]
+fn an_agents_wish_moves_no_client_of_sh_and_mh() {
+    let plain = [Given::new(100, 0), Given::new(200, 0), Given::new(100, 0)];
+    let wishes = ["50% cpu=0.1", "weight:3", "up cpu=0.9"];
+    let wishing: Vec<Given> =
+        plain.iter().zip(wishes).map(|(real, line)| real.clone().says(line, START)).collect();
+    for scheduler in [Scheduler::Sh, Scheduler::Mh] {
+        for client in 0..200 {
+            let home = chosen(scheduler, &plain, START, client);
+            assert_eq!(chosen(scheduler, &wishing, START, client), home);
+        }
+    }
+}
+
+/// Who gets the flow for each pair of draws, counted.
+fn by_two_choices(reals: &[Given], now: Instant) -> Vec<u32> {
+    let mut counts = std::vec![0; reals.len()];
+    let candidates = candidates(reals, now);
+    for draws in 0..100_000u64 {
+        let dice = draws.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let arrival = Arrival { now, dice, key: FlowHash::of_client([0; 4].into()) };
+        counts[choose(Scheduler::P2c, &candidates, &arrival).unwrap().index()] += 1;
+    }
+    counts
+}
+
+#[test]
+fn p2c_takes_the_better_of_two_that_are_drawn_by_weight() {
+    let real = Given::new;
+    let load = |line| Given::new(100, 0).says(line, START);
+    // Parts in a hundred. The best of three equals is drawn in two pairs of three.
+    let cases = [
+        ("alone", std::vec![real(100, 7)], std::vec![100]),
+        ("no weight, no draw", std::vec![real(0, 0), real(100, 7)], std::vec![0, 100]),
+        ("both drawn", std::vec![real(100, 7), real(100, 6)], std::vec![0, 100]),
+        ("flows", std::vec![real(100, 1), real(100, 2), real(100, 3)], std::vec![67, 33, 0]),
+        ("over weight", std::vec![real(100, 4), real(200, 6)], std::vec![0, 100]),
+        ("load", std::vec![load("cpu=.9"), load("cpu=.2"), load("cpu=.5")], std::vec![0, 67, 33]),
+        // Pairs with the heavy one: 1 - 2 × (1/6 × 1/5) = 14/15.
+        ("by weight", std::vec![real(100, 9), real(400, 0), real(100, 9)], std::vec![3, 93, 3]),
+    ];
+    for (what, reals, expected) in cases {
+        let counts = by_two_choices(&reals, START);
+        for (count, expected) in counts.iter().zip(expected) {
+            assert!((count / 100).abs_diff(expected * 10) <= 8, "{what}: {counts:?}");
+        }
+    }
+}
+
+#[test]
+fn p2c_shares_by_weight_when_flows_stay() {
+    let mut reals = [Given::new(100, 0), Given::new(200, 0), Given::new(100, 0)];
+    let now = START;
+    for draws in 0..400u64 {
+        let candidates = candidates(&reals, now);
+        let dice = draws.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let arrival = Arrival { now, dice, key: FlowHash::of_client([0; 4].into()) };
+        let real = choose(Scheduler::P2c, &candidates, &arrival).unwrap().index();
+        reals[real].flows_open += 1;
+    }
+    for (real, due) in reals.iter().zip([100, 200, 100]) {
+        assert!(real.flows_open.abs_diff(due) <= 4, "{reals:?}");
+    }
 }
 
 proptest! {

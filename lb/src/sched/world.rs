@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::vec::Vec;
 
 use super::*;
-use crate::report::LoadReport;
+use crate::report::{Fraction, LoadReport};
 use crate::service::RealCounters;
 
 const STEP_MS: u64 = 1;
@@ -206,12 +206,16 @@ impl World {
             .map(|(index, guest)| Candidate {
                 real: RealId(index as u16),
                 weight: guest.load.effective_weight(100, self.now),
+                weight_set: 100,
+                name: NameHash::of(&"guest".parse().unwrap()),
                 flows_open: guest.counters.flows_open,
+                credit: 0,
                 load: &guest.load,
             })
             .collect();
-        let tie = (self.random.next() >> 32) as u32;
-        let real = choose(Scheduler::Wll, &candidates, self.now, tie).unwrap();
+        let key = FlowHash::of_client(core::net::Ipv4Addr::LOCALHOST.into());
+        let arrival = Arrival { now: self.now, dice: self.random.next() >> 32, key };
+        let real = choose(Scheduler::Wll, &candidates, &arrival).unwrap();
         let guest = &mut self.guests[real.index()];
         let left_us = match work {
             Work::Short { cpu_us } => cpu_us,

@@ -50,7 +50,11 @@ pub struct Out {
 impl World {
     /// An uplink and `guests` guest ports, all links up, nobody defined.
     pub fn new(guests: usize) -> World {
-        let plane = Dataplane::new(Capacity { flows: 1024, macs: 1024 }, 0x5eed);
+        World::with_secret(guests, 0x5eed)
+    }
+
+    pub fn with_secret(guests: usize, secret: u64) -> World {
+        let plane = Dataplane::new(Capacity { flows: 1024, macs: 1024 }, secret);
         let mut world = World { plane, now: Instant::from_millis(1000), ports: guests + 1 };
         for at in 0..=guests {
             let (port_name, role) = match at {

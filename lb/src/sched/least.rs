@@ -1,0 +1,297 @@
+//! The least of all: `lc`, `wlc`, `wll` and `p2c`.
+//!
+//! `lc` takes the real with the fewest open flows, `wlc` the one with the fewest for its weight.
+//! `wll` takes the one with the least load for its weight, and its difficulty is that a report is
+//! a look back: within the half second until the next one a burst would land whole on the guest
+//! that looked idle, and then on the other (a herd). So the load is *predicted* to this instant:
+//!
+//! ```text
+//! predicted = reported + c × (given now − ⅞ × given then) − own × ended + c × queued
+//! ```
+//!
+//! *Reported* is smoothed over reports (the last counts half) and never less than [`IDLE`], below
+//! which a guest's load is background and says nothing about the service.
+//!
+//! *Given* counts the flows of one report interval: now, and then, when the report was made. A
+//! real that is given what it was given before is expected to stay as loaded as it said; each
+//! flow more adds `c`, until its interval has passed and the report shows what it really cost.
+//! Flows that began and ended between two reports are in it: they were work. Hence a burst fills
+//! the emptiest guests to one level, like water, and stops there.
+//!
+//! `c`, what one flow adds, scales itself: the loads of the service over the flows given to it,
+//! both as reported, after [`PRIOR`] imagined flows that were worth one whole guest. With more
+//! than a few flows in an interval `c` is what was measured; with few it is large and the choice
+//! goes by turns, which is what one expects of idle guests. Too large a `c` makes the balance
+//! slower; too small a one makes it swing, from about five times on, and the prior keeps away
+//! from that.
+//!
+//! Why ⅞ and not all of it: with all, nothing would ever pull two reals together that look equally
+//! loaded while one is given more. With none, the reported load and the flows that made it would
+//! count twice, and shares would swing from report to report. The eighth left costs a guest with
+//! twice the capacity some of its due: it gets 1.7 times the flows.
+//!
+//! *Ended*: a flow that the report saw and that has ended takes its part of the real's own load
+//! along, at most `c`.
+//!
+//! *Queued*: a CPU cannot say more than "full", so two full guests look alike while one of them
+//! falls behind. What it does not get done stays open; the open flows beyond the average count,
+//! the more the fuller the guest is.
+//!
+//! A report that ages slides to what an average real would have; a real without any (or whose
+//! report has no load) is taken for average as long as others have fresh ones, and is then
+//! predicted by the flows that it is given. When none is fresh, `wll` is `wlc`.
+//!
+//! Of equals the one with fewer open flows for its weight is taken, of those the one that was given
+//! fewer lately, so that short flows go round; then chance decides, in proportion to weight.
+//!
+//! `p2c` draws two reals, each as likely as it has weight, and takes the better of the two by the
+//! same measure: by load where the reports are fresh, else by flows (Mitzenmacher, "The Power of
+//! Two Choices", 1996). Two draws do nearly as well as looking at everybody, and several
+//! appliances that know the same and choose at the same time do not all choose the same.
+//!
+//! All of it is integers, millionths of load and thousandths of a flow, so that one seed replays a
+//! world everywhere. Loads are bounded by [`Fraction::MAX`] and counts of flows by
+//! [`MILLIFLOWS_MAX`]; with at most 64 reals every product fits 64 bits.
+
+use core::cmp::Ordering;
+
+use super::Candidate;
+use crate::limits::SERVICE_REALS_MAX;
+use crate::load::{MilliFlows, Phase, RealLoad, Reported};
+use crate::report::Fraction;
+use crate::{Instant, RealId};
+
+/// What the reports of a service's candidates say together, at one instant.
+#[derive(Clone, Copy, Debug)]
+pub struct Outlook {
+    now: Instant,
+    /// These sums are of the reals with a fresh report that has a load.
+    weight: i64,
+    predicted: i64,
+    given: i64,
+    open: i64,
+    /// `c`, in millionths.
+    per_flow: i64,
+}
+
+/// One real's predicted load with all that led to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forecast {
+    pub reported: Option<Reported>,
+    /// Flows given in the last interval.
+    pub flows_given: MilliFlows,
+    /// Flows that the report saw and that have ended since.
+    pub ended_of_reported: u32,
+    /// What one more flow is expected to add.
+    pub per_flow: Fraction,
+    /// What flows add that a full guest leaves open.
+    pub queued: Fraction,
+    /// How much of the prediction is the real's own report, the rest being the average.
+    pub own_part: Fraction,
+    pub predicted: Fraction,
+}
+
+/// Loads below this are as good as none.
+pub const IDLE: Fraction = Fraction::from_millionths(50_000);
+/// Flows that are imagined to have loaded one guest fully, before any was seen.
+const PRIOR: i64 = 16;
+/// Of the flows that explain a report, the part that is expected to come again.
+const EXPECTED_AGAIN: (i64, i64) = (7, 8);
+/// Counts are cut off here: 4 million flows in an interval or open at one real.
+const MILLIFLOWS_MAX: MilliFlows = 1 << 32;
+
+/// What "least" is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Measure {
+    /// `lc`: open flows alone.
+    Flows,
+    /// `wlc`: open flows over weight.
+    FlowsOverWeight,
+    /// `wll`: load over weight, where reports are fresh.
+    LoadOverWeight,
+}
+
+/// The least of the candidates. `dice`, any number, picks among equals.
+pub(super) fn least(
+    measure: Measure,
+    candidates: &[Candidate<'_>],
+    now: Instant,
+    dice: u32,
+) -> Option<RealId> {
+    let outlook = match measure {
+        Measure::Flows | Measure::FlowsOverWeight => None,
+        Measure::LoadOverWeight => Outlook::of(candidates, now),
+    };
+    let mut best: heapless::Vec<Score, SERVICE_REALS_MAX> = heapless::Vec::new();
+    for candidate in candidates.iter().filter(|candidate| candidate.has_weight()) {
+        let mut score = Score::of(candidate, outlook.as_ref(), now);
+        if measure == Measure::Flows {
+            score.weight = 1;
+        }
+        let order = best.first().map_or(Ordering::Less, |best| score.compare(best));
+        if order == Ordering::Less {
+            best.clear();
+        }
+        if order != Ordering::Greater {
+            // A service has no more reals than fit.
+            let _ = best.push(score);
+        }
+    }
+    let at = draw(best.iter().map(|score| score.weight), dice)?;
+    Some(best[at].real)
+}
+
+/// The lesser of two that the dice draw; `dice` has 32 bits for each.
+pub(super) fn of_two(candidates: &[Candidate<'_>], now: Instant, dice: u64) -> Option<RealId> {
+    let weight_of = |candidate: &Candidate<'_>| u64::from(candidate.weight.thousandths());
+    let one = draw(candidates.iter().map(weight_of), dice as u32)?;
+    let others = candidates.iter().enumerate();
+    let others = others.map(|(at, other)| if at == one { 0 } else { weight_of(other) });
+    let one = &candidates[one];
+    let Some(other) = draw(others, (dice >> 32) as u32).map(|at| &candidates[at]) else {
+        return Some(one.real);
+    };
+    let outlook = Outlook::of(candidates, now);
+    let [mine, its] = [one, other].map(|drawn| Score::of(drawn, outlook.as_ref(), now));
+    let is_better = its.compare(&mine) == Ordering::Less;
+    Some(if is_better { other.real } else { one.real })
+}
+
+/// Which of these, each as likely as it has weight.
+fn draw(weights: impl Iterator<Item = u64> + Clone, dice: u32) -> Option<usize> {
+    let mut left = u64::from(dice).checked_rem(weights.clone().sum())?;
+    weights.enumerate().find_map(|(at, weight)| {
+        let is_here = left < weight;
+        left = left.saturating_sub(weight);
+        is_here.then_some(at)
+    })
+}
+
+impl Outlook {
+    /// Sums up the fresh reports; `None` when there is none and `wlc` decides.
+    pub fn of(candidates: &[Candidate<'_>], now: Instant) -> Option<Outlook> {
+        let reports = || {
+            candidates.iter().filter(|candidate| candidate.has_weight()).filter_map(|candidate| {
+                let fresh = candidate.load.phase(now) == Some(Phase::Fresh);
+                candidate.load.reported().filter(|_| fresh).map(|reported| (candidate, reported))
+            })
+        };
+        let mut outlook = Outlook { now, weight: 0, predicted: 0, given: 0, open: 0, per_flow: 0 };
+        let mut loads = i64::from(Fraction::ONE.millionths());
+        let mut flows = PRIOR * 1000;
+        for (candidate, reported) in reports() {
+            outlook.weight += i64::from(candidate.weight.thousandths());
+            outlook.given += bounded(candidate.load.flows_given(now));
+            outlook.open += bounded(u64::from(candidate.flows_open) * 1000);
+            loads += i64::from(reported.smoothed.millionths());
+            flows += bounded(reported.flows_given);
+        }
+        outlook.per_flow = loads * 1000 / flows;
+        for (candidate, reported) in reports() {
+            outlook.predicted += outlook.by_report(candidate, reported);
+        }
+        (outlook.weight > 0).then_some(outlook)
+    }
+
+    pub fn forecast(&self, candidate: &Candidate<'_>) -> Forecast {
+        let load = candidate.load;
+        let reported = load.reported();
+        let own_part = reported.map_or(Fraction::ZERO, |_| self.own_part(load));
+        let average = self.average(candidate);
+        let own = reported.map_or(average, |reported| self.by_report(candidate, reported));
+        let part = i64::from(own_part.millionths());
+        let whole = i64::from(Fraction::ONE.millionths());
+        let predicted = average + (own - average) * part / whole;
+        Forecast {
+            reported,
+            flows_given: load.flows_given(self.now),
+            ended_of_reported: load.ended_of_reported(),
+            per_flow: to_fraction(self.per_flow),
+            queued: to_fraction(reported.map_or(0, |reported| self.queued(candidate, reported))),
+            own_part,
+            predicted: to_fraction(predicted),
+        }
+    }
+
+    /// What a real's own report makes expect, in millionths.
+    fn by_report(&self, candidate: &Candidate<'_>, reported: Reported) -> i64 {
+        let load = candidate.load;
+        let idle = i64::from(IDLE.millionths());
+        let smoothed = i64::from(reported.smoothed.millionths());
+        let (part, whole) = EXPECTED_AGAIN;
+        let again = bounded(reported.flows_given) * part / whole;
+        let more = self.per_flow * (bounded(load.flows_given(self.now)) - again) / 1000;
+        let own = smoothed * 1000 / bounded(reported.flows_handled).max(1000);
+        let ended = own.min(self.per_flow) * i64::from(load.ended_of_reported());
+        (smoothed.max(idle) + more - ended + self.queued(candidate, reported))
+            .clamp(idle, i64::from(Fraction::MAX.millionths()))
+    }
+
+    /// What an average real of this weight would have, but for the flows that this one is given.
+    fn average(&self, candidate: &Candidate<'_>) -> i64 {
+        let weight = i64::from(candidate.weight.thousandths());
+        let share = |sum: i64| sum * weight / self.weight;
+        let given = bounded(candidate.load.flows_given(self.now));
+        let more = self.per_flow * (given - share(self.given)) / 1000;
+        (share(self.predicted) + more).max(i64::from(IDLE.millionths()))
+    }
+
+    /// What the open flows beyond the average add, wholly when full, nothing below four fifths.
+    fn queued(&self, candidate: &Candidate<'_>, reported: Reported) -> i64 {
+        let weight = i64::from(candidate.weight.thousandths());
+        let open = bounded(u64::from(candidate.flows_open) * 1000);
+        let beyond = (open - self.open * weight / self.weight).max(0);
+        let full = (i64::from(reported.smoothed.millionths()) - 800_000).clamp(0, 200_000);
+        self.per_flow * beyond / 1000 * (full / 1000) / 200
+    }
+
+    /// All while the report is fresh, falling evenly to nothing while it ages.
+    fn own_part(&self, load: &RealLoad) -> Fraction {
+        let Some(age) = load.age(self.now) else {
+            return Fraction::ZERO;
+        };
+        let left = Phase::AGEING_MAX.saturating_sub(age).as_nanos() as u64;
+        let ageing = (Phase::AGEING_MAX - Phase::FRESH_MAX).as_nanos() as u64;
+        Fraction::ratio(left, ageing).min(Fraction::ONE)
+    }
+}
+
+/// What candidates are compared by; each number counts over the weight.
+struct Score {
+    real: RealId,
+    weight: u64,
+    load: u64,
+    flows_open: u64,
+    flows_given: MilliFlows,
+}
+
+impl Score {
+    /// By flows alone where there is no outlook.
+    fn of(candidate: &Candidate<'_>, outlook: Option<&Outlook>, now: Instant) -> Score {
+        let load = outlook.map_or(0, |outlook| outlook.forecast(candidate).predicted.millionths());
+        Score {
+            real: candidate.real,
+            weight: u64::from(candidate.weight.thousandths()),
+            load: u64::from(load),
+            flows_open: u64::from(candidate.flows_open),
+            flows_given: candidate.load.flows_given(now).min(MILLIFLOWS_MAX),
+        }
+    }
+
+    /// Less is better, each count over its weight.
+    fn compare(&self, other: &Score) -> Ordering {
+        // `a / v` against `b / w` without dividing; counts fit 33 bits and weights 20.
+        let over_weight = |mine: u64, its: u64| (mine * other.weight).cmp(&(its * self.weight));
+        over_weight(self.load, other.load)
+            .then(over_weight(self.flows_open, other.flows_open))
+            .then(over_weight(self.flows_given, other.flows_given))
+    }
+}
+
+fn bounded(flows: MilliFlows) -> i64 {
+    flows.min(MILLIFLOWS_MAX) as i64
+}
+
+fn to_fraction(millionths: i64) -> Fraction {
+    Fraction::from_millionths(u64::try_from(millionths).unwrap_or(0))
+}
