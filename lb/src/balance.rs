@@ -14,10 +14,10 @@
 //! port towards two VIPs) differ by a translated port.
 
 use crate::addr::LINK_LOCAL;
-use crate::dataplane::Dataplane;
+use crate::dataplane::{Dataplane, Inbound};
 use crate::flow::{Direction, FlowId, FlowKey, FlowState, InsertError, NewFlow, Step};
 use crate::wire::transport::TcpFlags;
-use crate::wire::{Endpoint, Ethernet, Ipv4, Transport, ethernet};
+use crate::wire::{Endpoint, Transport, ethernet};
 use crate::{
     DropReason, GuestId, Instant, MacAddr, PortId, Protocol, Real, RealId, ServiceId, Verdict,
 };
@@ -37,14 +37,10 @@ pub(crate) struct Delivery {
 
 impl Dataplane {
     /// A segment to a VIP goes to the real of its flow, or begins a flow.
-    pub(crate) fn balance(
-        &mut self,
-        ip: &Ipv4,
-        segment: &Transport,
-        frame: &mut [u8],
-        now: Instant,
-    ) -> Result<Verdict, DropReason> {
-        let id = self.flow_to_real(segment, now)?;
+    pub(crate) fn balance(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
+        let Inbound { ip, frame, now, .. } = packet;
+        let segment = Transport::parse(frame, ip)?;
+        let id = self.flow_to_real(&segment, now)?;
         let delivery = self.delivery(id)?;
         if !self.tables.port_sets().up.contains(delivery.port) {
             return Err(DropReason::NoPort);
@@ -59,12 +55,9 @@ impl Dataplane {
     /// name; `None` leaves the packet as it is.
     pub(crate) fn answer_of_real(
         &mut self,
-        ingress: PortId,
-        header: &Ethernet,
-        ip: &Ipv4,
-        frame: &mut [u8],
-        now: Instant,
+        mut packet: Inbound<'_>,
     ) -> Result<Option<Verdict>, DropReason> {
+        let Inbound { ip, ref frame, now, .. } = packet;
         if ip.is_fragment {
             return Ok(None);
         }
@@ -77,13 +70,13 @@ impl Dataplane {
             return Ok(None);
         };
         let delivery = self.delivery(id)?;
-        if !delivery.is_from(ingress, header) {
+        if !delivery.is_from(&packet) {
             // Not the real: somebody who borrows its address.
             return Err(DropReason::SpoofMac);
         }
-        let verdict = self.leave(&delivery, ingress, header, frame, now)?;
-        self.count(id, Direction::ToClient, segment.flags, frame.len(), now);
-        segment.rewrite(ip, frame, delivery.vip, delivery.client);
+        let verdict = self.leave(&delivery, &mut packet)?;
+        self.count(id, Direction::ToClient, segment.flags, packet.frame.len(), now);
+        segment.rewrite(ip, packet.frame, delivery.vip, delivery.client);
         Ok(Some(verdict))
     }
 
@@ -91,18 +84,15 @@ impl Dataplane {
     pub(crate) fn leave(
         &self,
         delivery: &Delivery,
-        ingress: PortId,
-        header: &Ethernet,
-        frame: &mut [u8],
-        now: Instant,
+        packet: &mut Inbound<'_>,
     ) -> Result<Verdict, DropReason> {
         let mac = MacAddr::virtual_of(delivery.vip.address);
         if delivery.client_at_real.address == LINK_LOCAL {
-            ethernet::set_addresses(frame, delivery.mac, mac);
-            return Ok(Verdict::Forward(ingress));
+            ethernet::set_addresses(packet.frame, delivery.mac, mac);
+            return Ok(Verdict::Forward(packet.ingress));
         }
-        let verdict = self.switch(ingress, header, now)?;
-        ethernet::set_source(frame, mac);
+        let verdict = self.switch(packet.ingress, packet.header, packet.now)?;
+        ethernet::set_source(packet.frame, mac);
         Ok(verdict)
     }
 
@@ -255,8 +245,8 @@ impl Dataplane {
 }
 
 impl Delivery {
-    /// Whether a frame comes from the guest itself.
-    pub(crate) fn is_from(&self, ingress: PortId, header: &Ethernet) -> bool {
-        (self.port, self.mac) == (ingress, header.source)
+    /// Whether a packet comes from the guest itself.
+    pub(crate) fn is_from(&self, packet: &Inbound<'_>) -> bool {
+        (self.port, self.mac) == (packet.ingress, packet.header.source)
     }
 }

@@ -47,6 +47,15 @@ pub struct Dataplane {
     endings: Box<[Endings]>,
 }
 
+/// An IPv4 packet under way, with all that is known of it.
+pub(crate) struct Inbound<'a> {
+    pub ingress: PortId,
+    pub header: &'a Ethernet,
+    pub ip: &'a Ipv4,
+    pub frame: &'a mut [u8],
+    pub now: Instant,
+}
+
 /// A stream of numbers that nobody outside can foresee (splitmix64 over a secret seed); for ties
 /// and translated ports, not for keys.
 pub(crate) struct Dice(u64);
@@ -275,27 +284,23 @@ impl Dataplane {
             Err(_) => return Ok(None),
             Ok(ip) => ip,
         };
+        let packet = Inbound { ingress, header, ip: &ip, frame, now };
         if to_link_local {
-            return self.at_link_local(ingress, header, &ip, frame, now).map(Some);
+            return self.at_link_local(packet).map(Some);
         }
         if to_us {
-            return self.at_vip(header, &ip, frame, now).map(Some);
+            return self.at_vip(packet).map(Some);
         }
         if sets.with_reals.contains(ingress)
-            && let Some(verdict) = self.of_real(ingress, header, &ip, frame, now)?
+            && let Some(verdict) = self.of_real(packet)?
         {
             return Ok(Some(verdict));
         }
         if self.tables.is_vip(ip.source) { Err(DropReason::VipSource) } else { Ok(None) }
     }
 
-    fn at_vip(
-        &mut self,
-        header: &Ethernet,
-        ip: &Ipv4,
-        frame: &mut [u8],
-        now: Instant,
-    ) -> Result<Verdict, DropReason> {
+    fn at_vip(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
+        let Inbound { header, ip, ref frame, .. } = packet;
         if !self.tables.is_vip(ip.destination) {
             return Err(DropReason::NotForUs);
         }
@@ -303,57 +308,39 @@ impl Dataplane {
         if ip.is_fragment {
             return Err(DropReason::Fragment);
         }
-        if ip.protocol == PROTOCOL_ICMP {
-            return match icmp::is_error(frame, ip) {
-                true => self.error_to_vip(ip, frame),
-                false => answer_echo(header, ip, frame),
-            };
+        match ip.protocol {
+            PROTOCOL_ICMP if icmp::is_error(frame, ip) => self.error_to_vip(packet),
+            PROTOCOL_ICMP => answer_echo(header, ip, packet.frame),
+            _ => self.balance(packet),
         }
-        let segment = Transport::parse(frame, ip)?;
-        self.balance(ip, &segment, frame, now)
     }
 
     /// What a guest sends that may belong to a flow that it serves; `None` if it does not.
-    fn of_real(
-        &mut self,
-        ingress: PortId,
-        header: &Ethernet,
-        ip: &Ipv4,
-        frame: &mut [u8],
-        now: Instant,
-    ) -> Result<Option<Verdict>, DropReason> {
-        match ip.protocol {
-            PROTOCOL_ICMP => self.error_of_real(ingress, header, ip, frame, now),
-            _ => self.answer_of_real(ingress, header, ip, frame, now),
+    fn of_real(&mut self, packet: Inbound<'_>) -> Result<Option<Verdict>, DropReason> {
+        match packet.ip.protocol {
+            PROTOCOL_ICMP => self.error_of_real(packet),
+            _ => self.answer_of_real(packet),
         }
     }
 
     /// A guest talks to the switch: a load report, an echo, or the far end of its flow with itself.
-    fn at_link_local(
-        &mut self,
-        ingress: PortId,
-        header: &Ethernet,
-        ip: &Ipv4,
-        frame: &mut [u8],
-        now: Instant,
-    ) -> Result<Verdict, DropReason> {
+    fn at_link_local(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
+        let Inbound { header, ip, ref frame, .. } = packet;
         if ip.is_fragment {
             return Err(DropReason::Fragment);
         }
         if ip.protocol == PROTOCOL_ICMP {
             ip.check(frame)?;
-            if !icmp::is_error(frame, ip) {
-                return answer_echo(header, ip, frame);
-            }
-            let verdict = self.error_of_real(ingress, header, ip, frame, now)?;
-            return verdict.ok_or(DropReason::IcmpInner);
+            return match icmp::is_error(frame, ip) {
+                true => self.error_of_real(packet)?.ok_or(DropReason::IcmpInner),
+                false => answer_echo(header, ip, packet.frame),
+            };
         }
         let segment = Transport::parse(frame, ip)?;
         if (segment.protocol, segment.destination.port) == (Protocol::Udp, REPORT_PORT) {
             return Ok(Verdict::Punt);
         }
-        let verdict = self.answer_of_real(ingress, header, ip, frame, now)?;
-        verdict.ok_or(DropReason::NotForUs)
+        self.answer_of_real(packet)?.ok_or(DropReason::NotForUs)
     }
 
     /// Asks every guest that is a real whether it is still there.

@@ -13,19 +13,16 @@
 //! middle is whether there is such a flow. So an error changes nothing about it: it begins, keeps
 //! alive and closes none. Whether the quoted sequence number is its own is for the end to ask.
 
-use crate::dataplane::Dataplane;
+use crate::dataplane::{Dataplane, Inbound};
 use crate::flow::{Direction, FlowId, FlowKey};
 use crate::wire::icmp::{IcmpError, Translation};
-use crate::wire::{Ethernet, Ipv4, ethernet, icmp};
-use crate::{DropReason, Instant, MacAddr, PortId, Verdict};
+use crate::wire::{Ipv4, ethernet, icmp};
+use crate::{DropReason, MacAddr, Verdict};
 
 impl Dataplane {
     /// An error to a VIP, about what left in its name, goes to the real that sent it.
-    pub(crate) fn error_to_vip(
-        &mut self,
-        ip: &Ipv4,
-        frame: &mut [u8],
-    ) -> Result<Verdict, DropReason> {
+    pub(crate) fn error_to_vip(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
+        let Inbound { ip, frame, .. } = packet;
         icmp::check_sum(frame, ip)?;
         let error = IcmpError::parse(frame, ip)?;
         let id = self.find_quoted(ip, &error, Direction::ToReal).ok_or(DropReason::IcmpInner)?;
@@ -51,12 +48,9 @@ impl Dataplane {
     /// leaves alone what is no error or is about a packet of no flow.
     pub(crate) fn error_of_real(
         &mut self,
-        ingress: PortId,
-        header: &Ethernet,
-        ip: &Ipv4,
-        frame: &mut [u8],
-        now: Instant,
+        mut packet: Inbound<'_>,
     ) -> Result<Option<Verdict>, DropReason> {
+        let Inbound { ip, ref frame, .. } = packet;
         if ip.is_fragment || !icmp::is_error(frame, ip) {
             return Ok(None);
         }
@@ -69,15 +63,15 @@ impl Dataplane {
         icmp::check_sum(frame, ip)?;
         error.check_kind()?;
         let delivery = self.delivery(id)?;
-        if !delivery.is_from(ingress, header) {
+        if !delivery.is_from(&packet) {
             // A neighbour of the real, who cannot have seen the packet.
             return Err(DropReason::SpoofMac);
         }
         if self.tables.is_vip(ip.source) {
             return Err(DropReason::VipSource);
         }
-        let verdict = self.leave(&delivery, ingress, header, frame, now)?;
-        self.count_traffic(id, Direction::ToClient, frame.len());
+        let verdict = self.leave(&delivery, &mut packet)?;
+        self.count_traffic(id, Direction::ToClient, packet.frame.len());
         let is_reals = ip.source == delivery.real_end.address;
         let translation = Translation {
             source: if is_reals { delivery.vip.address } else { ip.source },
@@ -85,7 +79,7 @@ impl Dataplane {
             quoted_source: delivery.client,
             quoted_destination: delivery.vip,
         };
-        error.rewrite(ip, frame, &translation);
+        error.rewrite(ip, packet.frame, &translation);
         Ok(Some(verdict))
     }
 
