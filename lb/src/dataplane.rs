@@ -107,6 +107,7 @@ impl Dataplane {
     pub fn housekeep(&mut self, now: Instant) {
         let Dataplane { tables, flows, .. } = self;
         flows.sweep(now, &mut |gone| tables.flow_gone(gone));
+        self.fdb.sweep(now);
         self.probe_guests(now);
         self.announce_vips(now);
         self.tables.build_placements();

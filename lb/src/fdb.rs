@@ -6,8 +6,8 @@
 //! When a bucket is full, an aged entry gives way first; otherwise the port that holds most of
 //! the bucket loses its oldest entry, and a newcomer of that very port loses its own. A port with
 //! one address in a bucket therefore never loses it to a port that floods the table with made-up
-//! addresses, and a guest port holds a bounded share of the whole. What is not learned is flooded:
-//! slower, never wrong.
+//! addresses, and a port holds a bounded share of the whole. What is not learned is flooded: slower,
+//! never wrong. What has aged is taken out bit by bit, so a share is one of addresses that are there.
 //!
 //! The MAC of a defined guest is pinned to its port: it does not age, move or give way.
 
@@ -25,7 +25,9 @@ use crate::{Instant, MacAddr, PortId};
 pub const AGEING: Duration = Duration::from_secs(300);
 
 const WAYS: usize = 8;
-/// One guest port may fill at most this part of the table.
+/// A turn of housekeeping looks at one part in this many for what has aged.
+const SWEEP_TURNS: usize = 512;
+/// One port may fill at most this part of the table.
 const PORT_SHARE: usize = 8;
 
 /// How an entry came to be.
@@ -83,6 +85,7 @@ pub struct Fdb {
     hash: FixedState,
     /// Entries a port holds.
     held: [u32; PORTS_MAX],
+    sweep_at: usize,
     counters: FdbCounters,
 }
 
@@ -94,6 +97,7 @@ impl Fdb {
             buckets: vec![[None; WAYS]; buckets].into_boxed_slice(),
             hash: FixedState::with_seed(secret),
             held: [0; PORTS_MAX],
+            sweep_at: 0,
             counters: FdbCounters::default(),
         }
     }
@@ -162,6 +166,19 @@ impl Fdb {
             for way in 0..WAYS {
                 let entry = self.buckets[at][way];
                 if entry.is_some_and(|e| e.port == port && e.kind == FdbKind::Learned) {
+                    self.clear(at, way);
+                }
+            }
+        }
+    }
+
+    /// One bounded slice of ageing; the whole table is seen in [`SWEEP_TURNS`] turns.
+    pub fn sweep(&mut self, now: Instant) {
+        for _ in 0..self.buckets.len().div_ceil(SWEEP_TURNS) {
+            let at = self.sweep_at;
+            self.sweep_at = (at + 1) % self.buckets.len();
+            for way in 0..WAYS {
+                if self.buckets[at][way].is_some_and(|entry| entry.is_aged(now)) {
                     self.clear(at, way);
                 }
             }
@@ -319,6 +336,22 @@ mod tests {
         }
         assert!(fdb.held[1] as usize <= fdb.capacity() / PORT_SHARE);
         assert_eq!(fdb.learn(mac(99), 0, port(3), at(2)), Lesson::New, "others still learn");
+    }
+
+    #[test]
+    fn addresses_that_come_and_go_for_days_do_not_use_up_a_ports_share() {
+        let mut fdb = Fdb::new(1024, 7);
+        let per_round = 64;
+        for round in 0..40 {
+            let now = at(u64::from(round) * 600);
+            for _ in 0..SWEEP_TURNS {
+                fdb.sweep(now);
+            }
+            let macs = (0..per_round).map(|number| mac(round * per_round + number));
+            let learned = macs.filter(|&mac| fdb.learn(mac, 0, port(0), now) == Lesson::New);
+            assert_eq!(learned.count(), per_round as usize, "round {round}");
+        }
+        assert_eq!(fdb.held[0], per_round);
     }
 
     #[test]
