@@ -156,7 +156,7 @@ impl Appliance {
             slot.attached.nic.receive(&mut batch);
             received += batch.len();
             for mut frame in core::mem::take(&mut batch) {
-                let verdict = self.dataplane.receive(ingress, &mut frame, self.now);
+                let verdict = self.dataplane.receive(ingress, &mut lb::Frame::plain(&mut frame), self.now);
                 self.act(ingress, frame, verdict);
             }
         }

@@ -148,7 +148,7 @@ fn arp_answer(bencher: Bencher) {
     let arrival = Arrival::new(UPLINK, &request.frame(MacAddr::BROADCAST));
     let now = world.now;
     measure(bencher, &mut world.plane, &[arrival], |plane, arrival| {
-        let verdict = plane.receive(arrival.ingress, &mut arrival.bytes, now);
+        let verdict = plane.receive(arrival.ingress, &mut Frame::plain(&mut arrival.bytes), now);
         assert!(verdict == Verdict::Reply);
     });
 }
@@ -169,7 +169,7 @@ fn measure(
 /// The clock stands, as it does for all frames of one turn of the loop.
 fn forward(plane: &mut Dataplane, arrival: &mut Arrival) {
     let now = Instant::from_millis(10_000);
-    let verdict = plane.receive(arrival.ingress, &mut arrival.bytes, black_box(now));
+    let verdict = plane.receive(arrival.ingress, &mut Frame::plain(&mut arrival.bytes), black_box(now));
     assert!(matches!(verdict, Verdict::Forward(_)));
     black_box(&arrival.bytes);
 }
@@ -184,7 +184,7 @@ fn open_flows(bencher: Bencher, reals: usize, scheduler: Scheduler) {
         .with_inputs(|| *calls.next().expect("a call for every frame of every sample"))
         .bench_local_refs(|arrival| {
             now = now + Duration::from_micros(1);
-            let verdict = world.plane.receive(arrival.ingress, &mut arrival.bytes, now);
+            let verdict = world.plane.receive(arrival.ingress, &mut Frame::plain(&mut arrival.bytes), now);
             assert!(matches!(verdict, Verdict::Forward(_)));
         });
     assert_eq!(world.plane.flows().counters().evicted_embryonic, 0, "room for all");
@@ -198,7 +198,7 @@ fn use_slots_once(world: &mut World, calls: &[Arrival]) {
     let (mut random, begin) = (Random(SEED), world.now);
     for call in calls {
         let now = begin + second(random.below(TIMES));
-        world.plane.receive(call.ingress, &mut call.bytes.clone(), now);
+        world.plane.receive(call.ingress, &mut Frame::plain(&mut call.bytes.clone()), now);
     }
     for time in 0..TIMES {
         world.now = begin + second(time) + EMBRYONIC_IDLE;
@@ -276,7 +276,7 @@ impl Traffic {
         for client in 0..flows {
             let call = call(client);
             let mut syn = tcp(UPLINK, call, "S");
-            let Verdict::Forward(egress) = plane.receive(port(UPLINK), &mut syn.bytes, world.now)
+            let Verdict::Forward(egress) = plane.receive(port(UPLINK), &mut Frame::plain(&mut syn.bytes), world.now)
             else {
                 panic!("no real for {call:?}");
             };
@@ -284,7 +284,7 @@ impl Traffic {
             let answer = Ends { destination_mac: CLIENT_MAC, ..seen.reversed() };
             let (ack, answer_ack) = (tcp(UPLINK, call, "A"), tcp(egress.index(), answer, "A"));
             for arrival in [tcp(egress.index(), answer, "SA"), ack] {
-                plane.receive(arrival.ingress, &mut arrival.bytes.clone(), world.now);
+                plane.receive(arrival.ingress, &mut Frame::plain(&mut arrival.bytes.clone()), world.now);
             }
             traffic.to_real.push(ack);
             traffic.to_client.push(answer_ack);
@@ -324,7 +324,7 @@ fn guest_port(station: u32) -> usize {
 
 fn learn(world: &mut World, arrival: &Arrival) {
     let now = Instant::from_millis(10_000);
-    world.plane.receive(arrival.ingress, &mut arrival.bytes.clone(), now);
+    world.plane.receive(arrival.ingress, &mut Frame::plain(&mut arrival.bytes.clone()), now);
 }
 
 fn station_call(from: u32, to: u32) -> Ends {

@@ -25,7 +25,8 @@ use crate::wire::ethernet::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, Ethernet};
 use crate::wire::ipv4::PROTOCOL_ICMP;
 use crate::wire::{Ipv4, Transport, bytes_at, icmp};
 use crate::{
-    Command, DropReason, Endings, Instant, MacAddr, PortId, PortSet, Protocol, Refusal, Verdict,
+    Command, DropReason, Endings, Frame, Instant, MacAddr, PortId, PortSet, Protocol, Refusal,
+    Verdict,
 };
 
 /// Sizes of the tables that grow with the machine's memory.
@@ -76,8 +77,8 @@ impl Dataplane {
     }
 
     /// Decides about a frame that came in on `ingress`, rewrites it in place and counts its end.
-    pub fn receive(&mut self, ingress: PortId, frame: &mut [u8], now: Instant) -> Verdict {
-        let verdict = self.decide(ingress, frame, now).unwrap_or_else(Verdict::Drop);
+    pub fn receive(&mut self, ingress: PortId, frame: &mut Frame<'_>, now: Instant) -> Verdict {
+        let verdict = self.decide(ingress, frame.head, now).unwrap_or_else(Verdict::Drop);
         self.endings[ingress.index()].count(verdict);
         verdict
     }

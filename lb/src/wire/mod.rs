@@ -9,10 +9,12 @@ pub mod checksum;
 pub mod ethernet;
 pub mod icmp;
 pub mod ipv4;
+pub mod offload;
 pub mod transport;
 
 pub use ethernet::Ethernet;
 pub use ipv4::Ipv4;
+pub use offload::Offload;
 pub use transport::{Endpoint, Transport};
 
 /// The `N` bytes at `at`, if they are all there.

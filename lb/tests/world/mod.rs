@@ -189,7 +189,7 @@ impl World {
     }
 
     pub fn verdict(&mut self, ingress: usize, frame: &[u8]) -> Verdict {
-        let verdict = self.plane.receive(port(ingress), &mut frame.to_vec(), self.now);
+        let verdict = self.plane.receive(port(ingress), &mut Frame::plain(&mut frame.to_vec()), self.now);
         self.check();
         verdict
     }
@@ -198,7 +198,7 @@ impl World {
     pub fn send(&mut self, ingress: usize, frame: &[u8]) -> Result<Out, DropReason> {
         let mut frame = frame.to_vec();
         let before = self.counts();
-        let verdict = self.plane.receive(port(ingress), &mut frame, self.now);
+        let verdict = self.plane.receive(port(ingress), &mut Frame::plain(&mut frame), self.now);
         let ports = match verdict {
             Verdict::Drop(reason) => {
                 let (mut expected, after) = (before, self.counts());
