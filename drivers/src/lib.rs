@@ -14,6 +14,7 @@
 //!         ├─ ring    a split virtqueue that believes nothing
 //!         └─ memory  the shared pages below it
 //!   nic       what every driver can do        pool   the buffers
+//!   offload   what a frame leaves undone
 //! ```
 //!
 //! `unsafe` lives in `pool`, `virtio::memory`, `virtio::pci` and where `pci` reaches
@@ -23,11 +24,15 @@
 extern crate alloc;
 
 pub mod nic;
+pub mod offload;
 pub mod pci;
 pub mod pool;
 mod probe;
 mod virtio;
 
-pub use nic::{BATCH, Batch, FRAMES_PER_NIC, Fault, Nic, NicCounters, NicState, RingFault};
-pub use pool::{FRAME_BYTES_MAX, Frame, Pool};
+pub use nic::{
+    BATCH, BUFFERS_PER_BATCH, BUFFERS_PER_NIC, Batch, Fault, Nic, NicCounters, NicState, RingFault,
+};
+pub use offload::{Abilities, Offload, PartialChecksum, SegmentKind, Segments};
+pub use pool::{BUFFERS_PER_FRAME_MAX, Frame, HEAD_BYTES_MAX, Pool};
 pub use probe::{Absent, Found, probe_all};

@@ -10,6 +10,7 @@
 //! reset has succeeded, and every other port goes on. A single frame that cannot be one is
 //! dropped and counted in [`NicCounters`], and the switch never sees it.
 
+use crate::offload::Abilities;
 use crate::pool::Frame;
 
 /// Frames handed over in one call.
@@ -18,9 +19,12 @@ pub const BATCH: usize = 32;
 /// Received frames, in the order of their arrival.
 pub type Batch = heapless::Vec<Frame, BATCH>;
 
-/// Buffers that one NIC may hold in its rings, and a batch on its way. A pool with this many for
-/// every NIC keeps one that stands still from starving the others.
-pub const FRAMES_PER_NIC: usize = 2 * crate::virtio::RING_SIZE_MAX as usize + BATCH;
+/// Buffers that one NIC may hold in its rings. A pool with this many for every NIC, and
+/// [`BUFFERS_PER_BATCH`] for the loop, keeps one that stands still from starving the others.
+pub const BUFFERS_PER_NIC: usize = 2 * crate::virtio::RING_SIZE_MAX as usize;
+
+/// Buffers of a batch on its way: with frames of many buffers it is all that a ring had.
+pub const BUFFERS_PER_BATCH: usize = crate::virtio::RING_SIZE_MAX as usize;
 
 /// An attachment to a network.
 pub trait Nic {
@@ -33,8 +37,14 @@ pub trait Nic {
     /// buffers for those taken.
     fn receive(&mut self, batch: &mut Batch);
 
-    /// Queues a frame. It comes back when the ring is full or the port broken, which is counted
-    /// here.
+    /// What it does with a frame on sending; nothing, unless it says so. That may change when the
+    /// device was reset.
+    fn abilities(&self) -> Abilities {
+        Abilities::default()
+    }
+
+    /// Queues a frame that leaves nothing undone but what these abilities cover. It comes back when
+    /// the ring is full or the port broken, which is counted here.
     fn send(&mut self, frame: Frame) -> Result<(), Frame>;
 
     /// Shows the device what `send` queued: one fence and at most one doorbell.
@@ -122,7 +132,7 @@ impl From<RingFault> for Fault {
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// What happened at a port. A received frame is in exactly one of `rx_frames`, `rx_runt`,
-        /// `rx_too_big`, `rx_num_buffers` and `rx_gso`.
+        /// `rx_too_big`, `rx_num_buffers`, `rx_csum_range` and `rx_gso`.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct NicCounters { $($(#[$doc])* pub $name: u64,)* }
 
@@ -144,11 +154,14 @@ counters! {
     tx_bytes,
     /// Nothing after the device's header.
     rx_runt,
-    /// Longer than a frame of 1500 bytes of payload and one tag.
+    /// Longer than a frame of 1500 bytes of payload and one tag, and not to be cut; or longer than
+    /// IP can be.
     rx_too_big,
     /// The number of buffers that the frame says to lie in cannot be.
     rx_num_buffers,
-    /// Segmentation offload, which was not agreed on.
+    /// A checksum is to be finished outside of the frame's first buffer.
+    rx_csum_range,
+    /// To be cut in a way that was not agreed on, or that cannot be.
     rx_gso,
     /// Delivered, though marked with a checksum offload that was not agreed on: the mark is ignored.
     rx_hdr_flags,

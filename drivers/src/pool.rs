@@ -1,53 +1,103 @@
 //! Frames and the pool that their buffers come from.
 //!
 //! The pool is one contiguous region cut into buffers of 2 KiB, taken once at start and never
-//! given back. A [`Frame`] owns one buffer: moving it is sending it, dropping it gives the buffer
-//! back, and since it cannot be cloned no buffer is ever in two places. A frame that a device is
-//! to fill or to send is owned by that device's ring, where nobody can reach its bytes.
+//! given back. A [`Frame`] owns one buffer, or for a frame that some NIC is yet to cut, a chain of
+//! them: moving it is sending it, dropping it gives its buffers back, and since it cannot be cloned
+//! no buffer is ever in two places. A frame that a device is to fill or to send is owned by that
+//! device's ring, where nobody can reach its bytes.
 //!
 //! The free list is a stack, so the buffer used next is the one used last, whose first lines are
-//! still in the cache. It is kept outside of the buffers: a device that writes where it must not
-//! can spoil a frame, not the list.
+//! still in the cache. It and the links of the chains are kept outside of the buffers: a device
+//! that writes where it must not can spoil a frame, not a list.
 //!
 //! ```text
-//! buffer  0             64                                              2048
-//!         ├─ headroom ──┼─ bytes ── len ─┬───────────────────────────────┤
-//!                ▲ a NIC's own header lies right before the bytes
+//! first    0             64                                              2048
+//! buffer   ├─ headroom ──┼─ head ────── len ─┬────────────────────────────┤
+//!                 ▲ a NIC's own header lies right before the head
+//!
+//! further  0         52                                                  2048
+//! buffer   ├─────────┼─ bytes ──────────────────── len ─┬─────────────────┤
+//!                    ▲ where that header would be: a device fills all that it was given
 //! ```
+//!
+//! A frame is its head to those who read it: all headers are there, and nobody looks further.
 
 use alloc::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 use alloc::boxed::Box;
 use core::cell::Cell;
 use core::fmt;
+use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::slice;
+
+use crate::offload::Offload;
 
 /// One buffer. A divisor of the page, so that no buffer crosses one.
 pub const BUFFER_BYTES: usize = 2048;
 /// Bytes of a buffer before the frame's first.
 pub const HEADROOM_BYTES: usize = 64;
-/// The longest frame that a buffer can hold.
-pub const FRAME_BYTES_MAX: usize = BUFFER_BYTES - HEADROOM_BYTES;
+/// What a NIC puts before the head.
+pub(crate) const NIC_HEADER_BYTES: usize = 12;
+/// The longest head, and so the longest frame in one buffer.
+pub const HEAD_BYTES_MAX: usize = BUFFER_BYTES - HEADROOM_BYTES;
+/// The most that a further buffer can hold.
+pub(crate) const FURTHER_BYTES_MAX: usize = BUFFER_BYTES - FURTHER_AT;
+const FURTHER_AT: usize = HEADROOM_BYTES - NIC_HEADER_BYTES;
+
+/// The longest frame: Ethernet with two tags, an IPv6 header, and all that this may announce.
+pub const FRAME_BYTES_MAX: usize = 14 + 2 * 4 + 40 + 65_535;
+/// The buffers that it takes.
+pub const BUFFERS_PER_FRAME_MAX: usize =
+    1 + (FRAME_BYTES_MAX - HEAD_BYTES_MAX).div_ceil(FURTHER_BYTES_MAX);
 
 const PAGE_BYTES: usize = 4096;
 const _: () = assert!(PAGE_BYTES.is_multiple_of(BUFFER_BYTES));
 
 /// A fixed number of buffers for one core.
 pub struct Pool {
+    region: NonNull<u8>,
     /// The stack: the first `free` entries are the buffers that nobody owns.
-    stack: Box<[Cell<NonNull<u8>>]>,
+    stack: Box<[Cell<Buffer>]>,
     free: Cell<usize>,
+    /// By buffer, of those that are a frame's further ones: how they go on.
+    links: Box<[Cell<Link>]>,
 }
 
-/// An Ethernet frame and the buffer it lies in.
+/// A buffer's number, below the number of all.
+type Buffer = u32;
+
+/// A further buffer in its chain. `next` means something in all but the last.
+#[derive(Clone, Copy, Default)]
+struct Link {
+    len: u32,
+    next: Buffer,
+}
+
+/// The further buffers of a frame, in order. `first` and `last` mean something unless `count` is 0.
+#[derive(Clone, Copy, Default)]
+struct Chain {
+    first: Buffer,
+    last: Buffer,
+    count: u32,
+    bytes: u32,
+}
+
+/// An Ethernet frame and the buffers it lies in.
 pub struct Frame {
-    bytes: NonNull<u8>,
-    len: usize,
+    /// Where the head begins.
+    head: NonNull<u8>,
+    head_len: usize,
+    further: Chain,
     pool: &'static Pool,
+    pub offload: Offload,
 }
 
 impl Pool {
+    /// Memory that each buffer takes, what is kept beside it included.
+    pub const BYTES_PER_BUFFER: usize =
+        BUFFER_BYTES + size_of::<Cell<Buffer>>() + size_of::<Cell<Link>>();
+
     /// A pool of `count` buffers. Its memory is never given back: an appliance has one pool for
     /// life, and devices know its addresses.
     ///
@@ -57,38 +107,38 @@ impl Pool {
         let layout = count
             .checked_mul(BUFFER_BYTES)
             .and_then(|bytes| Layout::from_size_align(bytes, PAGE_BYTES).ok())
-            .filter(|layout| layout.size() > 0)
+            .filter(|layout| layout.size() > 0 && Buffer::try_from(count).is_ok())
             .expect("a pool has at least one buffer and fits into the address space");
         // SAFETY: the layout's size is not zero.
         let region = NonNull::new(unsafe { alloc_zeroed(layout) })
             .unwrap_or_else(|| handle_alloc_error(layout));
-        let stack = (0..count)
-            .rev()
-            // SAFETY: `index < count`, so the buffer begins inside the region.
-            .map(|index| Cell::new(unsafe { region.add(index * BUFFER_BYTES) }))
-            .collect();
-        Box::leak(Box::new(Pool { stack, free: Cell::new(count) }))
+        let stack = (0..count as Buffer).rev().map(Cell::new).collect();
+        let links = (0..count).map(|_| Cell::default()).collect();
+        Box::leak(Box::new(Pool { region, stack, free: Cell::new(count), links }))
     }
 
     /// An empty frame, or `None` when every buffer is owned by somebody.
     pub fn take(&'static self) -> Option<Frame> {
         let top = self.free.get().checked_sub(1)?;
         self.free.set(top);
-        let buffer = self.stack[top].get();
-        // SAFETY: a buffer is longer than its headroom.
-        let bytes = unsafe { buffer.add(HEADROOM_BYTES) };
-        Some(Frame { bytes, len: 0, pool: self })
+        let head = self.at(self.stack[top].get(), HEADROOM_BYTES);
+        let (further, offload) = (Chain::default(), Offload::default());
+        Some(Frame { head, head_len: 0, further, pool: self, offload })
     }
 
-    /// A frame with these bytes, or `None` when they are more than a frame holds or no buffer is
-    /// free.
+    /// A frame with these bytes in as many buffers as it takes, or `None` when they are more than a
+    /// frame holds or too few buffers are free.
     pub fn take_copy(&'static self, bytes: &[u8]) -> Option<Frame> {
         if bytes.len() > FRAME_BYTES_MAX {
             return None;
         }
+        let (head, rest) = bytes.split_at(bytes.len().min(HEAD_BYTES_MAX));
         let mut frame = self.take()?;
-        frame.set_len(bytes.len());
-        frame.copy_from_slice(bytes);
+        frame.set_len(head.len());
+        frame.copy_from_slice(head);
+        for part in rest.chunks(FURTHER_BYTES_MAX) {
+            frame.append_copy(part)?;
+        }
         Some(frame)
     }
 
@@ -101,44 +151,144 @@ impl Pool {
     pub fn total(&self) -> usize {
         self.stack.len()
     }
+
+    /// Where this byte of this buffer is.
+    fn at(&self, buffer: Buffer, offset: usize) -> NonNull<u8> {
+        debug_assert!((buffer as usize) < self.total() && offset < BUFFER_BYTES);
+        // SAFETY: (1) numbers of buffers come from `new`, which made the region of as many, or
+        // from `number_of`; (2) offsets are this file's constants, shorter than a buffer.
+        unsafe { self.region.add(buffer as usize * BUFFER_BYTES + offset) }
+    }
+
+    /// The buffer that this byte is in.
+    fn number_of(&self, byte: NonNull<u8>) -> Buffer {
+        ((byte.addr().get() - self.region.addr().get()) / BUFFER_BYTES) as Buffer
+    }
+
+    fn give_back(&self, buffer: Buffer) {
+        let free = self.free.get();
+        self.stack[free].set(buffer);
+        self.free.set(free + 1);
+    }
+
+    /// A chain's buffers, and the bytes in each.
+    fn chain(&self, chain: Chain) -> impl Iterator<Item = (Buffer, usize)> {
+        let mut next = chain.first;
+        (0..chain.count).map(move |_| {
+            let buffer = next;
+            let link = self.links[buffer as usize].get();
+            next = link.next;
+            (buffer, link.len as usize)
+        })
+    }
 }
 
 impl Frame {
-    /// The same bytes in a buffer of their own, for flooding.
-    pub fn copy(&self) -> Option<Frame> {
-        self.pool.take_copy(self)
+    /// Bytes of the whole frame; its own length is the head's.
+    pub fn total_len(&self) -> usize {
+        self.head_len + self.further.bytes as usize
     }
 
-    /// Makes the frame `len` bytes long. Bytes that this adds are whatever the buffer carried
-    /// last: they are the caller's to write.
+    /// Buffers that it lies in.
+    pub fn buffers(&self) -> usize {
+        1 + self.further.count as usize
+    }
+
+    /// What follows the head, buffer by buffer.
+    pub fn further(&self) -> impl Iterator<Item = &[u8]> {
+        self.pool.chain(self.further).map(|(buffer, len)| {
+            let bytes = self.pool.at(buffer, FURTHER_AT);
+            // SAFETY: (1) `append` keeps `len` inside the buffer; (2) the buffer was zeroed at
+            // start and so is initialised; (3) a buffer is in one chain at most, that of a frame.
+            unsafe { slice::from_raw_parts(bytes.as_ptr(), len) }
+        })
+    }
+
+    /// The same frame in buffers of its own, for flooding.
+    pub fn copy(&self) -> Option<Frame> {
+        let mut copy = self.pool.take_copy(self)?;
+        for part in self.further() {
+            copy.append_copy(part)?;
+        }
+        copy.offload = self.offload;
+        Some(copy)
+    }
+
+    /// Makes the head `len` bytes long. Bytes that this adds are whatever the buffer carried last:
+    /// they are the caller's to write.
     ///
     /// # Panics
-    /// When `len` is more than [`FRAME_BYTES_MAX`].
+    /// When `len` is more than [`HEAD_BYTES_MAX`].
     pub fn set_len(&mut self, len: usize) {
-        assert!(len <= FRAME_BYTES_MAX, "a frame of {len} bytes does not fit its buffer");
-        self.len = len;
+        assert!(len <= HEAD_BYTES_MAX, "a head of {len} bytes does not fit its buffer");
+        self.head_len = len;
     }
 
-    /// Where the device finds the header of `header_bytes` and the frame after it. Virtual is
-    /// physical in this image.
-    pub(crate) fn device_address(&self, header_bytes: usize) -> u64 {
-        debug_assert!(header_bytes <= HEADROOM_BYTES);
-        (self.bytes.as_ptr() as usize - header_bytes) as u64
+    /// Adds a buffer of `len` bytes: those that lie in it from where its header would have been.
+    ///
+    /// # Panics
+    /// When `len` is more than [`FURTHER_BYTES_MAX`].
+    pub(crate) fn append(&mut self, frame: Frame, len: usize) {
+        assert!(len <= FURTHER_BYTES_MAX, "{len} bytes do not fit a buffer");
+        debug_assert_eq!(frame.buffers(), 1);
+        let buffer = self.pool.number_of(ManuallyDrop::new(frame).head);
+        let link = Link { len: len as u32, next: 0 };
+        self.pool.links[buffer as usize].set(link);
+        match self.further.count {
+            0 => self.further.first = buffer,
+            _ => {
+                let last = &self.pool.links[self.further.last as usize];
+                last.set(Link { next: buffer, ..last.get() });
+            }
+        }
+        self.further.last = buffer;
+        self.further.count += 1;
+        self.further.bytes += link.len;
     }
 
-    /// Reads the `N` bytes before the frame, once, into memory that no device can change.
-    pub(crate) fn read_header<const N: usize>(&self) -> [u8; N] {
-        const { assert!(N <= HEADROOM_BYTES) };
-        // SAFETY: the headroom lies before `bytes` and belongs to this frame alone; volatile, so
+    /// Adds a buffer with these bytes, or nothing when none is free.
+    fn append_copy(&mut self, bytes: &[u8]) -> Option<()> {
+        let frame = self.pool.take()?;
+        let at = self.pool.at(self.pool.number_of(frame.head), FURTHER_AT);
+        assert!(bytes.len() <= FURTHER_BYTES_MAX, "{} bytes do not fit a buffer", bytes.len());
+        // SAFETY: (1) so many bytes lie between there and the buffer's end; (2) the buffer was
+        // taken a moment ago, so this is the only access.
+        unsafe { slice::from_raw_parts_mut(at.as_ptr(), bytes.len()) }.copy_from_slice(bytes);
+        self.append(frame, bytes.len());
+        Some(())
+    }
+
+    /// Where the device finds the frame, buffer by buffer, and how many bytes: the NIC's header and
+    /// the head, then the rest. Virtual is physical in this image.
+    pub(crate) fn device_parts(&self) -> impl Iterator<Item = (u64, u32)> {
+        let head = (self.device_address(), (NIC_HEADER_BYTES + self.head_len) as u32);
+        let further = self.pool.chain(self.further).map(|(buffer, len)| {
+            (self.pool.at(buffer, FURTHER_AT).addr().get() as u64, len as u32)
+        });
+        core::iter::once(head).chain(further)
+    }
+
+    /// Where the device finds the NIC's header and the head after it.
+    pub(crate) fn device_address(&self) -> u64 {
+        (self.head.addr().get() - NIC_HEADER_BYTES) as u64
+    }
+
+    /// Reads the NIC's header, once, into memory that no device can change.
+    pub(crate) fn read_header(&self) -> [u8; NIC_HEADER_BYTES] {
+        // SAFETY: the headroom lies before the head and belongs to this frame alone; volatile, so
         // that it is read now and not again while a decision is being made.
-        unsafe { self.bytes.sub(N).cast::<[u8; N]>().read_volatile() }
+        unsafe { self.header().read_volatile() }
     }
 
-    /// Writes the `N` bytes before the frame.
-    pub(crate) fn write_header<const N: usize>(&mut self, header: [u8; N]) {
-        const { assert!(N <= HEADROOM_BYTES) };
+    pub(crate) fn write_header(&mut self, header: [u8; NIC_HEADER_BYTES]) {
         // SAFETY: as in `read_header`, and `&mut self` makes this the only access.
-        unsafe { self.bytes.sub(N).cast::<[u8; N]>().write(header) }
+        unsafe { self.header().write(header) }
+    }
+
+    fn header(&self) -> NonNull<[u8; NIC_HEADER_BYTES]> {
+        const { assert!(NIC_HEADER_BYTES <= HEADROOM_BYTES) };
+        // SAFETY: there are `HEADROOM_BYTES` before the head, in the same buffer.
+        unsafe { self.head.sub(NIC_HEADER_BYTES).cast() }
     }
 }
 
@@ -146,33 +296,29 @@ impl Deref for Frame {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: (1) `set_len` keeps `len` inside the buffer; (2) the buffer was zeroed at start
-        // and so is initialised; (3) only `take` makes frames, and gives no buffer out twice.
-        unsafe { slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
+        // SAFETY: (1) `set_len` keeps `head_len` inside the buffer; (2) the buffer was zeroed at
+        // start and so is initialised; (3) only `take` makes frames, and gives no buffer out twice.
+        unsafe { slice::from_raw_parts(self.head.as_ptr(), self.head_len) }
     }
 }
 
 impl DerefMut for Frame {
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `deref`.
-        unsafe { slice::from_raw_parts_mut(self.bytes.as_ptr(), self.len) }
+        unsafe { slice::from_raw_parts_mut(self.head.as_ptr(), self.head_len) }
     }
 }
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        let free = self.pool.free.get();
-        // SAFETY: `bytes` is `HEADROOM_BYTES` into its buffer. The stack has a place for every
-        // buffer, and this one is not on it.
-        let buffer = unsafe { self.bytes.sub(HEADROOM_BYTES) };
-        self.pool.stack[free].set(buffer);
-        self.pool.free.set(free + 1);
+        self.pool.give_back(self.pool.number_of(self.head));
+        self.pool.chain(self.further).for_each(|(buffer, _)| self.pool.give_back(buffer));
     }
 }
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Frame({} bytes)", self.len)
+        write!(f, "Frame({} bytes, {:?})", self.total_len(), self.offload)
     }
 }
 
@@ -180,22 +326,30 @@ impl fmt::Debug for Frame {
 mod tests {
     use super::*;
 
+    fn numbered(len: usize) -> Vec<u8> {
+        (0..len).map(|at| (at / 7) as u8 ^ (at >> 8) as u8).collect()
+    }
+
+    fn whole(frame: &Frame) -> Vec<u8> {
+        frame.further().fold(frame.to_vec(), |bytes, part| [&bytes, part].concat())
+    }
+
     #[test]
     fn every_buffer_is_given_out_once_and_comes_back() {
         let pool = Pool::new(9);
         let mut frames: Vec<Frame> = core::iter::from_fn(|| pool.take()).collect();
         assert_eq!((frames.len(), pool.free(), pool.total()), (9, 0, 9));
 
-        let mut addresses: Vec<u64> = frames.iter().map(|frame| frame.device_address(64)).collect();
+        let mut addresses: Vec<u64> = frames.iter().map(Frame::device_address).collect();
         addresses.sort_unstable();
         let expected: Vec<u64> =
             (0..9).map(|index| addresses[0] + index * BUFFER_BYTES as u64).collect();
         assert_eq!(addresses, expected, "one region, no gaps");
-        assert_eq!(addresses[0] % BUFFER_BYTES as u64, 0);
+        assert_eq!(addresses[0] % BUFFER_BYTES as u64, FURTHER_AT as u64);
 
-        let last = frames.pop().unwrap().device_address(0);
+        let last = frames.pop().unwrap().device_address();
         assert_eq!(pool.free(), 1);
-        assert_eq!(pool.take().unwrap().device_address(0), last, "used last, used next");
+        assert_eq!(pool.take().unwrap().device_address(), last, "used last, used next");
         drop(frames);
         assert_eq!(pool.free(), 9);
     }
@@ -216,20 +370,56 @@ mod tests {
         let pool = Pool::new(3);
         let (below, mut frame, above) =
             (pool.take_copy(&[1; 1984]), pool.take().unwrap(), pool.take_copy(&[3; 1984]));
-        frame.set_len(FRAME_BYTES_MAX);
+        frame.set_len(HEAD_BYTES_MAX);
         frame.fill(2);
-        frame.write_header([2; HEADROOM_BYTES]);
+        frame.write_header([2; NIC_HEADER_BYTES]);
         assert_eq!(frame.read_header(), [2; 12]);
         assert!(below.unwrap().iter().all(|&byte| byte == 1));
         assert!(above.unwrap().iter().all(|&byte| byte == 3));
+    }
 
+    #[test]
+    fn a_long_frame_is_a_chain_of_full_buffers() {
+        let pool = Pool::new(2 * BUFFERS_PER_FRAME_MAX);
+        for (len, buffers) in [
+            (0, 1),
+            (HEAD_BYTES_MAX, 1),
+            (HEAD_BYTES_MAX + 1, 2),
+            (HEAD_BYTES_MAX + FURTHER_BYTES_MAX, 2),
+            (HEAD_BYTES_MAX + FURTHER_BYTES_MAX + 1, 3),
+            (FRAME_BYTES_MAX, BUFFERS_PER_FRAME_MAX),
+        ] {
+            let bytes = numbered(len);
+            let frame = pool.take_copy(&bytes).unwrap();
+            let copy = frame.copy().unwrap();
+            assert_eq!((frame.total_len(), frame.buffers()), (len, buffers));
+            assert_eq!(pool.total() - pool.free(), 2 * buffers);
+            drop(frame);
+            assert_eq!(whole(&copy), bytes);
+            let parts: Vec<(u64, u32)> = copy.device_parts().collect();
+            assert_eq!(parts.len(), buffers);
+            let told: usize = parts.iter().map(|&(_, len)| len as usize).sum();
+            assert_eq!(told, NIC_HEADER_BYTES + len);
+            assert!(parts.iter().all(|part| part.0 as usize % BUFFER_BYTES == FURTHER_AT));
+            drop(copy);
+            assert_eq!(pool.free(), pool.total());
+        }
+    }
+
+    #[test]
+    fn a_copy_that_is_refused_takes_no_buffer() {
+        let pool = Pool::new(4);
         assert!(pool.take_copy(&[0; FRAME_BYTES_MAX + 1]).is_none());
-        assert_eq!(pool.free(), 2, "a refused copy takes no buffer");
+        assert!(pool.take_copy(&[0; HEAD_BYTES_MAX + 4 * FURTHER_BYTES_MAX]).is_none());
+        assert_eq!(pool.free(), 4);
+        let frame = pool.take_copy(&[0; HEAD_BYTES_MAX + 2 * FURTHER_BYTES_MAX]).unwrap();
+        assert!(frame.copy().is_none(), "one buffer is left, three are needed");
+        assert_eq!(pool.free(), 1);
     }
 
     #[test]
     #[should_panic(expected = "1985 bytes")]
     fn a_length_beyond_the_buffer_is_our_own_mistake() {
-        Pool::new(1).take().unwrap().set_len(FRAME_BYTES_MAX + 1);
+        Pool::new(1).take().unwrap().set_len(HEAD_BYTES_MAX + 1);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! virtio-drivers speaks to the device's registers: features, status, configuration, queue
 //! addresses. What moves frames is ours, because it has to be quick and to survive any device:
-//! two split rings of one descriptor a frame, published once a batch.
+//! two split rings of one descriptor a buffer, published once a batch.
 
 mod handshake;
 mod header;

@@ -6,7 +6,7 @@
 //! finds a full ring is dropped and counted by the NIC.
 //!
 //! A frame has one owner at a time. Forwarding moves it from ring to ring; flooding copies it for
-//! every port but the last.
+//! every port but the last. What it leaves undone goes with it ([`crate::send`]).
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -16,6 +16,8 @@ use drivers::pci::Address;
 use drivers::{Batch, Frame, Nic, NicState, Pool};
 use lb::limits::PORTS_MAX;
 use lb::{Command, Dataplane, Instant, PortId, PortSet, Verdict};
+
+use crate::send::{Egress, Sent, SoftwareCounters, finish, offload_of};
 
 /// Time between two slices of housekeeping.
 pub const TICK: Duration = Duration::from_millis(10);
@@ -64,6 +66,7 @@ struct PortSlot {
     attached: Attached,
     state: NicState,
     punts_waiting: usize,
+    software: SoftwareCounters,
     /// Frames were queued that are not published yet.
     is_dirty: bool,
 }
@@ -97,6 +100,11 @@ impl Appliance {
         self.ports.get(port.index()).map(|slot| &slot.attached)
     }
 
+    /// What was done of the work of a port's NIC.
+    pub fn software(&self, port: PortId) -> Option<&SoftwareCounters> {
+        self.ports.get(port.index()).map(|slot| &slot.software)
+    }
+
     pub fn pool(&self) -> &'static Pool {
         self.pool
     }
@@ -111,9 +119,9 @@ impl Appliance {
         self.dataplane.apply(command, self.now)
     }
 
-    /// Does at once what else is done bit by bit: between configuration and the first frame.
+    /// Between the start-up configuration and the first frame.
     pub fn prepare(&mut self) {
-        self.dataplane.build_placements();
+        self.dataplane.start(self.now);
     }
 
     /// One pass: a batch from every port, then what waits, then what time brings.
@@ -155,12 +163,18 @@ impl Appliance {
             let ingress = slot.id;
             slot.attached.nic.receive(&mut batch);
             received += batch.len();
-            for mut frame in core::mem::take(&mut batch) {
-                let verdict = self.dataplane.receive(ingress, &mut lb::Frame::plain(&mut frame), self.now);
+            for mut frame in batch.drain(..) {
+                let verdict = self.decide(ingress, &mut frame);
                 self.act(ingress, frame, verdict);
             }
         }
         received
+    }
+
+    fn decide(&mut self, ingress: PortId, frame: &mut Frame) -> Verdict {
+        let (len, offload) = (frame.total_len(), offload_of(frame));
+        let mut frame = lb::Frame { head: frame, len, offload };
+        self.dataplane.receive(ingress, &mut frame, self.now)
     }
 
     /// Does what was decided; nothing is left to decide here.
@@ -170,14 +184,16 @@ impl Appliance {
             Verdict::Reply => self.send(ingress, frame),
             Verdict::Flood(ports) => self.flood(ports, frame),
             Verdict::Punt => self.punt(ingress, frame),
-            Verdict::Drop(_) => drop(frame),
+            Verdict::Hold | Verdict::Drop(_) => drop(frame),
         }
     }
 
     fn send(&mut self, port: PortId, frame: Frame) {
         if let Some(slot) = self.ports.get_mut(port.index()) {
-            // A frame that comes back found the ring full; the NIC has counted it.
-            slot.is_dirty |= slot.attached.nic.send(frame).is_ok();
+            let PortSlot { attached, software, .. } = slot;
+            let nic = &mut *attached.nic;
+            let mut egress = Egress { nic, pool: self.pool, counters: software };
+            slot.is_dirty |= egress.send(frame) == Sent::Queued;
         }
     }
 
@@ -194,8 +210,13 @@ impl Appliance {
         self.send(first, frame);
     }
 
-    fn punt(&mut self, ingress: PortId, frame: Frame) {
+    fn punt(&mut self, ingress: PortId, mut frame: Frame) {
         let slot = &mut self.ports[ingress.index()];
+        // Who reads it there looks at its checksum.
+        if finish(&mut frame).is_err() {
+            slot.software.soft_malformed += 1;
+            return;
+        }
         let has_place = slot.punts_waiting < PUNTS_PER_PORT;
         if has_place && self.punts.push_back((ingress, frame)).is_ok() {
             slot.punts_waiting += 1;
@@ -275,6 +296,8 @@ impl Appliance {
 impl PortSlot {
     fn new(id: PortId, attached: Attached) -> PortSlot {
         // What the log has not said yet: the first look tells how the link is.
-        PortSlot { id, attached, state: NicState::LinkDown, punts_waiting: 0, is_dirty: false }
+        let software = SoftwareCounters::default();
+        let state = NicState::LinkDown;
+        PortSlot { id, attached, state, punts_waiting: 0, software, is_dirty: false }
     }
 }

@@ -10,7 +10,9 @@
 //! the steps before it are taken back, and everything is as it was.
 //!
 //! The steps are in an order in which each holds by itself: what goes, goes first; ports before
-//! the guests on them; guests before services; services before their reals.
+//! the guests on them; guests before services; services before their reals. Where a change needs
+//! another order (a guest takes the address that a service gives up), the tables refuse a step, and
+//! it waits for the others.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -18,17 +20,17 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use lb::{AdminState, Command, MacAddr, Name, PortId, Role};
+use lb::{AdminState, Command, MacAddr, Name, PortId, RealSpec, Role};
 
-use crate::appliance::Appliance;
-use crate::config::{self, Config, NicId, Plan, PortPlan, Statement};
-use crate::shell::problem::{Error, Problem};
+use crate::appliance::{Appliance, Attached};
+use crate::config::{self, Config, NicId, Plan, PortPlan, ServicePlan, Site, Statement};
+use crate::shell::problem::{Error, Problem, unchanged};
 
 /// The running configuration, and what it came to.
 pub struct Control {
     config: Config,
     plan: Plan,
-    nics: Vec<NicId>,
+    site: Site,
 }
 
 /// A command and what takes it back.
@@ -39,12 +41,8 @@ struct Step {
 
 impl Control {
     /// Names the ports and makes the appliance a plain learning switch.
-    pub fn begin(appliance: &mut Appliance) -> Control {
-        let nics = appliance
-            .nics()
-            .map(|(_, attached)| NicId { pci: attached.pci, mac: MacAddr(attached.nic.mac()) })
-            .collect();
-        let mut control = Control { config: Config::default(), plan: Plan::default(), nics };
+    pub fn begin(site: Site, appliance: &mut Appliance) -> Control {
+        let mut control = Control { config: Config::default(), plan: Plan::default(), site };
         if let Err(errors) = control.change(Config::default(), appliance) {
             errors.iter().for_each(|error| log::error!("{error}"));
         }
@@ -59,22 +57,13 @@ impl Control {
         &self.plan
     }
 
-    /// Takes in a file. One with errors is refused whole: all of them come back, and the running
-    /// configuration stays.
-    pub fn start_up(&mut self, text: &[u8], appliance: &mut Appliance) -> Result<(), Vec<Error>> {
-        let mut reading = config::read(text);
-        let mut errors = core::mem::take(&mut reading.errors);
-        if let Err(mut findings) = config::check(&reading.config, &self.nics) {
-            if !errors.is_empty() {
-                findings.retain(|finding| finding.stands_alone());
-            }
-            errors.extend(findings.into_iter().map(|finding| reading.locate(finding)));
-        }
-        errors.sort_by_key(|error| (error.line, error.column));
-        if !errors.is_empty() {
-            return Err(unchanged(errors));
-        }
-        self.change(reading.config, appliance)?;
+    /// Makes what a file says ([`config::load`]) the running configuration.
+    pub fn start_up(
+        &mut self,
+        config: Config,
+        appliance: &mut Appliance,
+    ) -> Result<(), Vec<Error>> {
+        self.change(config, appliance)?;
         appliance.prepare();
         Ok(())
     }
@@ -113,7 +102,7 @@ impl Control {
 
     /// Makes `config` the running configuration, or changes nothing.
     fn change(&mut self, config: Config, appliance: &mut Appliance) -> Result<(), Vec<Error>> {
-        let plan = config::check(&config, &self.nics).map_err(|findings| {
+        let plan = config::check(&config, &self.site).map_err(|findings| {
             let invalid = |finding| Error::whole(Problem::Invalid(Box::new(finding)));
             unchanged(findings.into_iter().map(invalid).collect())
         })?;
@@ -123,28 +112,39 @@ impl Control {
     }
 }
 
-/// Errors, and that they changed nothing.
-fn unchanged(mut errors: Vec<Error>) -> Vec<Error> {
-    let count = errors.len();
-    errors.push(Error::whole(Problem::Unchanged { errors: count }));
-    errors
-}
-
-/// Applies all steps, or none.
-fn perform(steps: Vec<Step>, appliance: &mut Appliance) -> Result<(), Vec<Error>> {
+/// Applies all steps, or none. Those that are refused are tried again after the others, until a
+/// round gets nowhere. No two steps about one thing can wait: of those about a port only the last is
+/// ever refused.
+fn perform(mut steps: Vec<Step>, appliance: &mut Appliance) -> Result<(), Vec<Error>> {
     let mut done = Vec::new();
-    for step in steps {
-        if let Err(refusal) = appliance.apply(&step.go) {
-            for command in done.into_iter().rev().flatten() {
-                if let Err(refusal) = appliance.apply(&command) {
-                    log::error!("a change could not be taken back: {refusal}");
+    while !steps.is_empty() {
+        let before = done.len();
+        let mut waiting = Vec::new();
+        let mut refusals = Vec::new();
+        for step in steps {
+            match appliance.apply(&step.go) {
+                Ok(()) => done.push(step.back),
+                Err(refusal) => {
+                    waiting.push(step);
+                    refusals.push(Error::whole(Problem::Refused(Box::new(refusal))));
                 }
             }
-            return Err(unchanged(vec![Error::whole(Problem::Refused(Box::new(refusal)))]));
         }
-        done.push(step.back);
+        if done.len() == before {
+            take_back(done, appliance);
+            return Err(unchanged(refusals));
+        }
+        steps = waiting;
     }
     Ok(())
+}
+
+fn take_back(done: Vec<Vec<Command>>, appliance: &mut Appliance) {
+    for command in done.into_iter().rev().flatten() {
+        if let Err(refusal) = appliance.apply(&command) {
+            log::error!("a change could not be taken back: {refusal}");
+        }
+    }
 }
 
 fn difference(old: &Plan, new: &Plan) -> Vec<Step> {
@@ -161,7 +161,7 @@ fn gone_reals_and_services(old: &Plan, new: &Plan) -> Vec<Step> {
     let mut steps = Vec::new();
     for (name, before) in &old.services {
         let bring_back =
-            |real: &lb::RealSpec| Command::SetReal { service: name.clone(), real: real.clone() };
+            |real: &RealSpec| Command::SetReal { service: name.clone(), real: real.clone() };
         let Some(after) = new.services.get(name) else {
             let reals = before.reals.values().map(bring_back);
             let back = [Command::SetService(before.spec.clone())].into_iter().chain(reals);
@@ -260,26 +260,45 @@ fn services_and_reals(old: &Plan, new: &Plan) -> Vec<Step> {
     let mut steps = Vec::new();
     for (name, after) in &new.services {
         let before = old.services.get(name);
-        if before.map(|before| &before.spec) != Some(&after.spec) {
-            let back = match before {
-                Some(before) => Command::SetService(before.spec.clone()),
-                None => Command::DeleteService(name.clone()),
-            };
-            steps.push(Step { go: Command::SetService(after.spec.clone()), back: vec![back] });
-        }
-        for (guest, real) in &after.reals {
-            let real_before = before.and_then(|before| before.reals.get(guest));
-            if real_before == Some(real) {
-                continue;
-            }
-            let service = || name.clone();
-            let back = match real_before {
-                Some(real) => Command::SetReal { service: service(), real: real.clone() },
-                None => Command::DeleteReal { service: service(), guest: guest.clone() },
-            };
-            let go = Command::SetReal { service: service(), real: real.clone() };
-            steps.push(Step { go, back: vec![back] });
-        }
+        steps.extend(set_service(name, before, after));
+        let reals = after.reals.iter();
+        steps.extend(reals.filter_map(|(guest, real)| set_real(name, guest, before, real)));
     }
     steps
+}
+
+fn set_service(name: &Name, before: Option<&ServicePlan>, after: &ServicePlan) -> Option<Step> {
+    let before = before.map(|before| &before.spec);
+    if before == Some(&after.spec) {
+        return None;
+    }
+    let back = match before {
+        Some(before) => Command::SetService(before.clone()),
+        None => Command::DeleteService(name.clone()),
+    };
+    Some(Step { go: Command::SetService(after.spec.clone()), back: vec![back] })
+}
+
+fn set_real(
+    service: &Name,
+    guest: &Name,
+    before: Option<&ServicePlan>,
+    after: &RealSpec,
+) -> Option<Step> {
+    let before = before.and_then(|before| before.reals.get(guest));
+    if before == Some(after) {
+        return None;
+    }
+    let set = |real: &RealSpec| Command::SetReal { service: service.clone(), real: real.clone() };
+    let back = match before {
+        Some(before) => set(before),
+        None => Command::DeleteReal { service: service.clone(), guest: guest.clone() },
+    };
+    Some(Step { go: set(after), back: vec![back] })
+}
+
+/// The machine, as a configuration sees it.
+pub fn site<'a>(nics: impl Iterator<Item = &'a Attached>, flows_fit: usize) -> Site {
+    let id = |attached: &Attached| NicId { pci: attached.pci, mac: MacAddr(attached.nic.mac()) };
+    Site { nics: nics.map(id).collect(), flows_fit }
 }

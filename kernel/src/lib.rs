@@ -13,4 +13,5 @@ pub mod console;
 pub mod control;
 pub mod journal;
 pub mod machine;
+pub mod send;
 pub mod shell;

@@ -2,7 +2,7 @@
 //! itself answers for. IP addresses are `core::net`'s.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
 /// A 48-bit MAC address (IEEE 802).
@@ -20,9 +20,11 @@ pub enum Protocol {
     Udp,
 }
 
-/// The address on every guest port to which guests send load reports, and the source of a flow
-/// that a guest has with itself (RFC 3927 range; the same on every appliance).
+/// The addresses on every guest port to which guests send load reports, and the source of a flow
+/// that a guest has with itself (of the ranges of RFC 3927 and RFC 4291 §2.5.6; the same on every
+/// appliance).
 pub const LINK_LOCAL: Ipv4Addr = Ipv4Addr::new(169, 254, 2, 1);
+pub const LINK_LOCAL_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0x6c, 0x62);
 /// UDP port of load reports.
 pub const REPORT_PORT: u16 = 3333;
 
@@ -30,21 +32,31 @@ impl MacAddr {
     pub const ZERO: MacAddr = MacAddr([0; 6]);
     pub const BROADCAST: MacAddr = MacAddr([0xff; 6]);
     /// The switch's own MAC: the source of every frame that it delivers to a real.
-    pub const SWITCH: MacAddr = MacAddr::virtual_of(LINK_LOCAL);
+    pub const SWITCH: MacAddr = MacAddr::virtual_of(IpAddr::V4(LINK_LOCAL));
 
     /// The virtual MAC with which the switch answers for `address`: locally administered, and the
-    /// same on every appliance, so that clients keep it when another host takes over.
-    pub const fn virtual_of(address: Ipv4Addr) -> MacAddr {
-        let [a, b, c, d] = address.octets();
-        MacAddr([0x02, 0x6c, a, b, c, d])
+    /// same on every appliance, so that clients keep it when another host takes over. An IPv6
+    /// address is folded into its last four bytes; two VIPs that share one are told apart by their
+    /// addresses, as any two addresses of one host are.
+    pub const fn virtual_of(address: IpAddr) -> MacAddr {
+        match address {
+            IpAddr::V4(address) => {
+                let [a, b, c, d] = address.octets();
+                MacAddr([0x02, 0x6c, a, b, c, d])
+            }
+            IpAddr::V6(address) => {
+                let bits = address.to_bits();
+                let folded = (bits >> 64) as u64 ^ (bits as u64).rotate_left(17);
+                // Fibonacci hashing: the upper bits of a product depend on all bits below.
+                let [a, b, c, d, ..] = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+                MacAddr([0x02, 0x6d, a, b, c, d])
+            }
+        }
     }
 
-    /// The address whose virtual MAC this would be.
-    pub const fn virtual_address(self) -> Option<Ipv4Addr> {
-        match self.0 {
-            [0x02, 0x6c, a, b, c, d] => Some(Ipv4Addr::new(a, b, c, d)),
-            _ => None,
-        }
+    /// Whether this may be a virtual MAC, by its first bytes alone.
+    pub const fn looks_virtual(self) -> bool {
+        matches!(self.0, [0x02, 0x6c | 0x6d, ..])
     }
 
     /// Group bit: multicast or broadcast (IEEE 802, I/G bit).
@@ -134,11 +146,25 @@ impl fmt::Display for Protocol {
     }
 }
 
+/// The switch's own address of the same family as `address`.
+pub const fn link_local_like(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => IpAddr::V4(LINK_LOCAL),
+        IpAddr::V6(_) => IpAddr::V6(LINK_LOCAL_V6),
+    }
+}
+
+/// Whether packets to this address are for the switch itself, on guest ports.
+pub fn is_link_local_of_ours(address: IpAddr) -> bool {
+    address == link_local_like(address)
+}
+
 /// Whether a host may have this address as its own: not unspecified, loopback, multicast or
-/// broadcast.
+/// broadcast, nor an IPv4 address in IPv6's clothes.
 pub fn is_host_address(address: IpAddr) -> bool {
     let taboo = address.is_unspecified() || address.is_loopback() || address.is_multicast();
-    !taboo && address != IpAddr::V4(Ipv4Addr::BROADCAST)
+    let mapped = matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some());
+    !taboo && !mapped && address != IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 use core::fmt;
 use core::net::IpAddr;
 
+use crate::wire::ethernet::VLAN_MAX;
+use crate::wire::ip::Version;
 use crate::{AdminState, GuestSpec, MacAddr, Name, PortId, RealSpec, Role, ServiceSpec};
 
 /// One change of the tables.
@@ -72,10 +74,21 @@ pub enum Refusal {
     VipTaken {
         service: Name,
     },
-    /// The guest of a real needs an address of the VIP's family.
-    NoAddressForReal(Name),
-    /// IPv6 services are switched but not balanced.
-    VipFamily(IpAddr),
+    /// The guest of a real needs an address of the VIP's version.
+    NoAddressForReal {
+        guest: Name,
+        version: Version,
+    },
+    /// `direct` forwarding leaves the port as it is.
+    DirectPort {
+        service: Name,
+        guest: Name,
+    },
+    /// TCP cannot have this.
+    UdpOnly {
+        what: &'static str,
+    },
+    VlanRange,
     WeightRange,
     GuestInUse {
         guest: Name,
@@ -123,12 +136,20 @@ impl fmt::Display for Refusal {
             Refusal::VipTaken { service } => {
                 write!(f, "service {service} has this VIP, protocol and port")
             }
-            Refusal::NoAddressForReal(guest) => {
-                write!(f, "guest {guest} has no IPv4 address (set guest {guest} address …)")
+            Refusal::NoAddressForReal { guest, version } => {
+                let version = match version {
+                    Version::V4 => "IPv4",
+                    Version::V6 => "IPv6",
+                };
+                write!(f, "guest {guest} has no {version} address (set guest {guest} address …)")
             }
-            Refusal::VipFamily(vip) => {
-                write!(f, "{vip}: services are balanced over IPv4 only so far")
-            }
+            Refusal::DirectPort { service, guest } => write!(
+                f,
+                "service {service} is forwarded direct, which leaves the port as it is: \
+                 real {guest} can have no other"
+            ),
+            Refusal::UdpOnly { what } => write!(f, "{what} is for UDP services"),
+            Refusal::VlanRange => write!(f, "a VLAN is 1 to {VLAN_MAX}"),
             Refusal::WeightRange => {
                 write!(f, "a weight is 0 to {}", RealSpec::WEIGHT_MAX)
             }

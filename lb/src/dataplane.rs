@@ -1,32 +1,35 @@
 //! The data path: one frame in, one verdict out.
 //!
 //! ```text
-//!  frame ─▶ parse ─▶ learn ─┬─ ARP ──▶ a VIP's? answer          (arp)
-//!                           ├─ IPv4 ─▶ to a VIP, from a real?   (balance, icmp_error)
-//!                           │          to the switch? answer, punt
-//!                           └─ all others ─────────────▶ switch
+//!  frame ─▶ parse ─▶ learn ─┬─ ARP, ND ─▶ about an address of ours?  answer, or keep it in (resolve)
+//!                           ├─ IP ─────▶ to a VIP, from a real?      (balance, icmp_error)
+//!                           │            to the switch? answer, punt
+//!                           └─ all others ─────────────────────────▶ switch
 //! ```
 //!
-//! Only untagged frames are balanced; tagged ones are switched in their VLAN.
+//! A frame belongs to a VLAN, 0 being none, and so does everything that is asked for it: a MAC, a
+//! VIP, a flow of another VLAN is another one.
 
 use alloc::boxed::Box;
 use alloc::vec;
-use core::net::Ipv4Addr;
+use core::net::IpAddr;
 
-use crate::addr::{LINK_LOCAL, REPORT_PORT};
-use crate::event::{Event, Events};
+use crate::addr::{REPORT_PORT, is_link_local_of_ours};
+use crate::event::Events;
 use crate::fdb::{Fdb, Lesson};
 use crate::flow::FlowTable;
-use crate::limits::PORTS_MAX;
+use crate::follow::Course;
+use crate::fragments::{FragmentCounters, Fragments};
+use crate::limits::{FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX, PORTS_MAX};
 use crate::outbox::Outbox;
+use crate::persist::PersistenceTable;
+use crate::resume::Recovery;
 use crate::tables::Tables;
-use crate::wire::arp::{Arp, Operation};
-use crate::wire::ethernet::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, Ethernet};
-use crate::wire::ipv4::PROTOCOL_ICMP;
-use crate::wire::{Ipv4, Transport, bytes_at, icmp};
+use crate::wire::ethernet::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
+use crate::wire::{Ip, Offload, Transport, bytes_at, icmp, nd};
 use crate::{
-    Command, DropReason, Endings, Frame, Instant, MacAddr, PortId, PortSet, Protocol, Refusal,
-    Verdict,
+    Command, DropReason, Endings, Frame, Instant, MacAddr, PortId, PortSet, Protocol, RealId,
+    Refusal, ServiceId, Verdict,
 };
 
 /// Sizes of the tables that grow with the machine's memory.
@@ -34,6 +37,8 @@ use crate::{
 pub struct Capacity {
     pub flows: usize,
     pub macs: usize,
+    /// Clients whose real is remembered.
+    pub clients: usize,
 }
 
 /// Everything that decides, in one hand.
@@ -45,15 +50,22 @@ pub struct Dataplane {
     pub(crate) events: Events,
     pub(crate) reports: crate::local::Reports,
     pub(crate) dice: Dice,
-    endings: Box<[Endings]>,
+    pub(crate) errors: crate::refuse::ErrorLimit,
+    pub(crate) fragments: Fragments<Course>,
+    pub(crate) persistence: PersistenceTable,
+    pub(crate) recovery: Recovery,
+    pub(crate) endings: Box<[Endings]>,
 }
 
-/// An IPv4 packet under way, with all that is known of it.
+/// An IP packet under way, with all that is known of it.
 pub(crate) struct Inbound<'a> {
     pub ingress: PortId,
     pub header: &'a Ethernet,
-    pub ip: &'a Ipv4,
-    pub frame: &'a mut [u8],
+    pub ip: &'a Ip,
+    /// The frame's first buffer, and the whole frame's length.
+    pub head: &'a mut [u8],
+    pub len: usize,
+    pub offload: Offload,
     pub now: Instant,
 }
 
@@ -72,13 +84,17 @@ impl Dataplane {
             events: Events::default(),
             reports: crate::local::Reports::new(),
             dice: Dice(!secret),
+            errors: crate::refuse::ErrorLimit::default(),
+            fragments: Fragments::new(FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX, secret),
+            persistence: PersistenceTable::new(capacity.clients, secret),
+            recovery: Recovery::new(secret),
             endings: vec![Endings::default(); PORTS_MAX].into_boxed_slice(),
         }
     }
 
     /// Decides about a frame that came in on `ingress`, rewrites it in place and counts its end.
     pub fn receive(&mut self, ingress: PortId, frame: &mut Frame<'_>, now: Instant) -> Verdict {
-        let verdict = self.decide(ingress, frame.head, now).unwrap_or_else(Verdict::Drop);
+        let verdict = self.decide(ingress, frame, now).unwrap_or_else(Verdict::Drop);
         self.endings[ingress.index()].count(verdict);
         verdict
     }
@@ -91,6 +107,7 @@ impl Dataplane {
     /// Applies a change; the next frame meets the new tables.
     pub fn apply(&mut self, command: &Command, now: Instant) -> Result<(), Refusal> {
         let bound_before = self.binding(command);
+        let forgotten = self.forgotten_clients(command);
         self.tables.apply(command, now)?;
         if let Some((mac, _)) = bound_before {
             self.fdb.forget(mac);
@@ -101,7 +118,20 @@ impl Dataplane {
         if let Command::SetLink { port, up: false } = command {
             self.fdb.forget_port(*port);
         }
+        self.recovery.follow(command);
+        match forgotten {
+            Some(Forgotten::OfReal(real)) => self.persistence.forget_real(real),
+            Some(Forgotten::OfService(service)) => self.persistence.forget_service(service),
+            None => {}
+        }
         Ok(())
+    }
+
+    /// Between the start-up configuration and the first frame: what is else done bit by bit is done
+    /// at once, and flows of before may be taken up again.
+    pub fn start(&mut self, now: Instant) {
+        while !self.tables.build_placements() {}
+        self.recovery.begin(now);
     }
 
     /// What time brings, a bounded slice of it: call about every 10 ms.
@@ -109,7 +139,12 @@ impl Dataplane {
         let Dataplane { tables, flows, .. } = self;
         flows.sweep(now, &mut |gone| tables.flow_gone(gone));
         self.fdb.sweep(now);
-        self.probe_guests(now);
+        self.persistence.sweep(now);
+        let Dataplane { fragments, endings, .. } = self;
+        fragments.sweep(now, &mut |port| {
+            endings[port.index()].held_ends(Verdict::Drop(DropReason::Fragment));
+        });
+        self.ask_neighbors(now);
         self.announce_vips(now);
         self.tables.build_placements();
     }
@@ -124,6 +159,14 @@ impl Dataplane {
 
     pub fn flows(&self) -> &FlowTable {
         &self.flows
+    }
+
+    pub fn fragments(&self) -> &FragmentCounters {
+        self.fragments.counters()
+    }
+
+    pub fn persistence(&self) -> &PersistenceTable {
+        &self.persistence
     }
 
     pub fn reports(&self) -> &crate::local::Reports {
@@ -156,18 +199,23 @@ impl Dataplane {
     fn decide(
         &mut self,
         ingress: PortId,
-        frame: &mut [u8],
+        frame: &mut Frame<'_>,
         now: Instant,
     ) -> Result<Verdict, DropReason> {
-        let header = Ethernet::parse(frame)?;
+        let header = Ethernet::parse(frame.head)?;
         if header.destination.is_reserved_group() {
             return Err(DropReason::LinkLocal);
         }
+        if let Err(reason) = frame.check(&header) {
+            if reason == DropReason::TooBig {
+                self.too_big(ingress, &header, frame, now);
+            }
+            return Err(reason);
+        }
         self.learn(&header, ingress, now)?;
         let decided = match header.ethertype {
-            _ if header.vlan != 0 => None,
-            ETHERTYPE_ARP => self.arp(ingress, &header, frame)?,
-            ETHERTYPE_IPV4 => self.ipv4(ingress, &header, frame, now)?,
+            ETHERTYPE_ARP => self.arp(ingress, &header, frame.head, now)?,
+            ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => self.ip(ingress, &header, frame, now)?,
             _ => None,
         };
         match decided {
@@ -193,7 +241,10 @@ impl Dataplane {
         let up = self.tables.port_sets().up;
         match self.fdb.learn(header.source, header.vlan, ingress, now) {
             // While its own port is up, a defined guest can send from nowhere else.
-            Lesson::Pinned { to } if up.contains(to) => Err(DropReason::SpoofMac),
+            Lesson::Pinned { to } if up.contains(to) => match self.is_guest(ingress) {
+                true => Err(DropReason::SpoofMac),
+                false => Err(DropReason::SpoofUplink),
+            },
             Lesson::Known
             | Lesson::New
             | Lesson::Moved { .. }
@@ -230,63 +281,46 @@ impl Dataplane {
         if sets.uplinks.contains(ingress) { others.minus(sets.uplinks) } else { others }
     }
 
-    /// Answers for the addresses that are ours and keeps others from claiming them; `None` leaves
-    /// the packet to the switch.
-    fn arp(
-        &mut self,
-        ingress: PortId,
-        header: &Ethernet,
-        frame: &mut [u8],
-    ) -> Result<Option<Verdict>, DropReason> {
-        let arp = Arp::parse(frame, header.payload_at)?;
-        let is_guest = !self.tables.port_sets().uplinks.contains(ingress);
-        let is_ours = |address| address == LINK_LOCAL || self.tables.is_vip(address);
-        if is_ours(arp.sender) || self.tables.is_virtual(arp.sender_mac) {
-            return Err(DropReason::ArpSpoof);
-        }
-        match arp.operation {
-            Operation::Request if arp.target == LINK_LOCAL && !is_guest => {
-                Err(DropReason::NotForUs)
-            }
-            Operation::Request if is_ours(arp.target) => {
-                let mac = MacAddr::virtual_of(arp.target);
-                arp.answer(mac).write(frame, header.payload_at);
-                ethernet::set_addresses(frame, header.source, mac);
-                Ok(Some(Verdict::Reply))
-            }
-            Operation::Reply if header.destination == MacAddr::SWITCH && is_guest => {
-                Ok(Some(Verdict::Punt))
-            }
-            Operation::Request | Operation::Reply => Ok(None),
-        }
-    }
-
     /// Sorts out the packets that are ours to answer or to balance; `None` leaves the packet to
     /// the switch.
-    fn ipv4(
+    fn ip(
         &mut self,
         ingress: PortId,
         header: &Ethernet,
-        frame: &mut [u8],
+        frame: &mut Frame<'_>,
         now: Instant,
     ) -> Result<Option<Verdict>, DropReason> {
         let sets = *self.tables.port_sets();
         let is_guest = !sets.uplinks.contains(ingress);
         let to_us = self.tables.is_virtual(header.destination);
-        let to_link_local =
-            bytes_at(frame, header.payload_at + 16).map(Ipv4Addr::from_octets) == Some(LINK_LOCAL);
+        let peek = Peek::of(header, frame.head);
+        let to_link_local = peek.destination.is_some_and(is_link_local_of_ours);
         if to_link_local && !is_guest {
             return Err(DropReason::ReportPort);
         }
-        if !to_us && !is_guest {
+        if !to_us && !is_guest && !peek.may_be_neighbor {
             return Ok(None);
         }
-        let ip = match Ipv4::parse(frame, header.payload_at) {
-            Err(reason) if to_us || to_link_local => return Err(reason),
-            Err(_) => return Ok(None),
-            Ok(ip) => ip,
+        let parsed = Ip::parse(frame.head, frame.len, header.payload_at, header.ethertype);
+        let ip = match parsed {
+            Some(Ok(ip)) => ip,
+            Some(Err(reason)) if to_us || to_link_local => return Err(reason),
+            Some(Err(reason @ DropReason::Ip6Extension)) if self.is_guests(ingress, header) => {
+                return Err(reason);
+            }
+            Some(Err(_)) | None => return Ok(None),
         };
-        let packet = Inbound { ingress, header, ip: &ip, frame, now };
+        let Frame { ref mut head, len, offload } = *frame;
+        let mut packet = Inbound { ingress, header, ip: &ip, head, len, offload, now };
+        if is_guest {
+            self.guard(&packet)?;
+        }
+        if peek.may_be_neighbor
+            && nd::is_neighbor(packet.head, &ip)
+            && let Some(verdict) = self.neighbor(&mut packet)?
+        {
+            return Ok(Some(verdict));
+        }
         if to_link_local {
             return self.at_link_local(packet).map(Some);
         }
@@ -298,85 +332,70 @@ impl Dataplane {
         {
             return Ok(Some(verdict));
         }
-        if self.tables.is_vip(ip.source) { Err(DropReason::VipSource) } else { Ok(None) }
+        let in_a_vips_name = is_guest && self.tables.is_vip(header.vlan, ip.source.into());
+        if in_a_vips_name { Err(DropReason::VipSource) } else { Ok(None) }
     }
 
     fn at_vip(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
-        let Inbound { header, ip, ref frame, .. } = packet;
-        if !self.tables.is_vip(ip.destination) {
+        let Inbound { header, ip, ref head, .. } = packet;
+        if !self.tables.is_vip(header.vlan, ip.destination.into()) {
             return Err(DropReason::NotForUs);
         }
-        ip.check(frame)?;
-        if ip.is_fragment {
-            return Err(DropReason::Fragment);
+        ip.check(head)?;
+        if let Some(part) = ip.part() {
+            return self.part_to_vip(packet, part);
         }
-        match ip.protocol {
-            PROTOCOL_ICMP if icmp::is_error(frame, ip) => self.error_to_vip(packet),
-            PROTOCOL_ICMP => answer_echo(header, ip, packet.frame),
-            _ => self.balance(packet),
+        match icmp::is_icmp(ip) {
+            true if icmp::is_error(head, ip) => self.error_to_vip(packet),
+            true => answer_echo(header, ip, packet.head),
+            false => self.balance(packet),
         }
     }
 
     /// What a guest sends that may belong to a flow that it serves; `None` if it does not.
     fn of_real(&mut self, packet: Inbound<'_>) -> Result<Option<Verdict>, DropReason> {
-        match packet.ip.protocol {
-            PROTOCOL_ICMP => self.error_of_real(packet),
-            _ => self.answer_of_real(packet),
+        match packet.ip.part() {
+            Some(part) => self.part_of_real(packet, part),
+            None if icmp::is_icmp(packet.ip) => self.error_of_real(packet),
+            None => self.answer_of_real(packet),
         }
     }
 
     /// A guest talks to the switch: a load report, an echo, or the far end of its flow with itself.
     fn at_link_local(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
-        let Inbound { header, ip, ref frame, .. } = packet;
-        if ip.is_fragment {
+        let Inbound { header, ip, ref head, .. } = packet;
+        if ip.part().is_some() {
             return Err(DropReason::Fragment);
         }
-        if ip.protocol == PROTOCOL_ICMP {
-            ip.check(frame)?;
-            return match icmp::is_error(frame, ip) {
+        if icmp::is_icmp(ip) {
+            ip.check(head)?;
+            return match icmp::is_error(head, ip) {
                 true => self.error_of_real(packet)?.ok_or(DropReason::IcmpInner),
-                false => answer_echo(header, ip, packet.frame),
+                false => answer_echo(header, ip, packet.head),
             };
         }
-        let segment = Transport::parse(frame, ip)?;
+        let segment = Transport::parse(head, ip)?;
         if (segment.protocol, segment.destination.port) == (Protocol::Udp, REPORT_PORT) {
             return Ok(Verdict::Punt);
         }
         self.answer_of_real(packet)?.ok_or(DropReason::NotForUs)
     }
 
-    /// Asks every guest that is a real whether it is still there.
-    fn probe_guests(&mut self, now: Instant) {
-        let Dataplane { tables, outbox, events, .. } = self;
-        let up = tables.port_sets().up;
-        for guest in tables.guests_mut().filter(|guest| guest.is_real) {
-            let Some(address) = guest.spec.ipv4() else {
-                continue;
-            };
-            let health = guest.health;
-            if !guest.probe(now) {
-                continue;
+    /// The clients that are no more to be known again: those of a real or service that goes, and of
+    /// a service that shall know them by something else.
+    fn forgotten_clients(&self, command: &Command) -> Option<Forgotten> {
+        let tables = &self.tables;
+        match command {
+            Command::DeleteReal { service, guest } => {
+                tables.real_by_name(service, guest).map(Forgotten::OfReal)
             }
-            if guest.health != health {
-                let guest_name = guest.spec.name.clone();
-                events.push(Event::GuestHealth { guest: guest_name, health: guest.health });
+            Command::DeleteService(name) => tables.service_by_name(name).map(Forgotten::OfService),
+            Command::SetService(spec) => {
+                let id = tables.service_by_name(&spec.name)?;
+                let changes = tables.service(id)?.spec.persistence != spec.persistence;
+                changes.then_some(Forgotten::OfService(id))
             }
-            if up.contains(guest.spec.port) {
-                let egress = PortSet::EMPTY.with(guest.spec.port);
-                outbox.push(egress, &[&Arp::probe(address).frame(guest.spec.mac)]);
-            }
-        }
-    }
-
-    /// Says where the VIPs are, so that switches and neighbours learn it before they ask.
-    fn announce_vips(&mut self, now: Instant) {
-        let Dataplane { tables, outbox, .. } = self;
-        let up = tables.port_sets().up;
-        for service in tables.services_mut().filter(|service| !service.retired) {
-            if let (Some(vip), true) = (service.spec.vip_v4(), service.announcements.take(now)) {
-                let arp = Arp::announcement(vip, MacAddr::virtual_of(vip));
-                outbox.push(up, &[&arp.frame(MacAddr::BROADCAST)]);
-            }
+            _ => None,
         }
     }
 
@@ -392,7 +411,17 @@ impl Dataplane {
     }
 }
 
+/// Whose clients a command has forgotten.
+enum Forgotten {
+    OfReal(RealId),
+    OfService(ServiceId),
+}
+
 impl Dice {
+    pub(crate) const fn new(seed: u64) -> Dice {
+        Dice(seed)
+    }
+
     pub(crate) fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -401,9 +430,31 @@ impl Dice {
     }
 }
 
+/// What is looked at before a packet is parsed: most are only switched.
+struct Peek {
+    destination: Option<IpAddr>,
+    /// Neighbor discovery, or something whose extension headers would have to be walked to know.
+    may_be_neighbor: bool,
+}
+
+impl Peek {
+    fn of(header: &Ethernet, head: &[u8]) -> Peek {
+        let at = header.payload_at;
+        if header.ethertype == ETHERTYPE_IPV4 {
+            let destination = bytes_at::<4>(head, at + 16).map(IpAddr::from);
+            return Peek { destination, may_be_neighbor: false };
+        }
+        let is_transport = |next: &u8| Protocol::ALL.iter().any(|p| p.number() == *next);
+        Peek {
+            destination: bytes_at::<16>(head, at + 24).map(IpAddr::from),
+            may_be_neighbor: head.get(at + 6).is_some_and(|next| !is_transport(next)),
+        }
+    }
+}
+
 /// Turns an echo request round.
-fn answer_echo(header: &Ethernet, ip: &Ipv4, frame: &mut [u8]) -> Result<Verdict, DropReason> {
-    icmp::answer_echo(frame, ip)?;
-    ethernet::set_addresses(frame, header.source, MacAddr::virtual_of(ip.destination));
+fn answer_echo(header: &Ethernet, ip: &Ip, head: &mut [u8]) -> Result<Verdict, DropReason> {
+    icmp::answer_echo(head, ip)?;
+    ethernet::set_addresses(head, header.source, MacAddr::virtual_of(ip.destination.into()));
     Ok(Verdict::Reply)
 }

@@ -1,7 +1,8 @@
 //! The forwarding database: which port a MAC (in its VLAN) is behind.
 //!
 //! A fixed number of buckets of eight entries, found by a keyed hash, so a stranger cannot aim at
-//! one bucket. A lookup reads one bucket and nothing else; there is no growth and no tombstone.
+//! one bucket. The eight addresses of a bucket lie in one cache line and are compared together; what
+//! is known of them lies in the next. There is no growth and no tombstone.
 //!
 //! When a bucket is full, an aged entry gives way first; otherwise the port that holds most of
 //! the bucket loses its oldest entry, and a newcomer of that very port loses its own. A port with
@@ -14,6 +15,7 @@
 use alloc::boxed::Box;
 use alloc::vec;
 use core::hash::{BuildHasher, Hasher};
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 use foldhash::fast::FixedState;
@@ -78,7 +80,27 @@ pub struct FdbCounters {
     pub refused: u64,
 }
 
-type Bucket = [Option<FdbEntry>; WAYS];
+/// An address and its VLAN in one word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key(NonZeroU64);
+
+/// What is known of an address.
+#[derive(Clone, Copy)]
+struct Place {
+    seen_s: u32,
+    port: PortId,
+    kind: FdbKind,
+}
+
+/// Two cache lines side by side. A place without a key is free.
+#[derive(Clone, Copy)]
+#[repr(C, align(128))]
+struct Bucket {
+    keys: [Option<Key>; WAYS],
+    places: [Place; WAYS],
+}
+
+const _: () = assert!(size_of::<Bucket>() == 128, "two cache lines");
 
 pub struct Fdb {
     buckets: Box<[Bucket]>,
@@ -94,7 +116,7 @@ impl Fdb {
     pub fn new(capacity: usize, secret: u64) -> Fdb {
         let buckets = capacity.div_ceil(WAYS).next_power_of_two();
         Fdb {
-            buckets: vec![[None; WAYS]; buckets].into_boxed_slice(),
+            buckets: vec![Bucket::EMPTY; buckets].into_boxed_slice(),
             hash: FixedState::with_seed(secret),
             held: [0; PORTS_MAX],
             sweep_at: 0,
@@ -104,43 +126,59 @@ impl Fdb {
 
     /// The port behind which `mac` was seen within the ageing time.
     pub fn lookup(&self, mac: MacAddr, vlan: u16, now: Instant) -> Option<PortId> {
-        let bucket = &self.buckets[self.bucket_of(mac, vlan)];
-        let entry = bucket.iter().flatten().find(|entry| entry.is(mac, vlan))?;
-        (!entry.is_aged(now)).then_some(entry.port)
+        let key = Key::of(mac, vlan)?;
+        let bucket = &self.buckets[self.bucket_of(key)];
+        let place = &bucket.places[bucket.find(key)?];
+        (!place.is_aged(now)).then_some(place.port)
     }
 
     /// Takes in that `mac` sent from `port`.
     pub fn learn(&mut self, mac: MacAddr, vlan: u16, port: PortId, now: Instant) -> Lesson {
-        let at = self.bucket_of(mac, vlan);
-        let bucket = &mut self.buckets[at];
-        let Some(entry) = bucket.iter_mut().flatten().find(|entry| entry.is(mac, vlan)) else {
-            return self
-                .insert(at, FdbEntry { mac, vlan, port, kind: FdbKind::Learned, seen: now });
+        let Some(key) = Key::of(mac, vlan) else {
+            return Lesson::Refused;
         };
-        if entry.port == port {
-            // To the second: a busy station's entry is written once a second, not once a frame.
-            if now.since(entry.seen) >= Duration::from_secs(1) {
-                entry.seen = now;
+        let at = self.bucket_of(key);
+        let bucket = &mut self.buckets[at];
+        let Some(way) = bucket.find(key) else {
+            return self.insert(at, FdbEntry { mac, vlan, port, kind: FdbKind::Learned, seen: now });
+        };
+        let place = &mut bucket.places[way];
+        if place.port == port {
+            // A busy station's entry is written once a second, not once a frame.
+            if place.seen_s < seconds(now) {
+                place.seen_s = seconds(now);
             }
             return Lesson::Known;
         }
-        let from = entry.port;
-        if entry.kind == FdbKind::Pinned {
+        let from = place.port;
+        if place.kind == FdbKind::Pinned {
             return Lesson::Pinned { to: from };
         }
-        (entry.port, entry.seen) = (port, now);
+        (place.port, place.seen_s) = (port, seconds(now));
         self.held[from.index()] -= 1;
         self.held[port.index()] += 1;
         self.counters.moved += 1;
         Lesson::Moved { from }
     }
 
+    /// Brings the lines of an address into the cache, ahead of its use; the value says nothing.
+    #[inline]
+    pub(crate) fn touch(&self, mac: MacAddr, vlan: u16) -> u64 {
+        Key::of(mac, vlan).map_or(0, |key| {
+            let Bucket { keys, places } = &self.buckets[self.bucket_of(key)];
+            keys[0].map_or(0, |key| key.0.get()) ^ u64::from(places[0].seen_s)
+        })
+    }
+
     /// Binds an untagged address to a port, wherever it was learned before.
     pub fn pin(&mut self, mac: MacAddr, port: PortId, now: Instant) {
         self.forget(mac);
-        let at = self.bucket_of(mac, 0);
+        let Some(key) = Key::of(mac, 0) else {
+            return;
+        };
+        let at = self.bucket_of(key);
         let entry = FdbEntry { mac, vlan: 0, port, kind: FdbKind::Pinned, seen: now };
-        let bucket = &self.buckets[at];
+        let bucket = self.buckets[at].entries();
         // A bucket full of pinned addresses leaves this one to be learned and flooded to.
         let learned =
             |entry: &Option<FdbEntry>| entry.is_none_or(|entry| entry.kind == FdbKind::Learned);
@@ -152,9 +190,9 @@ impl Fdb {
 
     /// Forgets an untagged address, pinned or learned.
     pub fn forget(&mut self, mac: MacAddr) {
-        let at = self.bucket_of(mac, 0);
-        for way in 0..WAYS {
-            if self.buckets[at][way].is_some_and(|entry| entry.is(mac, 0)) {
+        if let Some(key) = Key::of(mac, 0) {
+            let at = self.bucket_of(key);
+            if let Some(way) = self.buckets[at].find(key) {
                 self.clear(at, way);
             }
         }
@@ -164,8 +202,8 @@ impl Fdb {
     pub fn forget_port(&mut self, port: PortId) {
         for at in 0..self.buckets.len() {
             for way in 0..WAYS {
-                let entry = self.buckets[at][way];
-                if entry.is_some_and(|e| e.port == port && e.kind == FdbKind::Learned) {
+                let Place { port: its, kind, .. } = self.buckets[at].places[way];
+                if its == port && kind == FdbKind::Learned {
                     self.clear(at, way);
                 }
             }
@@ -178,7 +216,7 @@ impl Fdb {
             let at = self.sweep_at;
             self.sweep_at = (at + 1) % self.buckets.len();
             for way in 0..WAYS {
-                if self.buckets[at][way].is_some_and(|entry| entry.is_aged(now)) {
+                if self.buckets[at].places[way].is_aged(now) {
                     self.clear(at, way);
                 }
             }
@@ -186,8 +224,9 @@ impl Fdb {
     }
 
     /// Every entry that holds at `now`, in no order.
-    pub fn iter(&self, now: Instant) -> impl Iterator<Item = &FdbEntry> {
-        self.buckets.iter().flatten().flatten().filter(move |entry| !entry.is_aged(now))
+    pub fn iter(&self, now: Instant) -> impl Iterator<Item = FdbEntry> {
+        let all = self.buckets.iter().flat_map(Bucket::entries).flatten();
+        all.filter(move |entry| !entry.is_aged(now))
     }
 
     pub fn capacity(&self) -> usize {
@@ -198,17 +237,26 @@ impl Fdb {
         &self.counters
     }
 
-    fn bucket_of(&self, mac: MacAddr, vlan: u16) -> usize {
-        let [a, b, c, d, e, f] = mac.0;
-        let [g, h] = vlan.to_be_bytes();
+    /// A guest's definition says nothing of VLANs, so an address that is pinned is so in all of them.
+    fn pinned_elsewhere(&self, mac: MacAddr, vlan: u16, port: PortId) -> Option<PortId> {
+        if vlan == 0 {
+            return None;
+        }
+        let bucket = &self.buckets[self.bucket_of(mac, 0)];
+        let entry = bucket.iter().flatten().find(|entry| entry.is(mac, 0))?;
+        (entry.kind == FdbKind::Pinned && entry.port != port).then_some(entry.port)
+    }
+
+    #[inline]
+    fn bucket_of(&self, key: Key) -> usize {
         let mut hasher = self.hash.build_hasher();
-        hasher.write_u64(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        hasher.write_u64(key.0.get());
         hasher.finish() as usize & (self.buckets.len() - 1)
     }
 
     fn insert(&mut self, at: usize, entry: FdbEntry) -> Lesson {
         let over_share = self.held[entry.port.index()] as usize >= self.capacity() / PORT_SHARE;
-        let Some(way) = place(&self.buckets[at], entry.port, over_share, entry.seen) else {
+        let Some(way) = place(&self.buckets[at].entries(), entry.port, over_share, entry.seen) else {
             self.counters.refused += 1;
             return Lesson::Refused;
         };
@@ -218,33 +266,89 @@ impl Fdb {
     }
 
     fn replace(&mut self, at: usize, way: usize, entry: FdbEntry) {
-        if self.buckets[at][way].is_some_and(|old| !old.is_aged(entry.seen)) {
+        let bucket = &self.buckets[at];
+        if bucket.keys[way].is_some() && !bucket.places[way].is_aged(entry.seen) {
             self.counters.evicted += 1;
         }
         self.clear(at, way);
-        self.held[entry.port.index()] += 1;
-        self.buckets[at][way] = Some(entry);
+        let FdbEntry { mac, vlan, port, kind, seen } = entry;
+        self.held[port.index()] += 1;
+        self.buckets[at].keys[way] = Key::of(mac, vlan);
+        self.buckets[at].places[way] = Place { seen_s: seconds(seen), port, kind };
     }
 
     fn clear(&mut self, at: usize, way: usize) {
-        if let Some(entry) = self.buckets[at][way].take() {
-            self.held[entry.port.index()] -= 1;
+        let bucket = &mut self.buckets[at];
+        if bucket.keys[way].take().is_some() {
+            self.held[bucket.places[way].port.index()] -= 1;
         }
     }
 }
 
-impl FdbEntry {
-    fn is(&self, mac: MacAddr, vlan: u16) -> bool {
-        self.mac == mac && self.vlan == vlan
+impl Key {
+    /// `None` for 00:00:00:00:00:00 without a VLAN, which is nobody's.
+    #[inline]
+    fn of(mac: MacAddr, vlan: u16) -> Option<Key> {
+        let [a, b, c, d, e, f] = mac.0;
+        let [g, h] = vlan.to_be_bytes();
+        NonZeroU64::new(u64::from_be_bytes([a, b, c, d, e, f, g, h])).map(Key)
     }
 
+    fn mac(self) -> MacAddr {
+        let [a, b, c, d, e, f, _, _] = self.0.get().to_be_bytes();
+        MacAddr([a, b, c, d, e, f])
+    }
+
+    fn vlan(self) -> u16 {
+        self.0.get() as u16
+    }
+}
+
+impl Place {
+    #[inline]
+    fn is_aged(&self, now: Instant) -> bool {
+        let silent_s = seconds(now).saturating_sub(self.seen_s);
+        self.kind == FdbKind::Learned && u64::from(silent_s) >= AGEING.as_secs()
+    }
+}
+
+impl Bucket {
+    const FREE: Place = Place { seen_s: 0, port: PortId::FIRST, kind: FdbKind::Learned };
+    const EMPTY: Bucket = Bucket { keys: [None; WAYS], places: [Self::FREE; WAYS] };
+
+    /// The way of an address. All are compared before anything is asked.
+    #[inline]
+    fn find(&self, key: Key) -> Option<usize> {
+        let each = self.keys.iter().enumerate();
+        let fitting = each.fold(0u32, |bits, (way, &its)| bits | u32::from(its == Some(key)) << way);
+        (fitting != 0).then(|| fitting.trailing_zeros() as usize % WAYS)
+    }
+
+    fn entries(&self) -> [Option<FdbEntry>; WAYS] {
+        core::array::from_fn(|way| {
+            let (key, Place { seen_s, port, kind }) = (self.keys[way]?, self.places[way]);
+            let seen = Instant::from_millis(u64::from(seen_s) * 1000);
+            Some(FdbEntry { mac: key.mac(), vlan: key.vlan(), port, kind, seen })
+        })
+    }
+}
+
+impl FdbEntry {
     fn is_aged(&self, now: Instant) -> bool {
         self.kind == FdbKind::Learned && now.since(self.seen) >= AGEING
     }
 }
 
+/// Whole seconds since the start: 136 years fit.
+fn seconds(now: Instant) -> u32 {
+    (now.as_nanos() / 1_000_000_000) as u32
+}
+
+/// A bucket, spelt out.
+type Ways = [Option<FdbEntry>; WAYS];
+
 /// The way of `bucket` that a newcomer behind `port` takes, if it may take one.
-fn place(bucket: &Bucket, port: PortId, over_share: bool, now: Instant) -> Option<usize> {
+fn place(bucket: &Ways, port: PortId, over_share: bool, now: Instant) -> Option<usize> {
     let free = |entry: &Option<FdbEntry>| entry.is_none_or(|entry| entry.is_aged(now));
     match bucket.iter().position(free) {
         Some(way) if !over_share || bucket[way].is_some_and(|e| e.port == port) => Some(way),
@@ -255,7 +359,7 @@ fn place(bucket: &Bucket, port: PortId, over_share: bool, now: Instant) -> Optio
 
 /// The port with most learned entries of a full bucket; `port` itself if none has more. A port
 /// that holds a single entry is not asked to give it up.
-fn largest_holder(bucket: &Bucket, port: PortId) -> Option<PortId> {
+fn largest_holder(bucket: &Ways, port: PortId) -> Option<PortId> {
     let held = |port: PortId| {
         let learned = bucket.iter().flatten().filter(|e| e.kind == FdbKind::Learned);
         learned.filter(|entry| entry.port == port).count()
@@ -268,7 +372,7 @@ fn largest_holder(bucket: &Bucket, port: PortId) -> Option<PortId> {
     }
 }
 
-fn oldest_of(bucket: &Bucket, port: PortId) -> Option<usize> {
+fn oldest_of(bucket: &Ways, port: PortId) -> Option<usize> {
     let mine =
         |way: &usize| bucket[*way].is_some_and(|e| e.port == port && e.kind == FdbKind::Learned);
     (0..WAYS).filter(mine).min_by_key(|&way| bucket[way].map(|entry| entry.seen))
@@ -366,11 +470,11 @@ mod tests {
             let holder = if number < 5 { 1 } else { 2 + number as usize };
             fdb.replace(0, number as usize, entry(number, holder, u64::from(number)));
         }
-        assert_eq!(place(&fdb.buckets[0], port(20), false, at(9)), Some(0), "port 1's oldest");
-        assert_eq!(place(&fdb.buckets[0], port(1), false, at(9)), Some(0), "its own");
-        assert_eq!(place(&fdb.buckets[0], port(7), true, at(9)), Some(5), "over share: its own");
-        assert_eq!(place(&fdb.buckets[0], port(20), true, at(9)), None);
-        assert_eq!(place(&fdb.buckets[0], port(20), false, at(301)), Some(0), "aged");
+        assert_eq!(place(&fdb.buckets[0].entries(), port(20), false, at(9)), Some(0), "port 1's oldest");
+        assert_eq!(place(&fdb.buckets[0].entries(), port(1), false, at(9)), Some(0), "its own");
+        assert_eq!(place(&fdb.buckets[0].entries(), port(7), true, at(9)), Some(5), "over share: its own");
+        assert_eq!(place(&fdb.buckets[0].entries(), port(20), true, at(9)), None);
+        assert_eq!(place(&fdb.buckets[0].entries(), port(20), false, at(301)), Some(0), "aged");
     }
 
     proptest! {

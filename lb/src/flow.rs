@@ -3,17 +3,23 @@
 //! Both directions pass the switch, so a flow's life is known from both: a connection is
 //! established when the client has acknowledged the real's answer, and closed when both sides have
 //! sent a FIN or either a RST. [`table`] is where flows are kept.
+//!
+//! With its place in the table a flow takes 128 bytes, two cache lines side by side, for both keys
+//! at sixteen bytes an address and for all that a packet changes: whoever has found a flow has all
+//! of it.
 
 pub mod index;
+pub mod key;
 pub mod table;
 
 use core::time::Duration;
 
 use crate::wire::Endpoint;
-use crate::wire::transport::TcpFlags;
+use crate::wire::transport::{TcpFlags, Transport};
 use crate::{Instant, Protocol, RealId};
 
 pub use index::FlowId;
+pub use key::FlowKey;
 pub use table::{FlowCounters, FlowTable, Gone, InsertError, Step};
 
 /// A flow that nobody has answered yet: three SYN retransmissions (RFC 6298: 1 s, 2 s, 4 s).
@@ -34,6 +40,10 @@ pub enum Direction {
     ToClient,
 }
 
+impl Direction {
+    pub const BOTH: [Direction; 2] = [Direction::ToReal, Direction::ToClient];
+}
+
 /// How far a flow is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlowState {
@@ -46,85 +56,160 @@ pub enum FlowState {
     Closed,
 }
 
-/// What makes two flows different.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FlowKey {
-    pub protocol: Protocol,
-    /// The client's end.
-    pub client: Endpoint,
-    /// The other end: the VIP's or the real's.
-    pub server: Endpoint,
-}
-
 /// A five-tuple pinned to a real.
 #[derive(Clone, Debug)]
 pub struct Flow {
-    pub protocol: Protocol,
-    pub client: Endpoint,
-    pub vip: Endpoint,
-    /// The client's end as the real sees it: the client itself but for a guest's flow with itself
-    /// and for tuples that would collide at the real.
-    pub client_at_real: Endpoint,
-    pub real_end: Endpoint,
-    pub real: RealId,
-    pub state: FlowState,
+    /// The client and the VIP.
+    to_real: FlowKey,
+    /// The client's end as the real sees it, and the real's. The former is the client itself but
+    /// for a guest's flow with itself and for tuples that would collide at the real.
+    to_client: FlowKey,
     pub started: Instant,
     /// Last packet, either way.
     pub seen: Instant,
     pub packets_in: u64,
     pub packets_out: u64,
-    /// Sides that have sent a FIN, and whether the real has answered.
-    fin_from_client: bool,
-    fin_from_real: bool,
-    answered: bool,
+    /// UDP: for how many milliseconds it may be silent. TCP: the sequence number of the SYN that
+    /// opened it.
+    udp_idle_ms_or_sequence: u32,
+    pub real: RealId,
+    pub state: FlowState,
+    marks: Marks,
 }
 
-/// Whether a packet is the first with which a real answered.
+/// What is known of a flow for ever, one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    First,
-    NoneOrLater,
+struct Marks(u8);
+
+impl Marks {
+    /// Found by the real's answers alone.
+    const ONE_PACKET: Marks = Marks(1);
+    const FIN_FROM_CLIENT: Marks = Marks(1 << 1);
+    const FIN_FROM_REAL: Marks = Marks(1 << 2);
+    /// The real has answered.
+    const ANSWERED: Marks = Marks(1 << 3);
+    /// The client has spoken after the answer, so it is where it says to be.
+    const CONFIRMED: Marks = Marks(1 << 4);
+    const NONE: Marks = Marks(0);
+
+    fn has(self, all: Marks) -> bool {
+        self.0 & all.0 == all.0
+    }
+
+    #[must_use]
+    fn with(self, mark: Marks, is_set: bool) -> Marks {
+        Marks(self.0 | if is_set { mark.0 } else { 0 })
+    }
+}
+
+/// What a packet tells for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    Nothing,
+    /// The real answers.
+    Answered,
+    /// The client has heard the answer.
+    Confirmed,
 }
 
 /// What a new flow needs to be said of it.
 #[derive(Clone, Copy, Debug)]
 pub struct NewFlow {
     pub protocol: Protocol,
+    pub vlan: u16,
     pub client: Endpoint,
     pub vip: Endpoint,
     pub client_at_real: Endpoint,
     pub real_end: Endpoint,
     pub real: RealId,
+    /// UDP: how long it may be silent.
+    pub udp_idle: Duration,
+    /// What comes from the client does not find it: every datagram is scheduled anew, and only the
+    /// way back is remembered.
+    pub one_packet: bool,
+    pub stage: Stage,
+}
+
+/// How far a new flow is already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The client's packet is on the way; its TCP sequence number.
+    Asked { sequence: u32 },
+    /// The real has spoken: the flow is taken up in the middle.
+    Answered,
 }
 
 impl Flow {
     pub(crate) fn new(new: NewFlow, now: Instant) -> Flow {
-        let NewFlow { protocol, client, vip, client_at_real, real_end, real } = new;
+        let NewFlow { protocol, vlan, client, vip, client_at_real, real_end, .. } = new;
+        let is_answered = new.stage == Stage::Answered;
         Flow {
-            protocol,
-            client,
-            vip,
-            client_at_real,
-            real_end,
-            real,
-            state: FlowState::Embryonic,
+            to_real: FlowKey::new(protocol, vlan, client, vip),
+            to_client: FlowKey::new(protocol, vlan, client_at_real, real_end),
             started: now,
             seen: now,
             packets_in: 0,
             packets_out: 0,
-            fin_from_client: false,
-            fin_from_real: false,
-            answered: false,
+            udp_idle_ms_or_sequence: match (protocol, new.stage) {
+                (Protocol::Udp, _) => new.udp_idle.as_millis().try_into().unwrap_or(u32::MAX),
+                (Protocol::Tcp, Stage::Asked { sequence }) => sequence,
+                (Protocol::Tcp, Stage::Answered) => 0,
+            },
+            real: new.real,
+            state: FlowState::Embryonic,
+            marks: Marks::NONE
+                .with(Marks::ONE_PACKET, new.one_packet)
+                .with(Marks::ANSWERED, is_answered),
         }
     }
 
     /// The key by which a packet of the given direction finds this flow.
-    pub fn key(&self, direction: Direction) -> FlowKey {
-        let (client, server) = match direction {
-            Direction::ToReal => (self.client, self.vip),
-            Direction::ToClient => (self.client_at_real, self.real_end),
-        };
-        FlowKey { protocol: self.protocol, client, server }
+    pub fn key(&self, direction: Direction) -> &FlowKey {
+        match direction {
+            Direction::ToReal => &self.to_real,
+            Direction::ToClient => &self.to_client,
+        }
+    }
+
+    pub fn protocol(&self) -> Protocol {
+        self.to_real.protocol()
+    }
+
+    pub fn vlan(&self) -> u16 {
+        self.to_real.vlan()
+    }
+
+    pub fn client(&self) -> Endpoint {
+        self.to_real.client()
+    }
+
+    pub fn vip(&self) -> Endpoint {
+        self.to_real.server()
+    }
+
+    /// The client's end as the real sees it.
+    pub fn client_at_real(&self) -> Endpoint {
+        self.to_client.client()
+    }
+
+    pub fn real_end(&self) -> Endpoint {
+        self.to_client.server()
+    }
+
+    /// Whether a client's segment opens a new connection with this one's ports: a SYN after the end.
+    /// Not a late copy of the SYN that opened this one, which would send the last segments astray;
+    /// a client that begins anew does so with another number (RFC 6528, RFC 9293 §3.4.1).
+    pub(crate) fn begins_anew(&self, segment: &Transport) -> bool {
+        let is_late_copy = segment.sequence == self.udp_idle_ms_or_sequence;
+        self.state == FlowState::Closed && segment.flags.opens() && !is_late_copy
+    }
+
+    /// The directions by whose packets it is found.
+    pub(crate) fn directions(&self) -> &'static [Direction] {
+        match self.marks.has(Marks::ONE_PACKET) {
+            false => &[Direction::ToReal, Direction::ToClient],
+            true => &[Direction::ToClient],
+        }
     }
 
     pub fn is_open(&self) -> bool {
@@ -133,49 +218,62 @@ impl Flow {
 
     /// Whether it has been silent for longer than its state allows.
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
-        let idle_max = match (self.state, self.protocol) {
+        let idle_max = match (self.state, self.protocol()) {
             (FlowState::Embryonic, _) => EMBRYONIC_IDLE,
             (FlowState::Established, Protocol::Tcp) => TCP_IDLE,
-            (FlowState::Established, Protocol::Udp) => UDP_IDLE,
+            (FlowState::Established, Protocol::Udp) => {
+                Duration::from_millis(u64::from(self.udp_idle_ms_or_sequence))
+            }
             (FlowState::Closing, _) => CLOSING_IDLE,
             (FlowState::Closed, _) => CLOSED_IDLE,
         };
         now.since(self.seen) >= idle_max
     }
 
-    /// Takes in that a packet passed. Returns whether it was the real's first answer; the state to
-    /// go on in is for the table to set, which keeps lists by it.
+    /// Takes in that a packet passed. The state to go on in is for the table to set, which keeps
+    /// lists by it.
     pub(crate) fn pass(
         &mut self,
         direction: Direction,
         flags: TcpFlags,
         now: Instant,
-    ) -> (FlowState, Answer) {
+    ) -> (FlowState, News) {
         self.seen = now;
-        let first_answer = direction == Direction::ToClient && !self.answered;
-        match direction {
-            Direction::ToReal => self.packets_in += 1,
-            Direction::ToClient => self.packets_out += 1,
-        }
-        self.answered |= first_answer;
-        let answer = if first_answer { Answer::First } else { Answer::NoneOrLater };
-        (self.next_state(direction, flags), answer)
+        let before = self.marks;
+        let news = match direction {
+            Direction::ToReal => {
+                self.packets_in += 1;
+                let goes_on = !flags.opens() && !flags.has(TcpFlags::RST);
+                let is_confirmed = before.has(Marks::ANSWERED) && goes_on;
+                self.marks = before.with(Marks::CONFIRMED, is_confirmed);
+                News::Confirmed
+            }
+            Direction::ToClient => {
+                self.packets_out += 1;
+                self.marks = before.with(Marks::ANSWERED, true);
+                News::Answered
+            }
+        };
+        let news = if self.marks == before { News::Nothing } else { news };
+        (self.next_state(direction, flags), news)
     }
 
     fn next_state(&mut self, direction: Direction, flags: TcpFlags) -> FlowState {
-        match (self.protocol, direction) {
+        let fin = match (self.protocol(), direction) {
             (Protocol::Udp, Direction::ToReal) => return self.state,
             (Protocol::Udp, Direction::ToClient) => return FlowState::Established,
-            (Protocol::Tcp, Direction::ToReal) => self.fin_from_client |= flags.has(TcpFlags::FIN),
-            (Protocol::Tcp, Direction::ToClient) => self.fin_from_real |= flags.has(TcpFlags::FIN),
-        }
-        let confirmed = direction == Direction::ToReal && self.answered && !flags.opens();
+            (Protocol::Tcp, Direction::ToReal) => Marks::FIN_FROM_CLIENT,
+            (Protocol::Tcp, Direction::ToClient) => Marks::FIN_FROM_REAL,
+        };
+        self.marks = self.marks.with(fin, flags.has(TcpFlags::FIN));
+        let [from_client, from_real] =
+            [Marks::FIN_FROM_CLIENT, Marks::FIN_FROM_REAL].map(|fin| self.marks.has(fin));
         match self.state {
             _ if flags.has(TcpFlags::RST) => FlowState::Closed,
             FlowState::Closed => FlowState::Closed,
-            _ if self.fin_from_client && self.fin_from_real => FlowState::Closed,
-            FlowState::Embryonic if !confirmed => FlowState::Embryonic,
-            _ if self.fin_from_client || self.fin_from_real => FlowState::Closing,
+            _ if from_client && from_real => FlowState::Closed,
+            FlowState::Embryonic if !self.marks.has(Marks::CONFIRMED) => FlowState::Embryonic,
+            _ if from_client || from_real => FlowState::Closing,
             _ => FlowState::Established,
         }
     }

@@ -1,13 +1,18 @@
 //! Guests: the co-located VMs. One definition serves reals, health and the identity of reports.
 //!
-//! Every guest that is a real is asked by ARP for its own address four times a second; three
-//! questions without an answer and it gets no new flow, so a dead guest is known within a second.
+//! Of a guest that is a real, those addresses are asked for that its reals are reached by: one of
+//! each IP version at most.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::limits::GUEST_ADDRESSES_MAX;
+use crate::neighbor::{Health, Neighbor};
+use crate::wire::ip::Version;
 use crate::{Instant, MacAddr, Name, PortId};
+
+/// The least time between two announcements of a guest's address that are sent on.
+const ANNOUNCEMENT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A guest's slot in the table of guests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,101 +24,84 @@ pub struct GuestSpec {
     pub name: Name,
     pub port: PortId,
     pub mac: MacAddr,
-    /// In the order given; the first IPv4 address is the one that reals use.
+    /// In the order given; the first of a version is the one that reals use.
     pub addresses: heapless::Vec<IpAddr, GUEST_ADDRESSES_MAX>,
 }
 
-/// What is observed of a guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// No answer yet, and not enough silence either.
-    Unknown,
-    Up,
-    Down,
-}
-
-/// A guest and what its probes found.
+/// A guest and what was found of its addresses.
 #[derive(Clone, Debug)]
 pub struct Guest {
     pub spec: GuestSpec,
-    pub health: Health,
-    /// Since when `health` says so.
-    pub health_since: Instant,
-    /// Probes in a row without an answer.
-    pub missed: u32,
-    probe_at: Instant,
-    /// Some service has a real here, so the guest is probed.
-    pub(crate) is_real: bool,
+    /// The addresses that its reals are reached by.
+    pub neighbors: heapless::Vec<Neighbor, 2>,
+    /// When it last announced each of its addresses.
+    announced: [Option<Instant>; GUEST_ADDRESSES_MAX],
 }
 
-/// Time between two probes of a guest.
-pub const PROBE_INTERVAL: Duration = Duration::from_millis(250);
-/// Probes in a row without an answer after which a guest is down.
-pub const FALL: u32 = 3;
-
 impl GuestSpec {
-    /// The address that reals on this guest have.
-    pub fn ipv4(&self) -> Option<Ipv4Addr> {
-        self.addresses.iter().find_map(|address| match address {
-            IpAddr::V4(address) => Some(*address),
-            IpAddr::V6(_) => None,
-        })
+    /// The address of this version that reals on this guest have.
+    pub fn address_of(&self, version: Version) -> Option<IpAddr> {
+        self.addresses.iter().copied().find(|&address| Version::of(address) == version)
     }
 }
 
 impl Guest {
-    pub(crate) fn new(spec: GuestSpec, now: Instant) -> Guest {
-        Guest {
-            spec,
-            health: Health::Unknown,
-            health_since: now,
-            missed: 0,
-            probe_at: now,
-            is_real: false,
-        }
+    pub(crate) fn new(spec: GuestSpec) -> Guest {
+        Guest { spec, neighbors: heapless::Vec::new(), announced: [None; GUEST_ADDRESSES_MAX] }
     }
 
     /// Another definition: what was observed of another station says nothing of this one.
-    pub(crate) fn redefine(&mut self, spec: GuestSpec, now: Instant) {
+    pub(crate) fn redefine(&mut self, spec: GuestSpec) {
         if self.spec != spec {
-            *self = Guest { is_real: self.is_real, ..Guest::new(spec, now) };
+            *self = Guest::new(spec);
         }
     }
 
-    /// Whether a probe is due; if so it counts as sent, and as missed until it is answered.
-    pub(crate) fn probe(&mut self, now: Instant) -> bool {
-        if now < self.probe_at {
-            return false;
+    /// Whether it may say now where an address is: one of its own, once a second.
+    pub(crate) fn may_announce(&mut self, address: IpAddr, now: Instant) -> bool {
+        let Some(at) = self.spec.addresses.iter().position(|&own| own == address) else {
+            return true;
+        };
+        let is_soon = |last: Instant| now.since(last) < ANNOUNCEMENT_INTERVAL;
+        let may = !self.announced[at].is_some_and(is_soon);
+        if may {
+            self.announced[at] = Some(now);
         }
-        self.probe_at = now + PROBE_INTERVAL;
-        if self.missed >= FALL {
-            self.observe(Health::Down, now);
-        }
-        self.missed = self.missed.saturating_add(1);
-        true
+        may
     }
 
-    /// The guest has answered a probe.
-    pub(crate) fn answered(&mut self, now: Instant) {
-        self.missed = 0;
-        self.observe(Health::Up, now);
+    /// Some service has a real here.
+    pub fn is_real(&self) -> bool {
+        !self.neighbors.is_empty()
     }
 
-    fn observe(&mut self, health: Health, now: Instant) {
-        if self.health != health {
-            self.health = health;
-            self.health_since = now;
-        }
+    /// How its address of this version is; unknown for one that nobody asks for.
+    pub fn health_by(&self, version: Version) -> Health {
+        let asked = self.neighbors.iter().find(|n| Version::of(n.address) == version);
+        asked.map_or(Health::Unknown, |neighbor| neighbor.health)
     }
-}
 
-impl Health {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Health::Unknown => "unknown",
-            Health::Up => "up",
-            Health::Down => "down",
-        }
+    /// The worst of its addresses; unknown for a guest that nobody asks.
+    pub fn health(&self) -> Health {
+        self.worst().map_or(Health::Unknown, |neighbor| neighbor.health)
+    }
+
+    /// The address that is worst off, of those alike the one that is so longest.
+    pub fn worst(&self) -> Option<&Neighbor> {
+        self.neighbors.iter().min_by_key(|neighbor| (neighbor.health, neighbor.since))
+    }
+
+    /// Asks for these addresses from now on, where they are asked.
+    pub(crate) fn ask_for(&mut self, wanted: &[(Version, u16)], now: Instant) {
+        let Guest { spec, neighbors, .. } = self;
+        let wanted = wanted.iter().filter_map(|&(version, vlan)| {
+            let address = spec.address_of(version)?;
+            let known = neighbors.iter().find(|n| (n.address, n.vlan) == (address, vlan));
+            Some(known.copied().unwrap_or(Neighbor::new(address, vlan, now)))
+        });
+        // One of each version, so there is room.
+        let wanted: heapless::Vec<Neighbor, 2> = wanted.take(2).collect();
+        *neighbors = wanted;
     }
 }
 

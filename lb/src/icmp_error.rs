@@ -16,31 +16,32 @@
 use crate::dataplane::{Dataplane, Inbound};
 use crate::flow::{Direction, FlowId, FlowKey};
 use crate::wire::icmp::{IcmpError, Translation};
-use crate::wire::{Ipv4, ethernet, icmp};
+use crate::wire::{ethernet, icmp};
 use crate::{DropReason, MacAddr, Verdict};
 
 impl Dataplane {
     /// An error to a VIP, about what left in its name, goes to the real that sent it.
     pub(crate) fn error_to_vip(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
-        let Inbound { ip, frame, .. } = packet;
-        icmp::check_sum(frame, ip)?;
-        let error = IcmpError::parse(frame, ip)?;
-        let id = self.find_quoted(ip, &error, Direction::ToReal).ok_or(DropReason::IcmpInner)?;
+        icmp::check_sum(packet.head, packet.ip)?;
+        let error = IcmpError::parse(packet.head, packet.ip)?;
+        let id =
+            self.find_quoted(&packet, &error, Direction::ToReal).ok_or(DropReason::IcmpInner)?;
         error.check_kind()?;
         let delivery = self.delivery(id)?;
         if !self.tables.port_sets().up.contains(delivery.port) {
             return Err(DropReason::NoPort);
         }
-        self.count_traffic(id, Direction::ToReal, frame.len());
+        let Inbound { ip, head, len, .. } = packet;
+        self.count_traffic(id, Direction::ToReal, len);
         let is_clients = ip.source == delivery.client.address;
         let translation = Translation {
-            source: if is_clients { delivery.client_at_real.address } else { ip.source },
-            destination: delivery.real_end.address,
+            source: if is_clients { delivery.client_at_real.address } else { ip.source }.into(),
+            destination: delivery.real_end.address.into(),
             quoted_source: delivery.real_end,
             quoted_destination: delivery.client_at_real,
         };
-        error.rewrite(ip, frame, &translation);
-        ethernet::set_addresses(frame, delivery.mac, MacAddr::SWITCH);
+        error.rewrite(ip, head, &translation);
+        ethernet::set_addresses(head, delivery.mac, MacAddr::SWITCH);
         Ok(Verdict::Forward(delivery.port))
     }
 
@@ -50,50 +51,56 @@ impl Dataplane {
         &mut self,
         mut packet: Inbound<'_>,
     ) -> Result<Option<Verdict>, DropReason> {
-        let Inbound { ip, ref frame, .. } = packet;
-        if ip.is_fragment || !icmp::is_error(frame, ip) {
+        let Inbound { header, ip, ref head, .. } = packet;
+        if ip.part().is_some() || !icmp::is_error(head, ip) {
             return Ok(None);
         }
-        let Ok(error) = IcmpError::parse(frame, ip) else {
+        let Ok(error) = IcmpError::parse(head, ip) else {
             return Ok(None);
         };
-        let Some(id) = self.find_quoted(ip, &error, Direction::ToClient) else {
+        let Some(id) = self.find_quoted(&packet, &error, Direction::ToClient) else {
             return Ok(None);
         };
-        icmp::check_sum(frame, ip)?;
+        icmp::check_sum(head, ip)?;
         error.check_kind()?;
         let delivery = self.delivery(id)?;
         if !delivery.is_from(&packet) {
             // A neighbour of the real, who cannot have seen the packet.
             return Err(DropReason::SpoofMac);
         }
-        if self.tables.is_vip(ip.source) {
+        if ip.source != delivery.real_end.address && self.tables.is_vip(header.vlan, ip.source.into()) {
             return Err(DropReason::VipSource);
         }
         let verdict = self.leave(&delivery, &mut packet)?;
-        self.count_traffic(id, Direction::ToClient, packet.frame.len());
+        self.count_traffic(id, Direction::ToClient, packet.len);
         let is_reals = ip.source == delivery.real_end.address;
         let translation = Translation {
-            source: if is_reals { delivery.vip.address } else { ip.source },
-            destination: delivery.client.address,
+            source: if is_reals { delivery.vip.address } else { ip.source }.into(),
+            destination: delivery.client.address.into(),
             quoted_source: delivery.client,
             quoted_destination: delivery.vip,
         };
-        error.rewrite(ip, packet.frame, &translation);
+        error.rewrite(ip, packet.head, &translation);
         Ok(Some(verdict))
     }
 
     /// The flow of which a packet is quoted, by an error that travels in `direction` to the one
     /// who sent that packet.
-    fn find_quoted(&self, ip: &Ipv4, error: &IcmpError, direction: Direction) -> Option<FlowId> {
+    fn find_quoted(
+        &self,
+        packet: &Inbound<'_>,
+        error: &IcmpError,
+        direction: Direction,
+    ) -> Option<FlowId> {
         let quote = &error.quote;
-        if ip.destination != quote.source.address {
+        if packet.ip.destination != quote.source.address {
             return None;
         }
         let (client, server) = match direction {
             Direction::ToReal => (quote.destination, quote.source),
             Direction::ToClient => (quote.source, quote.destination),
         };
-        self.flows.find(&FlowKey { protocol: quote.protocol, client, server }, direction)
+        let key = FlowKey::new(quote.protocol, packet.header.vlan, client, server);
+        self.flows.find(&key, direction)
     }
 }

@@ -17,21 +17,30 @@ extern crate std;
 
 pub mod addr;
 mod balance;
+mod begin;
 pub mod command;
 pub mod dataplane;
 pub mod event;
 pub mod fdb;
 pub mod flow;
+mod follow;
+pub mod fragments;
 pub mod frame;
+mod guard;
 pub mod guest;
 mod icmp_error;
 pub mod limits;
 pub mod load;
 pub mod local;
 pub mod name;
+pub mod neighbor;
 pub mod outbox;
+pub mod persist;
 pub mod port;
+mod refuse;
 pub mod report;
+mod resolve;
+pub mod resume;
 pub mod sched;
 pub mod service;
 pub mod standing;
@@ -45,12 +54,13 @@ pub use command::{Command, Refusal};
 pub use dataplane::{Capacity, Dataplane};
 pub use event::Event;
 pub use frame::Frame;
-pub use guest::{Guest, GuestId, GuestSpec, Health};
+pub use guest::{Guest, GuestId, GuestSpec};
 pub use name::Name;
+pub use neighbor::Health;
 pub use outbox::Origin;
 pub use port::{Port, PortId, PortSet, Role};
 pub use service::{
-    AdminState, Forwarding, Real, RealId, RealSpec, Scheduler, Service, ServiceId, ServiceSpec,
+    AdminState, Empty, Forwarding, Persistence, Real, RealId, RealSpec, Scheduler, Service, ServiceId, ServiceSpec,
 };
 pub use standing::{Ineligible, Standing};
 pub use tables::Tables;

@@ -20,10 +20,18 @@ pub const REALS_MAX: usize = 1024;
 pub const REPORT_BYTES_MAX: usize = 512;
 /// Frames of our own that may wait for the loop.
 pub const OUTBOX_MAX: usize = 256;
-/// Bytes of a frame of our own: an answer to a report with all headers is the longest.
-pub const ORIGIN_BYTES_MAX: usize = 256;
+/// Bytes of a frame of our own: as long as a tagged one may be.
+pub const ORIGIN_BYTES_MAX: usize = 1518;
 /// Events that may wait for the log.
 pub const EVENTS_MAX: usize = 64;
+/// Datagrams whose fragments are under way.
+pub const FRAGMENTED_DATAGRAMS_MAX: usize = 1024;
+/// Fragments that may wait for their first.
+pub const HELD_FRAGMENTS_MAX: usize = 64;
+/// Clients whose real is remembered.
+pub const PERSISTENT_CLIENTS_MAX: usize = 65_536;
+/// Bytes of a payload by which a client may be known again.
+pub const PERSISTENCE_PAYLOAD_BYTES_MAX: usize = 32;
 
 const _: () = assert!(PORTS_MAX <= u64::BITS as usize);
 const _: () = assert!(REALS_MAX >= SERVICE_REALS_MAX && REALS_MAX <= u16::MAX as usize);

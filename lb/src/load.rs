@@ -208,6 +208,13 @@ impl RealLoad {
         self.unexpired(now).and_then(|last| last.flows_max)
     }
 
+    /// Until when weight and words hold and the phase is the same, if nothing else is reported.
+    pub fn holds_until(&self, now: Instant) -> Option<Instant> {
+        let last = self.last.as_ref()?;
+        let ends = [last.ttl.duration(), Phase::FRESH_MAX, Phase::AGEING_MAX, Phase::STALE_MAX];
+        ends.into_iter().map(|age| last.at + age).filter(|&end| end >= now).min()
+    }
+
     /// The numbers of the last report, whatever its age.
     pub fn numbers(&self) -> Option<&Numbers> {
         self.last.as_ref().map(|last| &last.numbers)

@@ -8,21 +8,23 @@
 use alloc::boxed::Box;
 use alloc::vec;
 use core::fmt::{self, Display, Write};
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 
-use crate::addr::{LINK_LOCAL, REPORT_PORT};
 use crate::dataplane::Dataplane;
 use crate::event::Event;
-use crate::limits::{ORIGIN_BYTES_MAX, PORTS_MAX, SERVICES_MAX};
+use crate::limits::{PORTS_MAX, SERVICES_MAX};
 use crate::load::{FlowsBetween, RateLimit, ReportRefusal};
 use crate::report::{Ack, Answer, LoadReport, ReportError};
 use crate::wire::arp::{Arp, Operation};
-use crate::wire::ethernet::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, Ethernet, HEADER_BYTES};
-use crate::wire::{Endpoint, Ipv4, Transport, ipv4, put, transport};
-use crate::{GuestId, Instant, MacAddr, PortId, PortSet, Protocol, RealId};
+use crate::wire::ethernet::{self, ETHERTYPE_ARP, Ethernet};
+use crate::wire::nd::{self, Neighbor};
+use crate::wire::{Ip, Transport, ip, transport};
+use crate::{GuestId, Health, Instant, MacAddr, PortId, PortSet, Protocol, RealId};
 
-/// Room for an answer's text after the headers of its frame.
-const ANSWER_BYTES_MAX: usize = ORIGIN_BYTES_MAX - HEADER_BYTES - ipv4::HEADER_BYTES - 8;
+/// Room for an answer's text.
+const ANSWER_BYTES_MAX: usize = 214;
+/// Hops that an answer to a neighbour may take.
+const TTL: u8 = 64;
 
 /// What became of the reports of one port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,39 +75,73 @@ impl Dataplane {
         let Ok(header) = Ethernet::parse(frame) else {
             return;
         };
-        match header.ethertype {
-            ETHERTYPE_ARP => self.probe_answer(ingress, &header, frame, now),
-            ETHERTYPE_IPV4 => self.report(ingress, &header, frame, now),
-            _ => {}
+        if header.ethertype == ETHERTYPE_ARP {
+            if let Ok(arp) = Arp::parse(frame, header.payload_at)
+                && arp.operation == Operation::Reply
+                && arp.sender_mac == header.source
+            {
+                self.neighbor_answers(ingress, &header, arp.sender.into(), now);
+            }
+            return;
+        }
+        let parsed = Ip::parse(frame, frame.len(), header.payload_at, header.ethertype);
+        let Some(Ok(ip)) = parsed else {
+            return;
+        };
+        if !nd::is_neighbor(frame, &ip) {
+            self.report(ingress, &header, &ip, frame, now);
+            return;
+        }
+        let Ok(message) = Neighbor::parse(frame, &ip) else {
+            return;
+        };
+        match message.kind {
+            nd::Kind::Solicitation => self.answer_neighbor(ingress, &header, &message),
+            nd::Kind::Advertisement if message.link_layer.is_none_or(|mac| mac == header.source) => {
+                self.neighbor_answers(ingress, &header, message.target.into(), now);
+            }
+            nd::Kind::Advertisement => {}
         }
     }
 
     /// A guest that says where its own address is, is there.
-    fn probe_answer(&mut self, ingress: PortId, header: &Ethernet, frame: &[u8], now: Instant) {
-        let Ok(arp) = Arp::parse(frame, header.payload_at) else {
-            return;
-        };
+    fn neighbor_answers(
+        &mut self,
+        ingress: PortId,
+        header: &Ethernet,
+        address: IpAddr,
+        now: Instant,
+    ) {
         let Dataplane { tables, events, .. } = self;
         let id = tables.guest_at(ingress, header.source);
         let Some(guest) = id.and_then(|id| tables.guest_mut(id)) else {
             return;
         };
-        let is_own = arp.operation == Operation::Reply && Some(arp.sender) == guest.spec.ipv4();
-        if is_own && arp.sender_mac == guest.spec.mac {
-            let before = guest.health;
-            guest.answered(now);
-            if guest.health != before {
-                let name = guest.spec.name.clone();
-                events.push(Event::GuestHealth { guest: name, health: guest.health });
-            }
+        let before = guest.health();
+        let where_asked = (address, header.vlan);
+        let mut has_news = false;
+        for neighbor in guest.neighbors.iter_mut().filter(|n| (n.address, n.vlan) == where_asked) {
+            has_news |= neighbor.health != Health::Up;
+            neighbor.answered(now);
+        }
+        if guest.health() != before {
+            let name = guest.spec.name.clone();
+            events.push(Event::GuestHealth { guest: name, health: guest.health() });
+        }
+        if has_news {
+            tables.unsettle();
         }
     }
 
-    fn report(&mut self, ingress: PortId, header: &Ethernet, frame: &[u8], now: Instant) {
-        let Ok(ip) = Ipv4::parse(frame, header.payload_at) else {
-            return;
-        };
-        let Ok(segment) = Transport::parse(frame, &ip) else {
+    fn report(
+        &mut self,
+        ingress: PortId,
+        header: &Ethernet,
+        ip: &Ip,
+        frame: &[u8],
+        now: Instant,
+    ) {
+        let Ok(segment) = Transport::parse(frame, ip) else {
             return;
         };
         let counters = &mut self.reports.counters[ingress.index()];
@@ -113,11 +149,11 @@ impl Dataplane {
             counters.rate += 1;
             return;
         }
-        let Some(payload) = transport::udp_payload(frame, &ip) else {
+        let Some(payload) = transport::udp_payload(frame, ip) else {
             counters.malformed += 1;
             return;
         };
-        let Some(guest) = self.reporter(ingress, header.source, ip.source) else {
+        let Some(guest) = self.reporter(ingress, header.source, ip.source.into()) else {
             self.reports.counters[ingress.index()].identity += 1;
             return;
         };
@@ -133,14 +169,18 @@ impl Dataplane {
             Ok(ack) => Answer::Ack(ack),
             Err(unheard) => Answer::Nak { column: unheard.column(), why: unheard },
         };
-        self.answer(ingress, header.source, segment.source, &answer);
+        self.answer(ingress, header, &segment, &answer);
     }
 
     /// The guest that may speak from here.
-    fn reporter(&self, ingress: PortId, mac: MacAddr, address: Ipv4Addr) -> Option<GuestId> {
+    fn reporter(&self, ingress: PortId, mac: MacAddr, address: IpAddr) -> Option<GuestId> {
         let id = self.tables.guest_at(ingress, mac)?;
         let addresses = &self.tables.guest(id)?.spec.addresses;
-        let is_own = address.is_link_local() || addresses.contains(&IpAddr::V4(address));
+        let is_link_local = match address {
+            IpAddr::V4(address) => address.is_link_local(),
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+        };
+        let is_own = is_link_local || addresses.contains(&address);
         is_own.then_some(id)
     }
 
@@ -161,6 +201,7 @@ impl Dataplane {
             };
         }
         let between: FlowsBetween = heard?;
+        self.tables.unsettle();
         let first = *reals.first().ok_or(Unheard::NoReal)?;
         let standing = self.standing(first, now).ok_or(Unheard::NoReal)?;
         let counters = |id: &RealId| self.tables.real(*id).map(|real| real.counters);
@@ -193,17 +234,23 @@ impl Dataplane {
         reals.map(|(id, _)| id).take(SERVICES_MAX).collect()
     }
 
-    fn answer(&mut self, port: PortId, mac: MacAddr, to: Endpoint, answer: &impl Display) {
+    /// Answers a datagram from where it was sent to.
+    fn answer(
+        &mut self,
+        port: PortId,
+        header: &Ethernet,
+        question: &Transport,
+        answer: &impl Display,
+    ) {
         let mut text = heapless::String::<ANSWER_BYTES_MAX>::new();
         // What does not fit is cut off: an answer is for reading, its first words count.
         let _ = writeln!(text, "{answer}");
-        let from = Endpoint { address: LINK_LOCAL, port: REPORT_PORT };
+        let (from, to) = (question.destination, question.source);
         let udp = transport::udp_header(from, to, text.as_bytes());
         let udp_len = (udp.len() + text.len()) as u16;
-        let ip = ipv4::header(LINK_LOCAL, to.address, Protocol::Udp.number(), udp_len);
-        let mut ethernet = [0; HEADER_BYTES];
-        ethernet::set_addresses(&mut ethernet, mac, MacAddr::SWITCH);
-        put(&mut ethernet, 12, ETHERTYPE_IPV4.to_be_bytes());
+        let ip = ip::header(from.address, to.address, Protocol::Udp.number(), udp_len, TTL);
+        let mac = MacAddr::SWITCH;
+        let ethernet = ethernet::header(header.source, mac, header.vlan, header.ethertype);
         let egress = PortSet::EMPTY.with(port);
         self.outbox.push(egress, &[&ethernet, &ip, &udp, text.as_bytes()]);
     }

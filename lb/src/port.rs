@@ -28,6 +28,8 @@ pub struct Port {
 pub struct PortSet(u64);
 
 impl PortId {
+    pub const FIRST: PortId = PortId(0);
+
     /// `None` at or above [`PORTS_MAX`].
     pub const fn new(index: usize) -> Option<PortId> {
         if index < PORTS_MAX { Some(PortId(index as u8)) } else { None }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   rr wrr              whose turn it is               rotate
-//!   lc wlc wll p2c      who has least                  least
-//!   sh mh               whose the client or flow is    hash, maglev
+//!   lc wlc wll p2c      who has least                  least, ranking
+//!   sh sh-port mh       whose the client or flow is    hash, maglev
 //! ```
 //!
 //! The names are IPVS's, and mean what they mean there. A weight is the operator's after the
@@ -11,12 +11,18 @@
 //! without weight gets nothing from any of them.
 //!
 //! Here is chosen among candidates, who may all be given the flow; who may is decided in
-//! [`crate::standing`]. A choice is a function of the candidates and of the flow that arrives,
-//! with what chance it needs in the latter, so that it can be asked twice.
+//! [`crate::standing`]. A choice is a function of the candidates, of the flows that they were given
+//! before, and of the flow that arrives, with what chance it needs in the latter, so that it can be
+//! asked twice.
+//!
+//! There may be 64 candidates and a million new flows a second, and all that one flow changes is one
+//! real's counts. So what a scheduler makes of the candidates stays on a [`Board`]: whoever keeps
+//! it makes it anew when candidates change, and says whose flows have changed.
 
 pub mod hash;
 mod least;
 pub mod maglev;
+mod ranking;
 pub mod rotate;
 
 pub use hash::{FlowHash, NameHash};
@@ -24,10 +30,11 @@ pub use least::{Forecast, IDLE, Outlook};
 
 use crate::load::{EffectiveWeight, RealLoad};
 use crate::{Instant, RealId, Scheduler};
-use least::Measure;
-use rotate::{Credit, Shares};
+use maglev::{Member, Members};
+use ranking::{Measure, Ranking};
+use rotate::{Rotation, Shares};
 
-/// A real that may be given the flow.
+/// A real of the service, as the schedulers see it.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
     pub real: RealId,
@@ -37,7 +44,6 @@ pub struct Candidate<'a> {
     pub weight_set: u16,
     pub name: NameHash,
     pub flows_open: u32,
-    pub credit: Credit,
     pub load: &'a RealLoad,
 }
 
@@ -47,61 +53,118 @@ pub struct Arrival {
     pub now: Instant,
     /// Any number; picks where the scheduler leaves a choice.
     pub dice: u64,
-    /// Of the client for `sh`, of both ends for `mh`.
+    /// Of the client's address for `sh`, of its end for `sh-port`, of both ends for `mh`.
     pub key: FlowHash,
 }
 
-/// The real that gets the flow; none if no candidate has weight. For `mh` the one that stands in
-/// where the table's is no candidate. That a turn was taken is for the caller to remember.
-pub fn choose(
+/// The candidates of a service, prepared for its scheduler. A candidate's place is its number
+/// among those of which the board was made.
+#[derive(Debug)]
+pub struct Board {
     scheduler: Scheduler,
-    candidates: &[Candidate<'_>],
-    arrival: &Arrival,
-) -> Option<RealId> {
-    let Arrival { now, dice, key } = *arrival;
-    let least = |measure| least::least(measure, candidates, now, dice as u32);
-    match scheduler {
-        Scheduler::Lc => least(Measure::Flows),
-        Scheduler::Mh | Scheduler::Sh => hash::rendezvous(candidates, key),
-        Scheduler::P2c => least::of_two(candidates, now, dice),
-        Scheduler::Rr => rotate::turn(&mut Shares::Equal.queue(candidates)),
-        Scheduler::Wlc => least(Measure::FlowsOverWeight),
-        Scheduler::Wll => least(Measure::LoadOverWeight),
-        Scheduler::Wrr => rotate::turn(&mut Shares::ByWeight.queue(candidates)),
+    /// For `lc`, `wlc`, `wll` and `p2c`.
+    ranking: Ranking,
+    /// For `rr` and `wrr`; stays while another scheduler is tried out.
+    rotation: Rotation,
+    /// For `sh`, `sh-port` and `mh`: those that may be chosen, by the operator's weight.
+    members: Members,
+}
+
+/// How a scheduler chooses.
+enum Way {
+    Least(Measure),
+    LeastOfTwo,
+    Turns(Shares),
+    Hash,
+}
+
+impl Board {
+    /// One without candidates.
+    pub const fn new() -> Board {
+        Board {
+            scheduler: Scheduler::Wll,
+            ranking: Ranking::new(),
+            rotation: Rotation::new(),
+            members: Members::new(),
+        }
+    }
+
+    /// Takes in the candidates as they are now. Turns go on where they were.
+    pub fn make(&mut self, scheduler: Scheduler, candidates: &[Candidate<'_>], now: Instant) {
+        self.scheduler = scheduler;
+        match scheduler.way() {
+            Way::Least(measure) => self.ranking.make(measure, candidates, now),
+            Way::LeastOfTwo => self.ranking.make(Measure::LoadOverWeight, candidates, now),
+            Way::Turns(shares) => self.rotation.make(shares, candidates),
+            Way::Hash => {
+                let is_member = |c: &&Candidate<'_>| c.has_weight() && c.weight_set > 0;
+                let chosen = candidates.iter().filter(is_member);
+                self.members = chosen.map(Candidate::member).collect();
+            }
+        }
+    }
+
+    /// Takes in that the flows of one candidate have changed, and nothing else of it.
+    pub fn update(&mut self, place: usize, candidate: &Candidate<'_>) {
+        match self.scheduler.way() {
+            Way::Least(_) | Way::LeastOfTwo => self.ranking.update(place, candidate),
+            Way::Turns(_) | Way::Hash => {}
+        }
+    }
+
+    /// The real that gets the flow; none if no candidate has weight. For `mh` the one that stands in
+    /// where the table's is no candidate.
+    pub fn choose(&mut self, arrival: &Arrival) -> Option<RealId> {
+        match self.scheduler.way() {
+            Way::Least(_) => self.ranking.least(arrival.dice as u32),
+            Way::LeastOfTwo => self.ranking.least_of_two(arrival.dice),
+            Way::Turns(_) => self.rotation.turn(),
+            Way::Hash => hash::rendezvous(&self.members, arrival.key),
+        }
+    }
+
+    /// What reports make expect together, where they decide.
+    pub fn outlook(&self) -> Option<&Outlook> {
+        self.ranking.outlook().filter(|_| self.scheduler.uses_load())
+    }
+}
+
+impl Default for Board {
+    fn default() -> Board {
+        Board::new()
     }
 }
 
 impl Candidate<'_> {
-    fn has_weight(&self) -> bool {
+    pub(crate) fn has_weight(&self) -> bool {
         self.weight > EffectiveWeight::ZERO
+    }
+
+    fn member(&self) -> Member {
+        Member { real: self.real, name: self.name, weight: self.weight_set }
     }
 }
 
 impl Scheduler {
     /// Whether reports of load decide.
     pub(crate) const fn uses_load(self) -> bool {
-        match self {
-            Scheduler::P2c | Scheduler::Wll => true,
-            Scheduler::Lc
-            | Scheduler::Mh
-            | Scheduler::Rr
-            | Scheduler::Sh
-            | Scheduler::Wlc
-            | Scheduler::Wrr => false,
-        }
+        matches!(self.way(), Way::Least(Measure::LoadOverWeight) | Way::LeastOfTwo)
     }
 
-    /// Whether turns decide, and which weights count for them.
-    pub(crate) const fn turns(self) -> Option<Shares> {
+    /// Whether a packet in the middle of a flow tells its real, because who calls decides.
+    pub(crate) const fn is_by_hash(self) -> bool {
+        matches!(self.way(), Way::Hash)
+    }
+
+    const fn way(self) -> Way {
         match self {
-            Scheduler::Rr => Some(Shares::Equal),
-            Scheduler::Wrr => Some(Shares::ByWeight),
-            Scheduler::Lc
-            | Scheduler::Mh
-            | Scheduler::P2c
-            | Scheduler::Sh
-            | Scheduler::Wlc
-            | Scheduler::Wll => None,
+            Scheduler::Lc => Way::Least(Measure::Flows),
+            Scheduler::Mh | Scheduler::Sh | Scheduler::ShPort => Way::Hash,
+            Scheduler::P2c => Way::LeastOfTwo,
+            Scheduler::Rr => Way::Turns(Shares::Equal),
+            Scheduler::Wlc => Way::Least(Measure::FlowsOverWeight),
+            Scheduler::Wll => Way::Least(Measure::LoadOverWeight),
+            Scheduler::Wrr => Way::Turns(Shares::ByWeight),
         }
     }
 }

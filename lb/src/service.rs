@@ -1,14 +1,13 @@
 //! Services and their reals, as configured and as they stand.
 
-use core::net::{IpAddr, Ipv4Addr};
-use core::num::NonZeroU16;
+use core::net::IpAddr;
+use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
 use crate::flow::Direction;
 use crate::limits::SERVICE_REALS_MAX;
 use crate::load::RealLoad;
 use crate::sched::NameHash;
-use crate::sched::rotate::{Credit, Rotation};
 use crate::{GuestId, Instant, Name, Protocol};
 
 /// A service's slot in the table of services.
@@ -32,6 +31,8 @@ pub enum Scheduler {
     Rr,
     /// Source hashing: by the client's address.
     Sh,
+    /// Source hashing: by the client's address and port.
+    ShPort,
     /// Weighted least connections: fewest open flows over weight.
     Wlc,
     /// Weighted least load: least predicted load over weight; `wlc` without reports.
@@ -47,6 +48,30 @@ pub enum Forwarding {
     /// Destination MAC, address and port become the real's; the way back is undone.
     #[default]
     Nat,
+    /// Only the destination MAC becomes the real's; the guest has the VIP on a loopback.
+    Direct,
+}
+
+/// What happens to a new flow for which no real is eligible.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Empty {
+    /// Silence: the client tries again.
+    #[default]
+    Drop,
+    /// TCP reset, or ICMP port unreachable.
+    Reset,
+    /// This guest takes it.
+    Sorry(Name),
+}
+
+/// By what a client's later flows find their way to the real of its earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// The client's address, of which so many leading bits count.
+    Source { prefix_len: u8, timeout: Duration },
+    /// UDP: so many bytes of the payload from an offset on. TCP has no payload yet when the real
+    /// is chosen: its first segment only asks for a connection.
+    Payload { offset_bytes: u16, len_bytes: NonZeroU8, timeout: Duration },
 }
 
 /// What the operator wants of a real.
@@ -67,8 +92,18 @@ pub struct ServiceSpec {
     pub vip: IpAddr,
     pub protocol: Protocol,
     pub port: NonZeroU16,
+    /// The VLAN that it is served on; 0 is untagged.
+    pub vlan: u16,
     pub scheduler: Scheduler,
     pub forwarding: Forwarding,
+    pub empty: Empty,
+    pub persistence: Option<Persistence>,
+    /// Open flows at most, over all reals.
+    pub flows_max: Option<NonZeroU32>,
+    /// UDP: how long a flow may be silent; [`UDP_IDLE`](crate::flow::UDP_IDLE) when absent.
+    pub udp_idle: Option<Duration>,
+    /// UDP: every datagram gets a real anew.
+    pub one_packet: bool,
 }
 
 /// What an operator says of a real (`set service S real G …`).
@@ -89,17 +124,19 @@ pub struct Service {
     /// Reals in the order in which they were set.
     pub reals: heapless::Vec<RealId, SERVICE_REALS_MAX>,
     pub counters: ServiceCounters,
+    /// The real on the guest of [`Empty::Sorry`].
+    pub sorry: Option<RealId>,
     /// Deleted; stays until the last flow of its reals ends.
     pub retired: bool,
     pub(crate) announcements: Announcements,
-    pub(crate) rotation: Rotation,
 }
 
-/// Announcements of a VIP that are still to be sent: three, a second apart, since any of them may
-/// be lost (RFC 5227 §2.3 sends two, two seconds apart).
+/// When a VIP is announced: three times a second apart after a change, since any of them may be
+/// lost (RFC 5227 §2.3 sends two, two seconds apart), and then now and then, so that a switch that
+/// has forgotten or never heard it does not flood for long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Announcements {
-    left: u8,
+    soon: u8,
     next: Instant,
 }
 
@@ -109,6 +146,10 @@ pub struct ServiceCounters {
     pub flows_new: u64,
     /// New flows that found no eligible real.
     pub refused_no_real: u64,
+    /// New flows beyond what the service may have.
+    pub refused_full: u64,
+    /// Refused flows whose clients were told so.
+    pub resets_sent: u64,
     pub traffic: Traffic,
 }
 
@@ -133,8 +174,6 @@ pub struct Real {
     /// Flows in the table that name this real, closed ones included.
     pub(crate) flows_held: u32,
     pub(crate) name: NameHash,
-    /// For `rr` and `wrr`.
-    pub(crate) credit: Credit,
     pub load: RealLoad,
     pub counters: RealCounters,
 }
@@ -151,11 +190,21 @@ pub struct RealCounters {
 }
 
 impl ServiceSpec {
-    /// The VIP, if it is an IPv4 address.
-    pub fn vip_v4(&self) -> Option<Ipv4Addr> {
-        match self.vip {
-            IpAddr::V4(vip) => Some(vip),
-            IpAddr::V6(_) => None,
+    /// A service as it is when nothing more is said of it.
+    pub fn new(name: Name, vip: IpAddr, protocol: Protocol, port: NonZeroU16) -> ServiceSpec {
+        ServiceSpec {
+            name,
+            vip,
+            protocol,
+            port,
+            vlan: 0,
+            scheduler: Scheduler::default(),
+            forwarding: Forwarding::default(),
+            empty: Empty::default(),
+            persistence: None,
+            flows_max: None,
+            udp_idle: None,
+            one_packet: false,
         }
     }
 }
@@ -174,19 +223,34 @@ impl Traffic {
 impl Announcements {
     const COUNT: u8 = 3;
     const INTERVAL: Duration = Duration::from_secs(1);
+    /// Below the ageing time of every switch's FDB (300 s by IEEE 802.1Q).
+    const REPEAT: Duration = Duration::from_secs(60);
 
     pub(crate) fn due(now: Instant) -> Announcements {
-        Announcements { left: Self::COUNT, next: now }
+        Announcements { soon: Self::COUNT, next: now }
     }
 
     /// Whether one is to be sent now; if so it counts as sent.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
-        let is_due = self.left > 0 && now >= self.next;
+        let is_due = now >= self.next;
         if is_due {
-            self.left -= 1;
-            self.next = now + Self::INTERVAL;
+            self.soon = self.soon.saturating_sub(1);
+            self.next = now + if self.soon > 0 { Self::INTERVAL } else { Self::REPEAT };
         }
         is_due
+    }
+}
+
+impl Service {
+    pub(crate) fn new(spec: ServiceSpec, now: Instant) -> Service {
+        Service {
+            spec,
+            reals: heapless::Vec::new(),
+            counters: ServiceCounters::default(),
+            sorry: None,
+            retired: false,
+            announcements: Announcements::due(now),
+        }
     }
 }
 
@@ -196,7 +260,6 @@ impl Real {
             service,
             guest,
             name: NameHash::of(&spec.guest),
-            credit: 0,
             spec,
             admin: AdminState::Ready,
             retired: false,
@@ -223,16 +286,22 @@ impl Real {
 impl RealSpec {
     pub const WEIGHT_DEFAULT: u16 = 100;
     pub const WEIGHT_MAX: u16 = 1000;
+
+    /// A real as it is when nothing more is said of it.
+    pub fn new(guest: Name) -> RealSpec {
+        RealSpec { guest, port: None, weight: Self::WEIGHT_DEFAULT, flows_max: None }
+    }
 }
 
 impl Scheduler {
     /// In the order of their words.
-    pub const ALL: [Scheduler; 8] = [
+    pub const ALL: [Scheduler; 9] = [
         Scheduler::Lc,
         Scheduler::Mh,
         Scheduler::P2c,
         Scheduler::Rr,
         Scheduler::Sh,
+        Scheduler::ShPort,
         Scheduler::Wlc,
         Scheduler::Wll,
         Scheduler::Wrr,
@@ -246,6 +315,7 @@ impl Scheduler {
             Scheduler::P2c => "p2c",
             Scheduler::Rr => "rr",
             Scheduler::Sh => "sh",
+            Scheduler::ShPort => "sh-port",
             Scheduler::Wlc => "wlc",
             Scheduler::Wll => "wll",
             Scheduler::Wrr => "wrr",
@@ -254,11 +324,12 @@ impl Scheduler {
 }
 
 impl Forwarding {
-    pub const ALL: [Forwarding; 1] = [Forwarding::Nat];
+    pub const ALL: [Forwarding; 2] = [Forwarding::Direct, Forwarding::Nat];
 
     /// The word of the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Forwarding::Direct => "direct",
             Forwarding::Nat => "nat",
         }
     }

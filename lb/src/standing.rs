@@ -1,6 +1,7 @@
 //! How a real stands: whether it may get a new flow, with how much weight, and by whose word.
 //!
-//! One place decides eligibility; scheduler, console and answers to reports all ask it. A real's
+//! One place decides eligibility, [`Judge`]; scheduler, console and answers to reports all ask it. For
+//! the scheduler its word is kept while it cannot have changed (`tables/standings.rs`). A real's
 //! state is the minimum of its sources: the operator's word, its port, its probes, its agent's
 //! word. An agent never revives a guest that is silent, and an agent's silence never marks one
 //! dead.
@@ -9,10 +10,12 @@ use crate::dataplane::Dataplane;
 use crate::limits::SERVICE_REALS_MAX;
 use crate::load::{AgentWord, EffectiveWeight};
 use crate::report::AckState;
-use crate::sched::rotate::{self, Shares};
-use crate::sched::{self, Arrival, Candidate, FlowHash, Forecast, Outlook};
+use crate::sched::{Arrival, Candidate, FlowHash, Forecast};
 use crate::wire::Endpoint;
-use crate::{AdminState, Health, Instant, Real, RealId, Scheduler, ServiceId};
+use crate::wire::ip::Version;
+use crate::{
+    AdminState, Guest, Health, Instant, PortSet, Real, RealId, Scheduler, Service, ServiceId,
+};
 
 /// A real, judged.
 #[derive(Clone, Copy, Debug)]
@@ -48,29 +51,36 @@ pub enum Ineligible {
     Full,
 }
 
-type Candidates<'a> = heapless::Vec<Candidate<'a>, SERVICE_REALS_MAX>;
+/// The reals of a service, with all that decides about them.
+#[derive(Clone, Copy)]
+pub(crate) struct Judge<'a> {
+    pub service: &'a Service,
+    pub reals: &'a [Option<Real>],
+    pub guests: &'a [Option<Guest>],
+    /// Ports whose link is up.
+    pub up: PortSet,
+}
+
+/// The reals of a service as its scheduler is to see them: who may not be chosen has no weight.
+pub(crate) struct Candidates<'a> {
+    pub all: heapless::Vec<Candidate<'a>, SERVICE_REALS_MAX>,
+    /// What those that may be chosen are.
+    pub chosen_if: Result<(), Ineligible>,
+}
 
 impl Dataplane {
     /// How a real of a service stands; `None` for one that is gone or retired.
     pub fn standing(&self, id: RealId, now: Instant) -> Option<Standing> {
         let real = self.tables.real(id).filter(|real| !real.retired)?;
-        let candidates = self.candidates(real.service, Ok(()), now);
-        let effective_weight = real.load.effective_weight(real.spec.weight, now);
-        let own = candidate(id, real, now);
-        let scheduler = self.tables.service(real.service).map(|s| s.spec.scheduler);
-        let outlook = match scheduler.is_some_and(Scheduler::uses_load) {
-            true => Outlook::of(&candidates, now),
-            false => None,
-        };
+        let outlook = self.tables.outlook(real.service, now);
         Some(Standing {
-            eligibility: self.eligibility(real, now),
-            effective_weight,
-            forecast: outlook.map(|outlook| outlook.forecast(&own)),
+            eligibility: self.tables.judge(real.service)?.eligibility(real, now),
+            effective_weight: real.load.effective_weight(real.spec.weight, now),
+            forecast: outlook.map(|outlook| outlook.forecast(&candidate(id, real, now))),
         })
     }
 
-    /// The real that a new flow of the service gets. One that has not answered yet gets it if
-    /// nobody else is there: a service just defined need not fail its first client.
+    /// The real that a new flow of the service gets.
     pub(crate) fn choose(
         &mut self,
         service: ServiceId,
@@ -79,92 +89,63 @@ impl Dataplane {
     ) -> Option<RealId> {
         let dice = self.dice.roll();
         let spec = &self.tables.service(service)?.spec;
-        let (scheduler, address) = (spec.scheduler, client.address.into());
-        let key = if scheduler == Scheduler::Mh {
-            let vip = (spec.vip, spec.port.get());
-            FlowHash::of_ends((address, client.port), spec.protocol, vip)
-        } else {
-            FlowHash::of_client(address)
-        };
-        let arrival = Arrival { now, dice, key };
-        self.choose_among(service, scheduler, Ok(()), &arrival)
-            .or_else(|| self.choose_among(service, scheduler, Err(Ineligible::Unproven), &arrival))
-    }
-
-    /// Chooses among the reals that are this eligible.
-    fn choose_among(
-        &mut self,
-        service: ServiceId,
-        scheduler: Scheduler,
-        eligibility: Result<(), Ineligible>,
-        arrival: &Arrival,
-    ) -> Option<RealId> {
-        if scheduler == Scheduler::Mh
-            && let Some(id) = self.placed(service, arrival.key)
-            && let Some(real) = self.tables.real(id)
-            && self.eligibility(real, arrival.now) == eligibility
-        {
-            return Some(id);
-        }
-        if let Some(shares) = scheduler.turns() {
-            return self.take_turn(service, shares, eligibility, arrival);
-        }
-        sched::choose(scheduler, &self.candidates(service, eligibility, arrival.now), arrival)
-    }
-
-    /// The real in whose slot of the service's table a flow falls; a table that is being built anew
-    /// may still name one that is gone.
-    fn placed(&self, service: ServiceId, key: FlowHash) -> Option<RealId> {
-        let id = self.tables.placements().find(service, key)?;
-        self.tables.service(service)?.reals.contains(&id).then_some(id)
-    }
-
-    /// Gives the next turn away, and accounts for it.
-    fn take_turn(
-        &mut self,
-        service: ServiceId,
-        shares: Shares,
-        eligibility: Result<(), Ineligible>,
-        arrival: &Arrival,
-    ) -> Option<RealId> {
-        let mut queue = shares.queue(&self.candidates(service, eligibility, arrival.now));
-        if queue.is_empty() {
-            return None;
-        }
-        self.tables.set_credits_right(service, rotate::sum(&queue), &mut queue);
-        let chosen = rotate::turn(&mut queue)?;
-        for waiting in queue {
-            if let Some(real) = self.tables.real_mut(waiting.real) {
-                real.credit = waiting.credit;
+        let address = client.address.into();
+        let key = match spec.scheduler {
+            Scheduler::Mh => {
+                let vip = (spec.vip, spec.port.get());
+                FlowHash::of_ends((address, client.port), spec.protocol, vip)
             }
-        }
-        Some(chosen)
+            Scheduler::ShPort => FlowHash::of_client_end(address, client.port),
+            _ => FlowHash::of_client(address),
+        };
+        self.tables.choose(service, &Arrival { now, dice, key })
+    }
+}
+
+impl<'a> Judge<'a> {
+    /// The reals in the order in which they were set.
+    pub fn members(self) -> impl Iterator<Item = (RealId, &'a Real)> {
+        let ids = self.service.reals.iter();
+        ids.filter_map(move |&id| Some((id, self.reals[id.index()].as_ref()?)))
     }
 
-    /// The reals of a service that are this eligible.
-    fn candidates(
-        &self,
-        service: ServiceId,
-        eligibility: Result<(), Ineligible>,
-        now: Instant,
-    ) -> Candidates<'_> {
-        let members = self.tables.service(service).map_or(&[][..], |service| &service.reals);
-        let reals = members.iter().filter_map(|&id| Some((id, self.tables.real(id)?)));
-        let eligible = reals.filter(|(_, real)| self.eligibility(real, now) == eligibility);
-        eligible.map(|(id, real)| candidate(id, real, now)).collect()
+    /// The real at this place among them.
+    pub fn member(self, place: usize) -> Option<(RealId, &'a Real)> {
+        let id = *self.service.reals.get(place)?;
+        Some((id, self.reals[id.index()].as_ref()?))
     }
 
-    fn eligibility(&self, real: &Real, now: Instant) -> Result<(), Ineligible> {
+    /// All of them. One that has not answered any probe yet may be chosen if nobody is eligible: a
+    /// service just defined need not fail its first client.
+    pub fn candidates(self, now: Instant) -> Candidates<'a> {
+        let judged: heapless::Vec<_, SERVICE_REALS_MAX> =
+            self.members().map(|(_, real)| self.eligibility(real, now)).collect();
+        let chosen_if = match judged.iter().any(Result::is_ok) {
+            true => Ok(()),
+            false => Err(Ineligible::Unproven),
+        };
+        let candidate = |((id, real), eligibility)| match eligibility == chosen_if {
+            true => candidate(id, real, now),
+            false => Candidate {
+                weight: EffectiveWeight::ZERO,
+                weight_set: 0,
+                ..candidate(id, real, now)
+            },
+        };
+        Candidates { all: self.members().zip(judged).map(candidate).collect(), chosen_if }
+    }
+
+    pub fn eligibility(self, real: &Real, now: Instant) -> Result<(), Ineligible> {
         match real.admin {
             AdminState::Ready => {}
             AdminState::Drain => return Err(Ineligible::Drain),
             AdminState::Maint => return Err(Ineligible::Maint),
         }
-        let guest = self.tables.guest(real.guest).ok_or(Ineligible::Unproven)?;
-        if !self.tables.port_sets().up.contains(guest.spec.port) {
+        let guest = self.guests[real.guest.index()].as_ref().ok_or(Ineligible::Unproven)?;
+        if !self.up.contains(guest.spec.port) {
             return Err(Ineligible::PortDown);
         }
-        match guest.health {
+        match guest.health_by(Version::of(self.service.spec.vip)) {
             Health::Up => {}
             Health::Unknown => return Err(Ineligible::Unproven),
             Health::Down => return Err(Ineligible::Silent),
@@ -220,14 +201,14 @@ impl Ineligible {
     }
 }
 
-fn candidate(id: RealId, real: &Real, now: Instant) -> Candidate<'_> {
+/// A real as a scheduler sees it that may choose it.
+pub(crate) fn candidate(id: RealId, real: &Real, now: Instant) -> Candidate<'_> {
     Candidate {
         real: id,
         weight: real.load.effective_weight(real.spec.weight, now),
         weight_set: real.spec.weight,
         name: real.name,
         flows_open: real.counters.flows_open,
-        credit: real.credit,
         load: &real.load,
     }
 }

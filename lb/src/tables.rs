@@ -4,23 +4,27 @@
 //! epoch grows by one. Slots are numbers that flows keep; a slot that a flow may still name is not
 //! given to anybody else. What is removed only retires: its flows go on until they end.
 
+mod check;
 mod placements;
+mod standings;
 mod vips;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
+use core::net::IpAddr;
 
-use crate::addr::is_host_address;
 use crate::flow::Gone;
 use crate::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
-use crate::sched::rotate::{Credit, Queue, Rotation};
-use crate::service::{Announcements, ServiceCounters};
+use crate::service::{Announcements, Empty, Forwarding};
+use crate::wire::Endpoint;
+use crate::wire::ip::Version;
 use crate::{
     AdminState, Command, Guest, GuestId, GuestSpec, Instant, MacAddr, Name, Port, PortId, PortSet,
     Protocol, Real, RealId, RealSpec, Refusal, Role, Service, ServiceId, ServiceSpec,
 };
 pub use placements::Placements;
+pub use standings::SLICE;
+use standings::Standings;
 use vips::VipIndex;
 
 pub struct Tables {
@@ -30,6 +34,7 @@ pub struct Tables {
     reals: Box<[Option<Real>]>,
     vips: VipIndex,
     placements: Placements,
+    standings: Standings,
     sets: PortSets,
     epoch: u64,
 }
@@ -53,6 +58,7 @@ impl Tables {
             reals: empty_slots(REALS_MAX),
             vips: VipIndex::default(),
             placements: Placements::default(),
+            standings: Standings::new(),
             sets: PortSets::default(),
             epoch: 0,
         }
@@ -68,7 +74,7 @@ impl Tables {
         match command {
             Command::SetPort { port, name, role } => self.set_port(*port, name, *role)?,
             Command::SetLink { port, up } => self.set_link(*port, *up, now)?,
-            Command::SetGuest(spec) => self.set_guest(spec, now)?,
+            Command::SetGuest(spec) => self.set_guest(spec)?,
             Command::DeleteGuest(name) => self.delete_guest(name)?,
             Command::SetService(spec) => self.set_service(spec, now)?,
             Command::DeleteService(name) => self.delete_service(name)?,
@@ -80,6 +86,7 @@ impl Tables {
         }
         self.epoch += 1;
         self.collect();
+        self.ask_guests(now);
         Ok(())
     }
 
@@ -157,51 +164,17 @@ impl Tables {
         self.guests[id.index()].as_mut()
     }
 
-    fn set_guest(&mut self, spec: &GuestSpec, now: Instant) -> Result<(), Refusal> {
+    fn set_guest(&mut self, spec: &GuestSpec) -> Result<(), Refusal> {
         let known = self.guest_by_name(&spec.name);
         self.check_guest(spec, known)?;
         if let Some(guest) = known.and_then(|id| self.guest_mut(id)) {
-            guest.redefine(spec.clone(), now);
+            guest.redefine(spec.clone());
             return Ok(());
         }
         let in_use = |at: usize| self.reals().any(|(_, real)| real.guest.index() == at);
         let at = free_slot(&self.guests, in_use)
             .ok_or(Refusal::Full { table: "guests", max: GUESTS_MAX })?;
-        self.guests[at] = Some(Guest::new(spec.clone(), now));
-        Ok(())
-    }
-
-    fn check_guest(&self, spec: &GuestSpec, known: Option<GuestId>) -> Result<(), Refusal> {
-        let port = self.port(spec.port).ok_or(Refusal::UnknownPort)?;
-        if port.role != Role::Guest {
-            return Err(Refusal::NotAGuestPort(port.name.clone()));
-        }
-        if !spec.mac.is_station() {
-            return Err(Refusal::NotAStation(spec.mac));
-        }
-        for (_, other) in self.guests().filter(|&(id, _)| Some(id) != known) {
-            let guest = other.spec.name.clone();
-            if other.spec.mac == spec.mac {
-                return Err(Refusal::MacTaken { mac: spec.mac, guest });
-            }
-            let taken = spec.addresses.iter().find(|a| other.spec.addresses.contains(a));
-            if let Some(&address) = taken {
-                return Err(Refusal::AddressTaken { address, guest });
-            }
-        }
-        for &address in &spec.addresses {
-            if !is_host_address(address) {
-                return Err(Refusal::NotAHostAddress(address));
-            }
-            if let Some((_, service)) = self.services().find(|(_, s)| s.spec.vip == address) {
-                let service = service.spec.name.clone();
-                return Err(Refusal::AddressIsVip { address, service });
-            }
-        }
-        let is_real = self.reals().any(|(_, real)| Some(real.guest) == known && !real.retired);
-        if is_real && spec.ipv4().is_none() {
-            return Err(Refusal::NoAddressForReal(spec.name.clone()));
-        }
+        self.guests[at] = Some(Guest::new(spec.clone()));
         Ok(())
     }
 
@@ -236,19 +209,32 @@ impl Tables {
     }
 
     /// The service that listens at this end of a packet.
-    pub fn service_at(&self, vip: Ipv4Addr, protocol: Protocol, port: u16) -> Option<ServiceId> {
-        self.vips.find(vip, protocol, port)
+    pub fn service_at(&self, vlan: u16, end: Endpoint, protocol: Protocol) -> Option<ServiceId> {
+        self.vips.find(vlan, end, protocol)
     }
 
-    /// Whether some service has this address.
-    pub fn is_vip(&self, address: Ipv4Addr) -> bool {
-        self.vips.has(address)
+    /// Whether some service in this VLAN has this address.
+    pub fn is_vip(&self, vlan: u16, address: IpAddr) -> bool {
+        self.vips.has(vlan, address)
     }
 
-    /// Whether the switch itself answers for this address with [`MacAddr::virtual_of`] it.
+    /// Whether the switch itself has this MAC: its own, or a VIP's.
     pub fn is_virtual(&self, mac: MacAddr) -> bool {
-        let address = mac.virtual_address();
-        mac == MacAddr::SWITCH || address.is_some_and(|address| self.is_vip(address))
+        mac.looks_virtual() && (mac == MacAddr::SWITCH || self.vips.has_mac(mac))
+    }
+
+    /// Whether the guest with this MAC behind this port has the VIP on a loopback: it serves it by
+    /// `direct` forwarding, if only flows of before.
+    pub fn has_on_loopback(&self, port: PortId, mac: MacAddr, vlan: u16, vip: IpAddr) -> bool {
+        let Some(guest) = self.guest_at(port, mac) else {
+            return false;
+        };
+        let mut of_guest = self.reals().filter(|(_, real)| real.guest == guest);
+        of_guest.any(|(_, real)| {
+            self.service(real.service).is_some_and(|Service { spec, .. }| {
+                (spec.vip, spec.vlan, spec.forwarding) == (vip, vlan, Forwarding::Direct)
+            })
+        })
     }
 
     pub(crate) fn service_mut(&mut self, id: ServiceId) -> Option<&mut Service> {
@@ -262,47 +248,44 @@ impl Tables {
     fn set_service(&mut self, spec: &ServiceSpec, now: Instant) -> Result<(), Refusal> {
         let known = self.service_by_name(&spec.name);
         self.check_service(spec, known)?;
-        if let Some(id) = known {
-            self.placements.fit(id, spec)?;
+        let at = match known {
+            Some(id) => id.index(),
+            None => free_slot(&self.services, |_| false)
+                .ok_or(Refusal::Full { table: "services", max: SERVICES_MAX })?,
+        };
+        let id = ServiceId(at as u16);
+        let has_sorry = self.service(id).is_some_and(|service| service.spec.empty == spec.empty);
+        let sorry_slot = free_slot(&self.reals, |_| false);
+        if matches!(spec.empty, Empty::Sorry(_)) && !has_sorry && sorry_slot.is_none() {
+            return Err(Refusal::Full { table: "reals", max: REALS_MAX });
         }
-        if let Some(service) = known.and_then(|id| self.service_mut(id)) {
-            service.spec = spec.clone();
-            service.announcements = Announcements::due(now);
-            return Ok(());
+        self.placements.fit(id, spec)?;
+        let service = self.services[at].get_or_insert_with(|| Service::new(spec.clone(), now));
+        service.spec = spec.clone();
+        service.announcements = Announcements::due(now);
+        if !has_sorry {
+            self.set_sorry(id, sorry_slot);
         }
-        let at = free_slot(&self.services, |_| false)
-            .ok_or(Refusal::Full { table: "services", max: SERVICES_MAX })?;
-        self.placements.fit(ServiceId(at as u16), spec)?;
-        self.services[at] = Some(Service {
-            spec: spec.clone(),
-            reals: heapless::Vec::new(),
-            counters: ServiceCounters::default(),
-            retired: false,
-            announcements: Announcements::due(now),
-            rotation: Rotation::default(),
-        });
         Ok(())
     }
 
-    fn check_service(&self, spec: &ServiceSpec, known: Option<ServiceId>) -> Result<(), Refusal> {
-        if !is_host_address(spec.vip) {
-            return Err(Refusal::NotAHostAddress(spec.vip));
-        }
-        if spec.vip.is_ipv6() {
-            return Err(Refusal::VipFamily(spec.vip));
-        }
-        if let Some((_, guest)) = self.guests().find(|(_, g)| g.spec.addresses.contains(&spec.vip))
-        {
-            let guest = guest.spec.name.clone();
-            return Err(Refusal::VipIsGuest { address: spec.vip, guest });
-        }
-        let same_end = |other: &ServiceSpec| {
-            (other.vip, other.protocol, other.port) == (spec.vip, spec.protocol, spec.port)
+    /// Retires the sorry real of before and makes the one that the service names now.
+    fn set_sorry(&mut self, id: ServiceId, slot: Option<usize>) {
+        let Some(service) = self.services[id.index()].as_mut() else {
+            return;
         };
-        let taken = self.services().find(|(id, other)| Some(*id) != known && same_end(&other.spec));
-        match taken {
-            Some((_, other)) => Err(Refusal::VipTaken { service: other.spec.name.clone() }),
-            None => Ok(()),
+        let before = service.sorry.take();
+        let wanted = match &service.spec.empty {
+            Empty::Sorry(guest) => Some(guest.clone()),
+            Empty::Drop | Empty::Reset => None,
+        };
+        if let Some(real) = before.and_then(|id| self.real_mut(id)) {
+            real.retired = true;
+        }
+        let guest_id = wanted.as_ref().and_then(|guest| self.guest_by_name(guest));
+        if let (Some(guest), Some(guest_id), Some(at)) = (wanted, guest_id, slot) {
+            self.reals[at] = Some(Real::new(id, guest_id, RealSpec::new(guest)));
+            self.services[id.index()].iter_mut().for_each(|s| s.sorry = Some(RealId(at as u16)));
         }
     }
 
@@ -311,6 +294,7 @@ impl Tables {
         if let Some(service) = self.service_mut(id) {
             service.retired = true;
             service.reals.clear();
+            service.sorry = None;
         }
         self.placements.remove(id);
         for real in self.reals_mut().filter(|real| real.service == id) {
@@ -354,10 +338,11 @@ impl Tables {
             return;
         };
         real.flows_held -= 1;
+        let is_last = real.retired && real.flows_held == 0;
         if gone.was_open {
-            real.flow_closed(gone.started);
+            self.flow_closed(gone.real, gone.started);
         }
-        if real.retired && real.flows_held == 0 {
+        if is_last {
             self.collect();
         }
     }
@@ -365,11 +350,8 @@ impl Tables {
     fn set_real(&mut self, service: &Name, spec: &RealSpec) -> Result<(), Refusal> {
         let service_id = self.need_service(service)?;
         let guest_id = self.need_guest(&spec.guest)?;
-        if self.guest(guest_id).is_none_or(|guest| guest.spec.ipv4().is_none()) {
-            return Err(Refusal::NoAddressForReal(spec.guest.clone()));
-        }
-        if spec.weight > RealSpec::WEIGHT_MAX {
-            return Err(Refusal::WeightRange);
+        if let Some(service) = self.service(service_id) {
+            self.check_real(&service.spec, spec)?;
         }
         if let Some(id) = self.real_by_name(service, &spec.guest) {
             if let Some(real) = self.real_mut(id) {
@@ -429,28 +411,6 @@ impl Tables {
             .ok_or(Refusal::UnknownReal { service: service_name, guest: guest_name })
     }
 
-    /// Turns what the reals of a service are owed into credit at this sum of weights, if it is
-    /// another than before; in the queue too.
-    pub(crate) fn set_credits_right(&mut self, service: ServiceId, sum: i64, queue: &mut Queue) {
-        let Tables { services, reals, epoch, .. } = self;
-        let service = services[service.index()].as_mut();
-        let Some(service) = service.filter(|s| s.rotation.is_stale(sum, *epoch)) else {
-            return;
-        };
-        let credit_of = |id: &RealId| reals[id.index()].as_ref().map_or(0, |real| real.credit);
-        let mut credits: heapless::Vec<Credit, SERVICE_REALS_MAX> =
-            service.reals.iter().map(credit_of).collect();
-        service.rotation.set_right(sum, *epoch, &mut credits);
-        for (&id, credit) in service.reals.iter().zip(credits) {
-            if let Some(real) = &mut reals[id.index()] {
-                real.credit = credit;
-            }
-            if let Some(waiting) = queue.iter_mut().find(|waiting| waiting.real == id) {
-                waiting.credit = credit;
-            }
-        }
-    }
-
     /// Takes away what is retired and that no flow names any more.
     fn collect(&mut self) {
         for slot in &mut self.reals {
@@ -464,6 +424,26 @@ impl Tables {
         self.index();
     }
 
+    /// Has the guests asked for the addresses that reals are reached by.
+    fn ask_guests(&mut self, now: Instant) {
+        let Tables { guests, reals, services, .. } = self;
+        for (at, guest) in guests.iter_mut().enumerate() {
+            let Some(guest) = guest else {
+                continue;
+            };
+            let of_guest = reals.iter().flatten().filter(|r| r.guest.index() == at && !r.retired);
+            let served = of_guest.filter_map(|real| services[real.service.index()].as_ref());
+            let vlan_of = |version: Version| {
+                let alike = served.clone().filter(|s| Version::of(s.spec.vip) == version);
+                // One that is reached in several VLANs is asked for in one.
+                alike.map(|service| service.spec.vlan).min().map(|vlan| (version, vlan))
+            };
+            let wanted = [Version::V4, Version::V6].into_iter().filter_map(vlan_of);
+            let wanted: heapless::Vec<(Version, u16), 2> = wanted.collect();
+            guest.ask_for(&wanted, now);
+        }
+    }
+
     /// Makes the sets and the index anew; changes are rare and the tables small.
     fn index(&mut self) {
         let up = self.ports().filter(|(_, port)| port.link_up).map(|(id, _)| id).collect();
@@ -472,13 +452,6 @@ impl Tables {
         let guest_of = |(_, real): (RealId, &Real)| Some(self.guest(real.guest)?.spec.port);
         let with_reals = self.reals().filter_map(guest_of).collect();
         self.sets = PortSets { up, uplinks, with_reals };
-        self.guests_mut().for_each(|guest| guest.is_real = false);
-        let Tables { guests, reals, .. } = self;
-        for real in reals.iter().flatten().filter(|real| !real.retired) {
-            if let Some(guest) = &mut guests[real.guest.index()] {
-                guest.is_real = true;
-            }
-        }
         self.vips = VipIndex::new(slots(&self.services).map(|(at, s)| (ServiceId(at), s)));
     }
 }

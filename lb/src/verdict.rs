@@ -1,5 +1,6 @@
 //! How a frame ends: exactly one [`Verdict`], counted once.
 
+use crate::wire::offload::Malformed;
 use crate::{PortId, PortSet};
 
 /// What becomes of a received frame. The frame's bytes are already what they must be.
@@ -13,6 +14,8 @@ pub enum Verdict {
     Reply,
     /// To our own slow path: hand it to [`crate::Dataplane::local`] between batches.
     Punt,
+    /// Copied: a fragment that waits for its first. It goes on by the outbox, or ends as a drop.
+    Hold,
     Drop(DropReason),
 }
 
@@ -38,19 +41,25 @@ drop_reasons! {
     Runt = "runt",
     /// Longer than the port's MTU allows.
     TooBig = "too_big",
+    /// A checksum is to be finished where there is none.
+    ChecksumRange = "csum_range",
+    /// To be cut into segments, but no such packet, or its headers are not all in the first buffer.
+    Gso = "gso",
     /// Source MAC is a group or zero.
     BadSource = "bad_src",
-    /// Source MAC is the switch's own or a VIP's.
+    /// Source MAC is the switch's own, a VIP's, or that of a guest on another port.
     SpoofMac = "spoof_mac",
+    /// From an uplink in the name of a guest that is here.
+    SpoofUplink = "spoof_uplink",
     /// To a reserved group address (IEEE 802.1Q, table 8-1).
     LinkLocal = "link_local",
     /// A VLAN tag cut short.
     ShortVlan = "short_vlan",
     /// VLAN 4095.
     VlanTag = "vlan_tag",
-    /// IPv4 ethertype, but not even a header.
+    /// The ethertype of IP, but not even a header.
     ShortIp = "short_ip",
-    /// IPv4 version or header length is wrong.
+    /// IP version or IPv4 header length is wrong.
     IpHeader = "ip_hdr",
     /// IPv4 total length is less than the header or more than the frame.
     IpLength = "ip_len",
@@ -58,10 +67,16 @@ drop_reasons! {
     IpChecksum = "ip_csum",
     /// IPv4 options: source routed, or a broken list.
     IpOption = "ip_opt",
+    /// IPv6 payload length is more than the frame has.
+    Ip6Length = "ip6_len",
+    /// IPv6 extension headers: too many, out of order, cut short, or a route that is not done.
+    Ip6Extension = "ip6_ext",
     /// Source address that no packet may have.
     Martian = "martian",
-    /// A fragment of a packet to a VIP.
+    /// A fragment that overlaps, is beyond the end, finds no place, or whose first one never came.
     Fragment = "frag",
+    /// A first fragment too short for its transport header.
+    TinyFragment = "tiny_frag",
     /// TCP data offset out of range.
     TcpHeader = "tcp_hdr",
     /// A combination of TCP flags that no stack sends.
@@ -80,12 +95,34 @@ drop_reasons! {
     ArpHeader = "arp_hdr",
     /// A guest claims an address of the switch in ARP.
     ArpSpoof = "arp_spoof",
+    /// Neighbor discovery that no neighbour can have sent, or that is cut short.
+    NdHeader = "nd_hdr",
+    /// A neighbor discovery option without length or beyond the end.
+    NdOption = "nd_opt",
+    /// A fragment of neighbor discovery (RFC 6980).
+    NdFragment = "nd_frag",
+    /// Somebody claims an address of the switch in neighbor discovery.
+    NdSpoof = "nd_spoof",
+    /// What a guest that has the VIP on a loopback says of it, kept from the network.
+    VipSuppressed = "vip_suppressed",
+    /// A guest advertises a router or redirects, or hides that it may.
+    RaGuard = "ra_guard",
+    /// A guest hands out addresses by DHCP.
+    DhcpGuard = "dhcp_guard",
+    /// A guest asks for members of multicast groups.
+    QueryGuard = "query_guard",
+    /// A guest announces its address more than once a second.
+    ArpRate = "arp_rate",
     /// To a VIP, but no service listens there.
     VipNoPort = "vip_noport",
     /// TCP in mid-flow that belongs to no flow.
     NoFlow = "no_flow",
     /// No real is eligible for a new flow.
     NoBackend = "no_backend",
+    /// The service has as many flows as it may.
+    ServiceFull = "service_full",
+    /// `direct` forwarding would give a guest its own call back.
+    Hairpin = "hairpin",
     /// The flow table gave no place to a new flow.
     FlowsFull = "flows_full",
     /// From a guest in a VIP's name, without a flow.
@@ -102,7 +139,17 @@ drop_reasons! {
     PuntFull = "punt_full",
 }
 
-/// How the frames of one port ended. `rx = forwarded + flooded + replied + punted + Σ drops`.
+impl From<Malformed> for DropReason {
+    fn from(malformed: Malformed) -> DropReason {
+        match malformed {
+            Malformed::Checksum => DropReason::ChecksumRange,
+            Malformed::Segments => DropReason::Gso,
+            Malformed::TooBig => DropReason::TooBig,
+        }
+    }
+}
+
+/// How the frames of one port ended. `rx = forwarded + flooded + replied + punted + held + Σ drops`.
 #[derive(Clone, Debug)]
 pub struct Endings {
     /// Frames received.
@@ -111,6 +158,8 @@ pub struct Endings {
     pub flooded: u64,
     pub replied: u64,
     pub punted: u64,
+    /// Fragments that wait for their first now; they are yet to end.
+    pub held: u64,
     drops: [u64; DropReason::ALL.len()],
 }
 
@@ -122,6 +171,7 @@ impl Default for Endings {
             flooded: 0,
             replied: 0,
             punted: 0,
+            held: 0,
             drops: [0; DropReason::ALL.len()],
         }
     }
@@ -135,6 +185,7 @@ impl Endings {
             Verdict::Flood(_) => self.flooded += 1,
             Verdict::Reply => self.replied += 1,
             Verdict::Punt => self.punted += 1,
+            Verdict::Hold => self.held += 1,
             Verdict::Drop(reason) => self.drops[reason as usize] += 1,
         }
     }
@@ -143,6 +194,13 @@ impl Endings {
     pub fn punt_refused(&mut self) {
         self.punted -= 1;
         self.drops[DropReason::PuntFull as usize] += 1;
+    }
+
+    /// A held frame has ended after all.
+    pub(crate) fn held_ends(&mut self, verdict: Verdict) {
+        self.held -= 1;
+        self.rx -= 1;
+        self.count(verdict);
     }
 
     pub fn dropped(&self, reason: DropReason) -> u64 {
@@ -157,6 +215,6 @@ impl Endings {
     /// All endings added up: equal to `rx`, always.
     pub fn sum(&self) -> u64 {
         let drops: u64 = self.drops.iter().sum();
-        self.forwarded + self.flooded + self.replied + self.punted + drops
+        self.forwarded + self.flooded + self.replied + self.punted + self.held + drops
     }
 }

@@ -2,22 +2,21 @@
 
 mod world;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use etherparse::{PacketBuilder, SlicedPacket, TransportSlice};
-use lb::addr::LINK_LOCAL;
 use lb::wire::arp::{Arp, Operation};
+use lb::wire::ip::Version;
 use lb::*;
 use world::*;
 
-fn request(sender: [u8; 4], sender_mac: [u8; 6], target: impl Into<Ipv4Addr>) -> Arp {
+fn request(sender: IpAddr, sender_mac: [u8; 6], target: IpAddr) -> Arp {
     Arp {
         operation: Operation::Request,
         sender_mac: MacAddr(sender_mac),
-        sender: sender.into(),
+        sender: v4(sender),
         target_mac: MacAddr::ZERO,
-        target: target.into(),
+        target: v4(target),
     }
 }
 
@@ -27,7 +26,7 @@ fn arp_for_a_vip_is_answered_with_its_virtual_mac() {
     let cases = [
         ("a client", UPLINK, CLIENT_MAC, CLIENT),
         ("a guest", 1, guest_mac(1), guest_address(1)),
-        ("a probe for duplicates", UPLINK, CLIENT_MAC, [0; 4]),
+        ("a probe for duplicates", UPLINK, CLIENT_MAC, NOBODY),
     ];
     for (what, ingress, mac, sender) in cases {
         let asked = request(sender, mac, VIP);
@@ -41,13 +40,13 @@ fn arp_for_a_vip_is_answered_with_its_virtual_mac() {
 #[test]
 fn the_link_local_address_is_there_for_guests_only() {
     let mut world = World::new(1);
-    let asked = request(guest_address(1), guest_mac(1), LINK_LOCAL);
+    let asked = request(guest_address(1), guest_mac(1), SWITCH);
     let out = world.send(1, &asked.frame(MacAddr::BROADCAST)).unwrap();
     assert_eq!(Arp::parse(&out.frame, 14), Ok(asked.answer(MacAddr::SWITCH)));
-    let outside = request(CLIENT, CLIENT_MAC, LINK_LOCAL).frame(MacAddr::BROADCAST);
+    let outside = request(CLIENT, CLIENT_MAC, SWITCH).frame(MacAddr::BROADCAST);
     assert_eq!(world.send(UPLINK, &outside).unwrap_err(), DropReason::NotForUs);
     let mut report = Ends::call(1, 3333);
-    report.destination.0 = LINK_LOCAL.octets();
+    report.destination.0 = SWITCH;
     let refused = world.send(UPLINK, &report.udp(b"up 10%"));
     assert_eq!(refused.unwrap_err(), DropReason::ReportPort, "L4");
 }
@@ -56,14 +55,14 @@ fn the_link_local_address_is_there_for_guests_only() {
 fn p28_nobody_claims_our_addresses() {
     let mut world = World::serving(2);
     for (ingress, mac) in [(1, guest_mac(1)), (UPLINK, CLIENT_MAC)] {
-        for address in [Ipv4Addr::from(VIP), LINK_LOCAL] {
-            let claim = Arp::announcement(address, MacAddr(mac)).frame(MacAddr::BROADCAST);
+        for address in [VIP, SWITCH] {
+            let claim = Arp::announcement(v4(address), MacAddr(mac)).frame(MacAddr::BROADCAST);
             assert_eq!(world.send(ingress, &claim).unwrap_err(), DropReason::ArpSpoof);
         }
     }
-    let own = Arp::announcement(guest_address(1).into(), MacAddr(guest_mac(1)));
+    let own = Arp::announcement(v4(guest_address(1)), MacAddr(guest_mac(1)));
     world.send(1, &own.frame(MacAddr::BROADCAST)).expect("its own address");
-    let probe = request([0; 4], guest_mac(1), guest_address(1)).frame(MacAddr::BROADCAST);
+    let probe = request(NOBODY, guest_mac(1), guest_address(1)).frame(MacAddr::BROADCAST);
     assert_eq!(world.send(1, &probe).unwrap().ports, [0, 2], "P31");
 }
 
@@ -72,7 +71,7 @@ fn a_vip_is_announced_thrice_and_again_when_a_link_comes_up() {
     let mut world = World::new(2);
     world.set_service("web", Protocol::Tcp, 80, Scheduler::Wlc);
     let announcement =
-        Arp::announcement(VIP.into(), MacAddr(VIP_MAC)).frame(MacAddr::BROADCAST).to_vec();
+        Arp::announcement(v4(VIP), MacAddr(VIP_MAC)).frame(MacAddr::BROADCAST).to_vec();
     let heard = |world: &mut World| {
         let said = world.pass_without(Duration::from_secs(10), &[]);
         said.into_iter().filter(|out| out.frame == announcement).map(|out| out.ports).collect()
@@ -93,8 +92,8 @@ fn a_deleted_vip_is_answered_for_its_last_flows_and_not_announced() {
     world.apply(Command::DeleteService(name("web")));
     world.apply(Command::SetLink { port: port(1), up: true });
     let said = world.pass_without(Duration::from_secs(2), &[]);
-    let announcement = Arp::announcement(VIP.into(), MacAddr(VIP_MAC)).frame(MacAddr::BROADCAST);
-    assert!(said.iter().all(|out| out.frame != announcement));
+    let announcement = Arp::announcement(v4(VIP), MacAddr(VIP_MAC)).frame(MacAddr::BROADCAST);
+    assert!(said.iter().all(|out| out.frame[..] != announcement[..]));
     let asked = request(CLIENT, CLIENT_MAC, VIP).frame(MacAddr::BROADCAST);
     assert_eq!(world.send(UPLINK, &asked).unwrap().ports, [UPLINK]);
     world.pass(Duration::from_secs(30));
@@ -109,7 +108,7 @@ fn probes_are_unicast_in_nobodys_name() {
     let probes: Vec<_> = said.iter().filter(|out| out.ports == [1]).collect();
     assert_eq!(probes.len(), 4, "every 250 ms");
     let arp = Arp::parse(&probes[0].frame, 14).unwrap();
-    assert_eq!((arp.sender, arp.target), (Ipv4Addr::UNSPECIFIED, guest_address(1).into()));
+    assert_eq!((arp.sender, arp.target), (Ipv4Addr::UNSPECIFIED, v4(guest_address(1))));
     assert_eq!(probes[0].frame[..12], [guest_mac(1), SWITCH_MAC].concat());
 }
 
@@ -117,66 +116,69 @@ fn probes_are_unicast_in_nobodys_name() {
 fn only_the_guests_own_answer_counts() {
     let mut world = World::serving(2);
     let silent = &[1];
-    let answer = |mac: [u8; 6], address: [u8; 4]| Arp {
+    let answer = |mac: [u8; 6], address: IpAddr| Arp {
         operation: Operation::Reply,
         sender_mac: MacAddr(mac),
-        sender: address.into(),
+        sender: v4(address),
         target_mac: MacAddr::SWITCH,
         target: Ipv4Addr::UNSPECIFIED,
     };
+    let spoof = Err(DropReason::ArpSpoof);
     let claims = [
-        ("a neighbour for it", 2, answer(guest_mac(2), guest_address(1))),
-        ("another address", 1, answer(guest_mac(1), guest_address(2))),
-        ("another MAC inside", 1, {
-            let mut arp = answer(guest_mac(1), guest_address(1));
-            arp.sender_mac = MacAddr(guest_mac(2));
-            arp
-        }),
+        ("P28 a neighbour for it", 2, answer(guest_mac(2), guest_address(1)), spoof),
+        ("P28 about a neighbour", 1, answer(guest_mac(1), guest_address(2)), spoof),
+        ("another MAC inside", 1, answer(guest_mac(5), guest_address(1)), Ok(())),
     ];
     for _ in 0..8 {
         world.pass_without(Duration::from_millis(250), silent);
-        for (_, ingress, claim) in &claims {
+        for (what, ingress, claim, ending) in &claims {
             let mut frame = claim.frame(MacAddr::SWITCH);
             frame[6..12].copy_from_slice(&guest_mac(*ingress));
-            world.send(*ingress, &frame).unwrap();
+            assert_eq!(world.send(*ingress, &frame).map(drop), *ending, "{what}");
         }
     }
     assert_eq!(world.standing("web", 1).eligibility, Err(Ineligible::Silent));
 }
 
 #[test]
-fn echo_to_a_vip_is_answered() {
-    let mut world = World::serving(1);
-    let ping = |to_mac, to, from_mac, from| {
-        let mut frame = Vec::new();
-        let builder = PacketBuilder::ethernet2(from_mac, to_mac).ipv4(from, to, 5);
-        builder.icmpv4_echo_request(7, 9).write(&mut frame, b"how are you?").unwrap();
-        frame
-    };
-    let cases = [
-        (UPLINK, ping(VIP_MAC, VIP, CLIENT_MAC, CLIENT), VIP_MAC),
-        (1, ping(SWITCH_MAC, LINK_LOCAL.octets(), guest_mac(1), guest_address(1)), SWITCH_MAC),
-    ];
-    for (ingress, frame, from) in cases {
-        let out = world.send(ingress, &frame).unwrap();
-        assert_eq!((out.ports, &out.frame[6..12]), (vec![ingress], &from[..]));
-        let packet = SlicedPacket::from_ethernet(&out.frame).unwrap();
-        let Some(TransportSlice::Icmpv4(icmp)) = packet.transport else { panic!() };
-        assert_eq!(icmp.icmp_type().calc_checksum(icmp.payload()), icmp.checksum());
-        let expected =
-            etherparse::Icmpv4Type::EchoReply(etherparse::IcmpEchoHeader { id: 7, seq: 9 });
-        assert_eq!((icmp.header().icmp_type, icmp.payload()), (expected, &b"how are you?"[..]));
-        let Some(etherparse::NetSlice::Ipv4(ip)) = packet.net else { panic!() };
-        let header = ip.header().to_header();
-        assert_eq!(header.header_checksum, header.calc_header_checksum());
-        assert_eq!((header.source.to_vec(), header.time_to_live), (frame[30..34].to_vec(), 64));
-        let mut damaged = frame.clone();
-        damaged[45] ^= 1;
-        assert_eq!(world.send(ingress, &damaged).unwrap_err(), DropReason::Icmp);
+fn echo_to_a_vip_and_to_the_switch_is_answered() {
+    for served in SERVED {
+        let mut world = World::serving_as(1, served);
+        let (request, reply) = match served.version {
+            Version::V4 => (8, 0),
+            Version::V6 => (128, 129),
+        };
+        let to_switch = Ends {
+            destination_mac: SWITCH_MAC,
+            destination: (served.switch(), 0),
+            ..served.call_of_guest(1, 0)
+        };
+        for (ingress, ends) in
+            [(UPLINK, served.call(0)), (1, served.call_of_guest(1, 0)), (1, to_switch)]
+        {
+            let ends = Ends { destination: (ends.destination.0, 0), ..ends };
+            let mut frame = ends.icmp(request, 0, [0, 7, 0, 9], b"how are you?");
+            let hops_at = ends.ip_at() + if served.version == Version::V4 { 8 } else { 7 };
+            match served.version {
+                Version::V4 => patch_ipv4(&mut frame, ends.ip_at(), &[(8, 5)]),
+                Version::V6 => frame[hops_at] = 5,
+            }
+            let out = world.send(ingress, &frame).unwrap();
+            let expected = Packet {
+                ends: ends.reversed(),
+                hops: 64,
+                carries: Carries::Icmp { kind: reply, code: 0, rest: [0, 7, 0, 9] },
+                payload: b"how are you?".to_vec(),
+            };
+            assert_eq!(
+                (out.ports, read_packet(&out.frame)),
+                (vec![ingress], expected),
+                "{served:?}"
+            );
+            *frame.last_mut().unwrap() ^= 1;
+            assert_eq!(world.send(ingress, &frame).unwrap_err(), DropReason::Icmp, "{served:?}");
+        }
     }
-    let mut reply = ping(VIP_MAC, VIP, CLIENT_MAC, CLIENT);
-    reply[34] = 3;
-    assert_eq!(world.send(UPLINK, &reply).unwrap_err(), DropReason::Icmp);
 }
 
 /// Guest `n` reports; what the switch answers.
@@ -188,16 +190,17 @@ fn report_as(
     world: &mut World,
     n: usize,
     mac: [u8; 6],
-    address: [u8; 4],
+    address: IpAddr,
     line: &str,
 ) -> Option<String> {
     world.originated();
     let ends = Ends {
+        vlan: 0,
         source_mac: mac,
         // By the route of a guest with a default gateway: whatever MAC, the address counts.
         destination_mac: CLIENT_MAC,
         source: (address, 999),
-        destination: (LINK_LOCAL.octets(), 3333),
+        destination: (if address.is_ipv4() { SWITCH } else { SWITCH_V6 }, 3333),
     };
     world.send(n, &ends.udp(line.as_bytes())).unwrap();
     let said = world.originated().pop()?;
@@ -214,6 +217,43 @@ fn a_report_is_answered_with_the_switchs_view() {
     assert_eq!(answer, "ack seq=1 state=up weight=75 flows=0 new=0 ended=0\n");
     let counters = *world.plane.reports().counters(port(1));
     assert_eq!(counters, local::ReportCounters { accepted: 1, ..Default::default() });
+}
+
+#[test]
+fn a_guest_may_report_by_any_of_its_addresses() {
+    for served in SERVED {
+        let mut world = World::serving_as(1, served);
+        let link_local = [[169, 254, 7, 7].into(), IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 7])];
+        let own = [guest_address(1), guest_address_v6(1)];
+        for address in own.into_iter().chain(link_local) {
+            let answer = report_as(&mut world, 1, guest_mac(1), address, "up 75%");
+            assert!(answer.unwrap().starts_with("ack "), "{address}, {served:?}");
+        }
+        for address in [guest_address(2), guest_address_v6(2), CLIENT_V6] {
+            let answer = report_as(&mut world, 1, guest_mac(1), address, "up 75%");
+            assert_eq!(answer, None, "{address}, {served:?}");
+        }
+        let counters = *world.plane.reports().counters(port(1));
+        assert_eq!((counters.accepted, counters.identity), (4, 3), "{served:?}");
+    }
+}
+
+#[test]
+fn l4_no_report_comes_from_an_uplink_or_with_a_wrong_sum() {
+    for version in [Version::V4, Version::V6] {
+        let served = Served { version, ..Served::default() };
+        let mut world = World::serving_as(1, served);
+        let report = Ends { destination: (served.switch(), 3333), ..served.call_of_guest(1, 999) };
+        let outside = Ends { source_mac: CLIENT_MAC, source: (served.client(), 999), ..report };
+        let ended = world.send(UPLINK, &outside.udp(b"up 10%"));
+        assert_eq!(ended.unwrap_err(), DropReason::ReportPort);
+        let mut damaged = report.udp(b"up 10%");
+        *damaged.last_mut().unwrap() ^= 1;
+        world.send(1, &damaged).unwrap();
+        let counters = *world.plane.reports().counters(port(1));
+        assert_eq!(counters, local::ReportCounters { malformed: 1, ..Default::default() });
+        assert!(world.originated().is_empty());
+    }
 }
 
 #[test]
@@ -234,7 +274,7 @@ fn hostile_reports() {
     assert_eq!(report_as(&mut world, 1, guest_mac(1), guest_address(2), "up"), None, "L3");
     let stranger = [0x52, 0x54, 0, 9, 9, 9];
     assert_eq!(report_as(&mut world, 1, stranger, guest_address(1), "up"), None);
-    assert!(report_as(&mut world, 1, guest_mac(1), [169, 254, 7, 7], "up id=b").is_some());
+    assert!(report_as(&mut world, 1, guest_mac(1), [169, 254, 7, 7].into(), "up id=b").is_some());
     let counters = *world.plane.reports().counters(port(1));
     let expected = local::ReportCounters {
         accepted: 2,

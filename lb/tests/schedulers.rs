@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lb::limits::MH_SERVICES_MAX;
+use lb::wire::ip::Version;
 use lb::*;
 use world::*;
 
@@ -21,7 +22,7 @@ fn serving(by: Scheduler, weights: &[u16]) -> World {
 }
 
 fn call_from(host: u32, client_port: u16) -> Ends {
-    let client = (0x0a00_0300 + host).to_be_bytes();
+    let client = std::net::Ipv4Addr::from_bits(0x0a00_0300 + host).into();
     Ends { source: (client, client_port), ..Ends::call(client_port, 80) }
 }
 
@@ -107,6 +108,8 @@ fn wrr_gives_exactly_the_weights_and_a_change_holds_at_once() {
     world.apply(Command::DeleteReal { service: name("web"), guest: name("web3") });
     assert_eq!(shares(&visits(&mut world, 30)), BTreeMap::from([(1, 15), (2, 15)]));
     world.set_real("web", 3, Some(8080), 2);
+    // Nobody asked for it meanwhile: it has to answer first.
+    world.pass(Duration::from_millis(300));
     let given = shares(&visits(&mut world, 40));
     assert!(given[&3].abs_diff(20) <= 1 && given[&1].abs_diff(10) <= 1, "{given:?}");
 }
@@ -246,7 +249,7 @@ fn mh_places_flows_before_its_table_is_there_and_at_start_has_it_at_once() {
     let mut world = World::serving(3);
     world.set_service("web", Protocol::Tcp, 80, Scheduler::Mh);
     assert_eq!(shares(&visits(&mut world, 200)).len(), 3, "by rendezvous");
-    world.plane.build_placements();
+    world.plane.start(world.now);
     let built = visits(&mut world, 200);
     world.settle();
     assert_eq!(visits(&mut world, 200), built);
@@ -291,5 +294,74 @@ fn a_service_may_change_its_scheduler_under_traffic() {
             assert_eq!(out.ports, [guest], "{by:?}");
         }
         world.pass(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn sh_port_spreads_a_client_and_keeps_each_of_its_ports() {
+    for version in [Version::V4, Version::V6] {
+        let served = Served { version, ..Served::default() };
+        let mut world = World::serving_as(4, served);
+        let scheduler = Scheduler::ShPort;
+        world.apply(Command::SetService(ServiceSpec { scheduler, ..served.spec("web") }));
+        let all = |world: &mut World| -> Vec<usize> {
+            (1000..1400).map(|port| visit(world, served.call(port))).collect()
+        };
+        let homes = all(&mut world);
+        assert!(shares(&homes).values().all(|share| (70..=130).contains(share)), "{homes:?}");
+        assert_eq!(all(&mut world), homes, "by address and port alone");
+        world.pass_without(Duration::from_secs(1), &[2]);
+        for (home, now) in homes.iter().zip(all(&mut world)) {
+            assert!(now != 2 && (*home == now || *home == 2), "only its flows move");
+        }
+    }
+}
+
+/// A flow of before: the appliance that knew it is gone, this one has the same configuration.
+#[test]
+fn p38_f17_a_flow_in_mid_life_is_placed_by_hash() {
+    for scheduler in [Scheduler::Mh, Scheduler::Sh, Scheduler::ShPort] {
+        for served in SERVED.into_iter().filter(|served| served.protocol == Protocol::Tcp) {
+            let appliance = || {
+                let mut world = World::serving_as(4, served);
+                world.apply(Command::SetService(ServiceSpec { scheduler, ..served.spec("web") }));
+                world.settle();
+                world
+            };
+            let (mut before, mut after) = (appliance(), appliance());
+            for client_port in 1000..1020 {
+                let call = served.call(client_port);
+                let home = open(&mut before, call);
+                let flows = after.plane.flows().len();
+                let reset = after.send(UPLINK, &call.tcp("R", b"")).unwrap_err();
+                assert_eq!((reset, after.plane.flows().len()), (DropReason::NoFlow, flows));
+                let out = after.send(UPLINK, &call.tcp("PA", b"where was I?")).unwrap();
+                assert_eq!(out.ports, [home], "{scheduler:?}, {served:?}");
+                let answer = read(&out.frame).0.reversed_to(CLIENT_MAC).tcp("PA", b"here");
+                let out = after.send(home, &answer).unwrap();
+                assert_eq!(read(&out.frame).0, call.reversed(), "{scheduler:?}, {served:?}");
+            }
+        }
+    }
+}
+
+/// With the other schedulers the client waits until its real speaks.
+#[test]
+fn p38_f17_a_flow_in_mid_life_comes_back_by_its_real() {
+    for scheduler in [Scheduler::Wll, Scheduler::Rr] {
+        for served in SERVED.into_iter().filter(|served| served.protocol == Protocol::Tcp) {
+            let mut world = World::serving_as(4, served);
+            world.apply(Command::SetService(ServiceSpec { scheduler, ..served.spec("web") }));
+            let call = served.call(1000);
+            let ended = world.send(UPLINK, &call.tcp("A", b"on"));
+            assert_eq!(ended.unwrap_err(), DropReason::NoFlow, "{served:?}");
+            let answer = served.at_real(3, call).reversed_to(CLIENT_MAC);
+            let out = world.send(3, &answer.tcp("PA", b"are you there?")).unwrap();
+            let expected = (vec![UPLINK], call.reversed());
+            assert_eq!((out.ports, read(&out.frame).0), expected, "{served:?}");
+            let out = world.send(UPLINK, &call.tcp("A", b"on")).unwrap();
+            let expected = (vec![3], served.at_real(3, call));
+            assert_eq!((out.ports, read(&out.frame).0), expected, "{served:?}");
+        }
     }
 }

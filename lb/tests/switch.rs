@@ -4,6 +4,7 @@ mod world;
 
 use std::time::Duration;
 
+use lb::wire::ip::Version;
 use lb::*;
 use world::*;
 
@@ -84,7 +85,7 @@ fn sources_that_cannot_be() {
         assert_eq!(world.send(1, &bad).unwrap_err(), reason, "{what}");
     }
     let claimed = frame(guest_mac(2), BROADCAST, &OTHER);
-    assert_eq!(world.send(UPLINK, &claimed).unwrap_err(), DropReason::SpoofMac, "P40");
+    assert_eq!(world.send(UPLINK, &claimed).unwrap_err(), DropReason::SpoofUplink, "P40");
     world.apply(Command::SetLink { port: port(2), up: false });
     world.send(UPLINK, &claimed).expect("P40: a guest that has moved away");
 }
@@ -120,7 +121,7 @@ fn what_is_not_ours_is_opaque() {
         assert_eq!((out.ports, out.frame), (vec![1], sent), "{what}");
     }
     let to_vip = frame(CLIENT_MAC, VIP_MAC, &[0x86, 0xdd, 0x60]);
-    assert_eq!(world.send(UPLINK, &to_vip).unwrap_err(), DropReason::NotForUs);
+    assert_eq!(world.send(UPLINK, &to_vip).unwrap_err(), DropReason::Ip6Extension);
 }
 
 #[test]
@@ -142,8 +143,8 @@ fn refusals_say_what_is_wrong_and_change_nothing() {
         change(&mut spec);
         Command::SetGuest(spec)
     };
-    let vip = std::net::IpAddr::from(VIP);
-    let address = std::net::IpAddr::from(guest_address(2));
+    let vip = VIP;
+    let address = guest_address(2);
     let cases = [
         (spec(&|s| s.port = port(9)), Refusal::UnknownPort),
         (spec(&|s| s.port = port(0)), Refusal::NotAGuestPort(name("up0"))),
@@ -160,7 +161,10 @@ fn refusals_say_what_is_wrong_and_change_nothing() {
             spec(&|s| s.addresses.push(vip).unwrap()),
             Refusal::AddressIsVip { address: vip, service: name("web") },
         ),
-        (spec(&|s| s.name = name("web1")), Refusal::NoAddressForReal(name("web1"))),
+        (
+            spec(&|s| s.name = name("web1")),
+            Refusal::NoAddressForReal { guest: name("web1"), version: Version::V4 },
+        ),
         (
             Command::SetService(World::service_spec("again", Protocol::Tcp, 80)),
             Refusal::VipTaken { service: name("web") },

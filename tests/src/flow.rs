@@ -38,7 +38,7 @@ impl TcpFlow {
     pub fn open(client: &Station, port: u16, target: Target, reals: &[&Station]) -> TcpFlow {
         let at_client = Ends {
             from_mac: client.mac,
-            to_mac: MacAddr::virtual_of(*target.vip.ip()),
+            to_mac: MacAddr::virtual_of((*target.vip.ip()).into()),
             from: SocketAddrV4::new(client.address, port),
             to: target.vip,
         };

@@ -1,8 +1,8 @@
 //! A virtio-net device for tests: the other side of the same shared memory.
 //!
 //! It finds the rings where the driver said, reads descriptors and writes used elements as a
-//! device does, and checks on the way that everything the driver posts is one whole buffer of
-//! the pool that it does not have already. Honest behaviour is a call (`deliver`, `transmitted`);
+//! device does, and checks on the way that everything the driver posts is a whole buffer of the
+//! pool, or several to send, that it does not have already. Honest behaviour is a call (`deliver`, `transmitted`);
 //! for the other kind a test writes to the used ring what it likes.
 
 use super::header::{HEADER_BYTES, Header};
@@ -20,12 +20,23 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 pub const MAC: [u8; 6] = [0x52, 0x54, 0, 0xaa, 0, 1];
 /// VERSION_1, STATUS, MAC, MRG_RXBUF, and some that the driver must not take.
-pub const OFFERED: u64 = 1 << 32 | 1 << 16 | 1 << 15 | 1 << 5 | 1 << 29 | 1 << 28 | 1 << 17 | 1;
+pub const OFFERED: u64 = 1 << 32 | 1 << 16 | 1 << 15 | 1 << 5 | 1 << 29 | 1 << 28 | 1 << 17;
+/// Checksums, TSO and USO, for sending and for receiving.
+pub const HOST_CUTS: u64 = 1 << 11 | 1 << 12 | 1 << 56;
+pub const GUEST_CUTS: u64 = 1 << 7 | 1 << 8 | 1 << 54 | 1 << 55;
+pub const CSUM: u64 = 1;
+pub const GUEST_CSUM: u64 = 1 << 1;
+/// All of that, and ECN and UFO, which the driver must not take.
+pub const OFFLOADS: u64 =
+    HOST_CUTS | GUEST_CUTS | CSUM | GUEST_CSUM | 1 << 9 | 1 << 10 | 1 << 13 | 1 << 14;
 pub const MRG_RXBUF: u64 = 1 << 15;
 pub const STATUS: u64 = 1 << 16;
 
 /// A header of a received frame without any offload, in one buffer.
 pub const PLAIN: Header = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0];
+
+/// Where in a buffer the header lies.
+const HEADER_AT: u64 = (HEADROOM_BYTES - HEADER_BYTES) as u64;
 
 /// A pool and where its buffers lie, as a device would know it.
 #[derive(Clone)]
@@ -38,19 +49,26 @@ impl Arena {
     pub fn new(count: usize) -> Arena {
         let pool = Pool::new(count);
         let frames: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
-        let buffers = || frames.iter().map(|frame| frame.device_address(HEADROOM_BYTES));
+        let buffers = || frames.iter().map(|frame| frame.device_address() - HEADER_AT);
         let end = buffers().max().unwrap() + BUFFER_BYTES as u64;
         let region = buffers().min().unwrap()..end;
         Arena { pool, region }
     }
 }
 
-/// A buffer that the driver has posted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A frame that the driver has posted: its first buffer, and what follows that.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posted {
     pub id: u16,
     pub address: u64,
     pub len: u32,
+    pub further: Vec<(u64, u32)>,
+}
+
+impl Posted {
+    pub fn total_len(&self) -> u32 {
+        self.len + self.further.iter().map(|part| part.1).sum::<u32>()
+    }
 }
 
 /// The device's end of a ring.
@@ -98,16 +116,31 @@ impl FakeQueue {
 
     fn read_posted(&self, slot: u16) -> Posted {
         let id = read::<u16>(self.addresses.available + 4 + 2 * u64::from(slot));
+        let (address, len, mut next) = self.read_descriptor(id);
+        assert!(len as usize >= HEADER_BYTES, "{len} bytes");
+        let mut further = Vec::new();
+        while let Some(id) = next {
+            let (address, len, after) = self.read_descriptor(id);
+            further.push((address, len));
+            assert!(further.len() < usize::from(self.size), "an endless chain");
+            next = after;
+        }
+        assert!(further.is_empty() || !self.writes, "one buffer each to write to");
+        Posted { id, address, len, further }
+    }
+
+    /// Address and length of a buffer, and the next descriptor.
+    fn read_descriptor(&self, id: u16) -> (u64, u32, Option<u16>) {
         assert!(id < self.size, "descriptor {id} of {}", self.size);
         let at = self.addresses.descriptors + 16 * u64::from(id);
         let (address, len) = (read::<u64>(at), read::<u32>(at + 8));
-        assert_eq!(read::<u16>(at + 12), if self.writes { 2 } else { 0 }, "flags");
+        let (flags, next) = (read::<u16>(at + 12), read::<u16>(at + 14));
+        assert_eq!(flags & !1, if self.writes { 2 } else { 0 }, "flags");
         // Right before the frame's place in its buffer, and to the end of it at most.
-        let header_at = (HEADROOM_BYTES - HEADER_BYTES) as u64;
         assert!(self.region.contains(&address), "outside of the pool");
-        assert_eq!((address - self.region.start) % BUFFER_BYTES as u64, header_at);
-        assert!(len as usize >= HEADER_BYTES && len <= RECEIVE_BYTES, "{len} bytes");
-        Posted { id, address, len }
+        assert_eq!((address - self.region.start) % BUFFER_BYTES as u64, HEADER_AT);
+        assert!((1..=RECEIVE_BYTES).contains(&len), "{len} bytes");
+        (address, len, (flags & 1 != 0).then_some(next))
     }
 
     /// Writes the next used element, without showing it.
@@ -144,7 +177,7 @@ impl FakeQueue {
     }
 
     /// Writes to a buffer that the driver has posted.
-    pub fn fill(&self, posted: Posted, header: &[u8], bytes: &[u8]) {
+    pub fn fill(&self, posted: &Posted, header: &[u8], bytes: &[u8]) {
         assert!(header.len() + bytes.len() <= posted.len as usize);
         for (offset, &byte) in header.iter().chain(bytes).enumerate() {
             write::<u8>(posted.address + offset as u64, byte);
@@ -154,39 +187,53 @@ impl FakeQueue {
     /// Receives one frame in one buffer, whatever header and length are claimed.
     pub fn deliver_as(&mut self, header: Header, bytes: &[u8], written_bytes: u32) {
         let posted = self.fetch().pop_front().expect("the driver has posted a buffer");
-        self.fill(posted, &header, bytes);
+        self.fill(&posted, &header, bytes);
         self.answer(posted.id.into(), written_bytes);
         self.show();
     }
 
-    /// Receives a frame honestly, in as many buffers as it takes.
+    /// Receives a frame honestly, with nothing left to do, in as many buffers as it takes.
     pub fn deliver(&mut self, bytes: &[u8]) {
+        self.deliver_with(PLAIN, bytes);
+    }
+
+    /// The same with a header of which only the number of buffers is not yet right.
+    pub fn deliver_with(&mut self, mut header: Header, bytes: &[u8]) {
         let first_room = RECEIVE_BYTES as usize - HEADER_BYTES;
         let (first, rest) = bytes.split_at(bytes.len().min(first_room));
         let rest: Vec<&[u8]> = rest.chunks(RECEIVE_BYTES as usize).collect();
-        let mut header = PLAIN;
         header[10..].copy_from_slice(&(1 + rest.len() as u16).to_le_bytes());
         let chunks =
             std::iter::once((&header[..], first)).chain(rest.iter().map(|&r| (&[][..], r)));
         for (header, chunk) in chunks {
             let posted = self.fetch().pop_front().expect("the driver has posted enough");
-            self.fill(posted, header, chunk);
+            self.fill(&posted, header, chunk);
             self.answer(posted.id.into(), (header.len() + chunk.len()) as u32);
         }
         self.show();
     }
 
-    /// Sends honestly: answers everything that was posted and returns the frames.
+    /// Sends honestly: answers everything that was posted and returns the frames, of which nothing
+    /// is left to do.
     pub fn transmitted(&mut self) -> Vec<Vec<u8>> {
-        let posted: Vec<Posted> = self.fetch().drain(..).collect();
-        let read_bytes = |posted: &Posted| -> Vec<u8> {
-            (0..u64::from(posted.len)).map(|offset| read::<u8>(posted.address + offset)).collect()
+        let plain = |(header, bytes)| {
+            assert_eq!(header, [0; HEADER_BYTES], "no offload");
+            bytes
         };
+        self.transmitted_with().into_iter().map(plain).collect()
+    }
+
+    /// The same, with what was said of each.
+    pub fn transmitted_with(&mut self) -> Vec<(Header, Vec<u8>)> {
+        let posted: Vec<Posted> = self.fetch().drain(..).collect();
         let mut frames = Vec::new();
         for posted in posted {
-            let mut bytes = read_bytes(&posted);
-            assert!(bytes.drain(..HEADER_BYTES).all(|byte| byte == 0), "no offload");
-            frames.push(bytes);
+            let first = (posted.address, posted.len);
+            let parts = std::iter::once(first).chain(posted.further);
+            let bytes_of = |(address, len)| (address..address + u64::from(len)).map(read::<u8>);
+            let mut bytes: Vec<u8> = parts.flat_map(bytes_of).collect();
+            let header = bytes.drain(..HEADER_BYTES).collect::<Vec<u8>>().try_into().unwrap();
+            frames.push((header, bytes));
             self.answer(posted.id.into(), 0);
         }
         self.show();

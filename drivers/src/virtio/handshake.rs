@@ -1,25 +1,46 @@
 //! The handshake with a virtio-net device: what it must be, and what it says of itself.
 //!
-//! Of the features we take VERSION_1, MAC, STATUS and MRG_RXBUF. CTRL_RX is left: it is what a
-//! driver narrows reception with, and a device that was never asked to, passes on every frame
-//! (QEMU resets to promiscuous), which is what a switch wants. MRG_RXBUF costs nothing and lets
-//! the device say that a frame was too long, where it would otherwise drop it unseen. MTU is left:
-//! it could only tell what the length of each frame tells better.
+//! Of the features we take VERSION_1, MAC, STATUS, MRG_RXBUF, and the offloads in both directions:
+//! checksums (CSUM, GUEST_CSUM) and segmentation of TCP and UDP (TSO4, TSO6, USO). What a device
+//! may leave to us is sent on as it is where that device can do it, and done in software where
+//! not. A frame of 64 KiB wants a ring with room for all of its buffers, and to be received, that
+//! the device may use several: without, segmentation is left.
+//!
+//! Left in any case: UFO, which makes fragments; ECN, since without it the sender cuts the rare
+//! frame that says "congestion window reduced" itself, and nobody has to see to the mark being on
+//! the first segment alone. CTRL_RX is what a driver narrows reception with, and a device that was
+//! never asked to, passes on every frame (QEMU resets to promiscuous), which is what a switch
+//! wants. MTU could only tell what the length of each frame tells better.
 
 use super::Queue;
 use super::header::Merging;
 use super::memory::RingSize;
 use super::ring::RING_SIZE_MAX;
+use crate::offload::Abilities;
+use crate::pool::BUFFERS_PER_FRAME_MAX;
 use crate::probe::Absent;
 use virtio_drivers::transport::{DeviceStatus, Transport};
 
+const FEATURE_CSUM: u64 = 1 << 0;
+const FEATURE_GUEST_CSUM: u64 = 1 << 1;
 const FEATURE_MAC: u64 = 1 << 5;
+const FEATURE_GUEST_TSO4: u64 = 1 << 7;
+const FEATURE_GUEST_TSO6: u64 = 1 << 8;
+const FEATURE_HOST_TSO4: u64 = 1 << 11;
+const FEATURE_HOST_TSO6: u64 = 1 << 12;
 const FEATURE_MRG_RXBUF: u64 = 1 << 15;
 const FEATURE_STATUS: u64 = 1 << 16;
 const FEATURE_VERSION_1: u64 = 1 << 32;
+const FEATURE_GUEST_USO4: u64 = 1 << 54;
+const FEATURE_GUEST_USO6: u64 = 1 << 55;
+const FEATURE_HOST_USO: u64 = 1 << 56;
 
 const FEATURES_NEEDED: u64 = FEATURE_VERSION_1 | FEATURE_MAC;
-const FEATURES_WANTED: u64 = FEATURES_NEEDED | FEATURE_STATUS | FEATURE_MRG_RXBUF;
+const FEATURES_PLAIN: u64 = FEATURES_NEEDED | FEATURE_STATUS | FEATURE_MRG_RXBUF;
+/// Frames that the device cuts for us, and those that it leaves to us to cut.
+const FEATURES_HOST_CUTS: u64 = FEATURE_HOST_TSO4 | FEATURE_HOST_TSO6 | FEATURE_HOST_USO;
+const FEATURES_GUEST_CUTS: u64 =
+    FEATURE_GUEST_TSO4 | FEATURE_GUEST_TSO6 | FEATURE_GUEST_USO4 | FEATURE_GUEST_USO6;
 
 /// Offsets in the device's configuration (5.1.4): the address in two parts, as 32-bit accesses
 /// are the widest, and the status with the link in bit 0.
@@ -34,6 +55,13 @@ const CONFIG_TRIES: usize = 8;
 /// The features that both sides have agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features(u64);
+
+/// How large the rings are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingSizes {
+    pub receive: RingSize,
+    pub transmit: RingSize,
+}
 
 /// What the device says of itself, read while it stood still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +81,48 @@ impl Features {
         self.0 & feature != 0
     }
 
+    /// Of `offered`, what we take (the dependencies are those of 5.1.3.1).
+    fn wanted(offered: u64, sizes: RingSizes) -> Features {
+        let fits = |size: RingSize| usize::from(size.get()) >= BUFFERS_PER_FRAME_MAX;
+        let mut wanted = FEATURES_PLAIN | FEATURE_CSUM | FEATURE_GUEST_CSUM;
+        if offered & FEATURE_CSUM != 0 && fits(sizes.transmit) {
+            wanted |= FEATURES_HOST_CUTS;
+        }
+        let merged_and_summed = FEATURE_GUEST_CSUM | FEATURE_MRG_RXBUF;
+        if offered & merged_and_summed == merged_and_summed && fits(sizes.receive) {
+            wanted |= FEATURES_GUEST_CUTS;
+        }
+        Features(offered & wanted)
+    }
+
+    /// What the device does with frames that we send.
+    pub fn device_abilities(self) -> Abilities {
+        Abilities {
+            checksum: self.has(FEATURE_CSUM),
+            tcp_v4: self.has(FEATURE_HOST_TSO4),
+            tcp_v6: self.has(FEATURE_HOST_TSO6),
+            udp: self.has(FEATURE_HOST_USO),
+        }
+    }
+
+    /// What the device may leave undone of frames that we receive.
+    pub fn our_abilities(self) -> Abilities {
+        Abilities {
+            checksum: self.has(FEATURE_GUEST_CSUM),
+            tcp_v4: self.has(FEATURE_GUEST_TSO4),
+            tcp_v6: self.has(FEATURE_GUEST_TSO6),
+            udp: self.has(FEATURE_GUEST_USO4 | FEATURE_GUEST_USO6),
+        }
+    }
+
     pub fn merging(self) -> Merging {
         if self.has(FEATURE_MRG_RXBUF) { Merging::Agreed } else { Merging::NotAgreed }
     }
 }
 
-/// The handshake up to FEATURES_OK (3.1.1), with a device that is reset.
-pub fn negotiate(transport: &mut impl Transport) -> Result<Features, Absent> {
+/// The handshake up to FEATURES_OK (3.1.1), with a device that is reset and will get rings of these
+/// sizes.
+pub fn negotiate(transport: &mut impl Transport, sizes: RingSizes) -> Result<Features, Absent> {
     let mut status = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
     transport.set_status(status);
     let offered = transport.read_device_features();
@@ -68,15 +131,15 @@ pub fn negotiate(transport: &mut impl Transport) -> Result<Features, Absent> {
         transport.set_status(status | DeviceStatus::FAILED);
         return Err(Absent::FeaturesMissing { bits: missing });
     }
-    let features = offered & FEATURES_WANTED;
-    transport.write_driver_features(features);
+    let features = Features::wanted(offered, sizes);
+    transport.write_driver_features(features.0);
     status |= DeviceStatus::FEATURES_OK;
     transport.set_status(status);
     if !transport.get_status().contains(DeviceStatus::FEATURES_OK) {
         transport.set_status(status | DeviceStatus::FAILED);
         return Err(Absent::FeaturesRefused);
     }
-    Ok(Features(features))
+    Ok(features)
 }
 
 /// Reads address and link together: the generation is the same before and after (2.5).
@@ -102,12 +165,16 @@ fn read_identity(transport: &impl Transport, features: Features) -> Option<Ident
     Some(Identity { mac: [a, b, c, d, e, f], link })
 }
 
-/// The size to use of what the device offers.
-pub fn ring_size(transport: &mut impl Transport, queue: Queue) -> Result<RingSize, Absent> {
-    let offered = transport.max_queue_size(queue.number());
-    u16::try_from(offered)
-        .ok()
-        .and_then(RingSize::new)
-        .and_then(|size| RingSize::new(size.get().min(RING_SIZE_MAX)))
-        .ok_or(Absent::QueueSize { queue: queue.number(), offered })
+/// The sizes to use of what the device offers. Asked for before the features are agreed on, since
+/// some of them need room.
+pub fn ring_sizes(transport: &mut impl Transport) -> Result<RingSizes, Absent> {
+    let mut of = |queue: Queue| {
+        let offered = transport.max_queue_size(queue.number());
+        u16::try_from(offered)
+            .ok()
+            .and_then(RingSize::new)
+            .and_then(|size| RingSize::new(size.get().min(RING_SIZE_MAX)))
+            .ok_or(Absent::QueueSize { queue: queue.number(), offered })
+    };
+    Ok(RingSizes { receive: of(Queue::Receive)?, transmit: of(Queue::Transmit)? })
 }

@@ -51,6 +51,15 @@ impl RingSize {
     }
 }
 
+/// What a descriptor says (2.7.5). `next` is another's number if the flags say that there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    pub address: u64,
+    pub len: u32,
+    pub flags: u16,
+    pub next: u16,
+}
+
 /// An element of the used ring, as the device wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UsedElement {
@@ -94,12 +103,13 @@ impl RingMemory {
         }
     }
 
-    pub fn write_descriptor(&mut self, id: u16, address: u64, len: u32, flags: u16) {
+    pub fn write_descriptor(&mut self, id: u16, descriptor: Descriptor) {
+        let Descriptor { address, len, flags, next } = descriptor;
         let at = self.size.slot(id) * DESCRIPTOR_BYTES;
         self.write::<u64>(at, address);
         self.write::<u32>(at + 8, len);
         self.write::<u16>(at + 12, flags);
-        self.write::<u16>(at + 14, 0);
+        self.write::<u16>(at + 14, next);
     }
 
     /// Puts a descriptor's number at a place of the available ring. The device sees it once

@@ -15,11 +15,12 @@
 //! are counted in steps of at most a second, so a clock that jumps, because the whole machine was
 //! stopped, neither breaks a port nor hurries a reset.
 
-use super::handshake::{Features, Identity, Link, identify, negotiate, ring_size};
-use super::header::{self, Misfit, Offload, Reception, judge};
-use super::ring::{Direction, Ring, Used};
+use super::handshake::{Features, Identity, Link, RingSizes, identify, negotiate, ring_sizes};
+use super::header::{self, Claim, Header, Misfit};
+use super::ring::{Direction, RECEIVE_BYTES, Ring, Used};
 use super::{Doorbell, Queue, Quiet};
 use crate::nic::{Batch, Fault, Nic, NicCounters, NicState, RingFault};
+use crate::offload::Abilities;
 use crate::pool::{Frame, Pool};
 use crate::probe::Absent;
 use core::mem::ManuallyDrop;
@@ -102,15 +103,14 @@ impl<T: Transport, D: Doorbell> VirtioNet<T, D> {
         let quiet = (0..RESET_TRIES).find_map(|_| Quiet::check(&*transport));
         quiet.ok_or(Absent::NoReset)?;
 
-        let features = negotiate(&mut *transport)?;
+        let sizes = ring_sizes(&mut *transport)?;
+        let features = negotiate(&mut *transport, sizes)?;
         let Identity { mac, link } = identify(&*transport, features).ok_or(Absent::Config)?;
         if mac[0] & 1 != 0 || mac == [0; 6] {
             return Err(Absent::Mac(mac));
         }
-        let receive_size = ring_size(&mut *transport, Queue::Receive)?;
-        let transmit_size = ring_size(&mut *transport, Queue::Transmit)?;
-        let receive = Ring::new(receive_size, Direction::Receive).ok_or(Absent::NoMemory)?;
-        let transmit = Ring::new(transmit_size, Direction::Transmit).ok_or(Absent::NoMemory)?;
+        let receive = Ring::new(sizes.receive, Direction::Receive).ok_or(Absent::NoMemory)?;
+        let transmit = Ring::new(sizes.transmit, Direction::Transmit).ok_or(Absent::NoMemory)?;
 
         let mut nic = VirtioNet {
             transport,
@@ -149,16 +149,15 @@ impl<T: Transport, D: Doorbell> VirtioNet<T, D> {
 
     /// A device that was reset begins again, if it is still the one it was.
     fn restart(&mut self) -> Result<(), Fault> {
-        self.features = negotiate(&mut *self.transport).map_err(|_| Fault::Handshake)?;
+        let sizes = RingSizes { receive: self.receive.size(), transmit: self.transmit.size() };
+        let offered = ring_sizes(&mut *self.transport).map_err(|_| Fault::Handshake)?;
+        if offered.receive < sizes.receive || offered.transmit < sizes.transmit {
+            return Err(Fault::Handshake);
+        }
+        self.features = negotiate(&mut *self.transport, sizes).map_err(|_| Fault::Handshake)?;
         let identity = identify(&*self.transport, self.features).ok_or(Fault::Config)?;
         if identity.mac != self.mac {
             return Err(Fault::Config);
-        }
-        for (queue, ring) in [(Queue::Receive, &self.receive), (Queue::Transmit, &self.transmit)] {
-            match ring_size(&mut *self.transport, queue) {
-                Ok(size) if size >= ring.size() => {}
-                Ok(_) | Err(_) => return Err(Fault::Handshake),
-            }
         }
         self.link = identity.link;
         self.health = Health::Running(Watch::default());
@@ -184,32 +183,50 @@ impl<T: Transport, D: Doorbell> VirtioNet<T, D> {
         while waiting > 0 && !batch.is_full() {
             let Used { mut frame, written_bytes } = self.receive.pop()?;
             waiting -= 1;
-            match judge(frame.read_header(), written_bytes, waiting, merging) {
-                Reception::Deliver { len, offload } => {
-                    frame.set_len(len);
-                    self.count_delivered(len, offload);
-                    batch.push(frame).expect("a batch that is not full takes a frame");
-                }
-                Reception::Drop(misfit) => self.count_misfit(misfit),
-                Reception::DropWith { further } => {
-                    for _ in 0..further {
-                        self.receive.pop()?;
-                    }
+            let header = frame.read_header();
+            let gathered = match header::further(&header, written_bytes, waiting, merging) {
+                Ok(further) => {
                     waiting -= further;
-                    self.count_misfit(Misfit::TooBig);
+                    frame.set_len(written_bytes as usize - header::HEADER_BYTES);
+                    self.gather(&mut frame, further)?
                 }
+                Err(misfit) => Err(misfit),
+            };
+            match gathered.and_then(|()| self.judge(&header, &mut frame)) {
+                Ok(()) => batch.push(frame).expect("a batch that is not full takes a frame"),
+                Err(misfit) => self.count_misfit(misfit),
             }
         }
         Ok(())
     }
 
-    fn count_delivered(&mut self, len: usize, offload: Offload) {
-        self.counters.rx_frames += 1;
-        self.counters.rx_bytes += len as u64;
-        match offload {
-            Offload::None => {}
-            Offload::Claimed => self.counters.rx_hdr_flags += 1,
+    /// Adds so many further buffers, which are as good as here, to a frame; all are taken off the
+    /// ring in any case. All but the last have to be full (5.1.6.4.1), and none may be empty: the
+    /// next device would be right to call that a mistake of ours.
+    fn gather(&mut self, head: &mut Frame, further: u16) -> Result<Result<(), Misfit>, RingFault> {
+        let mut gathered = Ok(());
+        for left in (0..further).rev() {
+            let Used { frame, written_bytes } = self.receive.pop()?;
+            if written_bytes == 0 || (left > 0 && written_bytes < RECEIVE_BYTES) {
+                gathered = Err(Misfit::NumBuffers);
+            }
+            head.append(frame, written_bytes as usize);
         }
+        Ok(gathered)
+    }
+
+    /// Notes what the header says of the frame, if that can be.
+    fn judge(&mut self, header: &Header, frame: &mut Frame) -> Result<(), Misfit> {
+        let agreed = self.features.our_abilities();
+        let (offload, claim) = header::judge(header, frame.len(), frame.total_len(), agreed)?;
+        frame.offload = offload;
+        self.counters.rx_frames += 1;
+        self.counters.rx_bytes += frame.total_len() as u64;
+        match claim {
+            Claim::Agreed => {}
+            Claim::NotAgreed => self.counters.rx_hdr_flags += 1,
+        }
+        Ok(())
     }
 
     fn count_misfit(&mut self, misfit: Misfit) {
@@ -217,6 +234,7 @@ impl<T: Transport, D: Doorbell> VirtioNet<T, D> {
             Misfit::Runt => &mut self.counters.rx_runt,
             Misfit::TooBig => &mut self.counters.rx_too_big,
             Misfit::NumBuffers => &mut self.counters.rx_num_buffers,
+            Misfit::ChecksumRange => &mut self.counters.rx_csum_range,
             Misfit::Gso => &mut self.counters.rx_gso,
         };
         *counter += 1;
@@ -344,20 +362,25 @@ impl<T: Transport, D: Doorbell> Nic for VirtioNet<T, D> {
         }
     }
 
+    fn abilities(&self) -> Abilities {
+        self.features.device_abilities()
+    }
+
     fn send(&mut self, mut frame: Frame) -> Result<(), Frame> {
+        debug_assert!(self.abilities().cover(frame.offload), "{frame:?} is not for this NIC");
         if self.is_broken() {
             self.counters.tx_broken += 1;
             return Err(frame);
         }
-        if self.transmit.room() < RECLAIM_ROOM
+        if self.transmit.room() < RECLAIM_ROOM.max(frame.buffers())
             && let Err(fault) = self.reclaim()
         {
             self.fail(fault.into());
             self.counters.tx_broken += 1;
             return Err(frame);
         }
-        frame.write_header(header::TRANSMIT);
-        let len = frame.len() as u64;
+        frame.write_header(header::transmit(&frame));
+        let len = frame.total_len() as u64;
         if let Err(frame) = self.transmit.push(frame) {
             self.counters.tx_full += 1;
             return Err(frame);

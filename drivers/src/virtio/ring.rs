@@ -1,8 +1,10 @@
 //! A split virtqueue that believes nothing the device writes.
 //!
-//! Each frame takes one descriptor, its virtio header right before its bytes. The ring owns the
-//! frames that the device has: `push` takes one in, `publish` shows the device everything pushed
-//! since, once per batch, and `pop` gives a frame back when the device says that it is done.
+//! Each buffer of a frame takes one descriptor, the virtio header right before the first one's
+//! bytes; a frame of several is a chain of descriptors, of which the device names the first. The
+//! ring owns the frames that the device has: `push` takes one in, `publish` shows the device
+//! everything pushed since, once per batch, and `pop` gives a frame back when the device says that
+//! it is done.
 //!
 //! What was given to the device is remembered here, in memory that it cannot reach, and only
 //! this memory is asked what an answer may be. From the device come three numbers, each read
@@ -23,9 +25,9 @@
 
 use super::Quiet;
 use super::header::HEADER_BYTES;
-use super::memory::{RingAddresses, RingMemory, RingSize};
+use super::memory::{Descriptor, RingAddresses, RingMemory, RingSize};
 use crate::nic::RingFault;
-use crate::pool::{FRAME_BYTES_MAX, Frame};
+use crate::pool::{FURTHER_BYTES_MAX, Frame};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem;
@@ -36,10 +38,11 @@ mod tests;
 /// The largest ring we ask for. QEMU's default, and 4 ms of frames at 64,000 a second.
 pub const RING_SIZE_MAX: u16 = 256;
 
-/// What the device gets of a receive buffer: header, and all that follows it.
-pub const RECEIVE_BYTES: u32 = (HEADER_BYTES + FRAME_BYTES_MAX) as u32;
+/// What the device gets of a receive buffer: from the header's place to the end.
+pub const RECEIVE_BYTES: u32 = FURTHER_BYTES_MAX as u32;
 
-/// Descriptor flag: the device writes (2.7.5).
+/// Descriptor flags: another one follows; the device writes (2.7.5).
+const NEXT: u16 = 1;
 const WRITE: u16 = 2;
 
 /// Who writes to the frames of this ring.
@@ -62,9 +65,9 @@ pub struct Used {
 pub struct Ring {
     memory: RingMemory,
     direction: Direction,
-    /// By descriptor number: the frame behind it, if any.
+    /// By descriptor number: the frame whose first buffer is behind it, if any.
     slots: Box<[Slot]>,
-    /// Numbers of descriptors without a frame; never longer than the ring.
+    /// Numbers of descriptors without a buffer; never longer than the ring.
     free: Vec<u16>,
     pushed: u16,
     published: u16,
@@ -76,6 +79,9 @@ struct Slot {
     frame: Option<Frame>,
     /// The available index that the frame was pushed with.
     index: u16,
+    /// The descriptor of the frame's next buffer. Ours to remember: the one in shared memory may
+    /// say something else by now.
+    next: u16,
 }
 
 impl Ring {
@@ -102,7 +108,7 @@ impl Ring {
         self.memory.addresses()
     }
 
-    /// Frames that `push` would still take.
+    /// Buffers that `push` would still take.
     pub fn room(&self) -> usize {
         self.free.len()
     }
@@ -117,19 +123,18 @@ impl Ring {
         self.consumed
     }
 
-    /// Takes a frame in. It comes back when the ring is full.
+    /// Takes a frame in. It comes back when the ring has too little room.
     pub fn push(&mut self, frame: Frame) -> Result<(), Frame> {
-        let Some(id) = self.free.pop() else {
+        if frame.buffers() > self.room() {
             return Err(frame);
-        };
-        let flags = match self.direction {
-            Direction::Receive => WRITE,
-            Direction::Transmit => 0,
-        };
-        let (address, len) = (frame.device_address(HEADER_BYTES), self.given_bytes(&frame));
-        self.memory.write_descriptor(id, address, len, flags);
-        self.memory.write_available(self.pushed, id);
-        self.slots[usize::from(id)] = Slot { frame: Some(frame), index: self.pushed };
+        }
+        let first = *self.free.last().expect("a frame has a buffer, and there is room for it");
+        for (part, left) in frame.device_parts().zip((0..frame.buffers()).rev()) {
+            self.describe(part, left);
+        }
+        self.memory.write_available(self.pushed, first);
+        let slot = &mut self.slots[usize::from(first)];
+        (slot.frame, slot.index) = (Some(frame), self.pushed);
         self.pushed = self.pushed.wrapping_add(1);
         Ok(())
     }
@@ -170,7 +175,7 @@ impl Ring {
         }
         let taken = self.slots[usize::from(id)].frame.take();
         let frame = taken.ok_or(RingFault::UsedNotHead)?;
-        self.free.push(id);
+        self.release(id, frame.buffers());
         self.consumed = self.consumed.wrapping_add(1);
         Ok(Used { frame, written_bytes: answer.len })
     }
@@ -198,10 +203,33 @@ impl Ring {
         (self.pushed, self.published, self.consumed) = (0, 0, 0);
     }
 
+    /// Uses up a descriptor for a buffer, after which `left` more of the same frame follow.
+    fn describe(&mut self, (address, len): (u64, u32), left: usize) {
+        let id = self.free.pop().expect("room was seen to before");
+        let next = self.free.last().copied().filter(|_| left > 0);
+        let (len, write) = match self.direction {
+            Direction::Receive => (RECEIVE_BYTES, WRITE),
+            Direction::Transmit => (len, 0),
+        };
+        let flags = write | next.map_or(0, |_| NEXT);
+        let next = next.unwrap_or(0);
+        self.memory.write_descriptor(id, Descriptor { address, len, flags, next });
+        self.slots[usize::from(id)].next = next;
+    }
+
+    /// Frees a frame's descriptors, the first one and those that follow it.
+    fn release(&mut self, first: u16, count: usize) {
+        let mut id = first;
+        for _ in 0..count {
+            self.free.push(id);
+            id = self.slots[usize::from(id)].next;
+        }
+    }
+
     fn given_bytes(&self, frame: &Frame) -> u32 {
         match self.direction {
             Direction::Receive => RECEIVE_BYTES,
-            Direction::Transmit => (HEADER_BYTES + frame.len()) as u32,
+            Direction::Transmit => (HEADER_BYTES + frame.total_len()) as u32,
         }
     }
 

@@ -8,18 +8,22 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
 use core::net::IpAddr;
 
 use lb::limits::{
     GUEST_ADDRESSES_MAX, GUESTS_MAX, MH_SERVICES_MAX, REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX,
 };
-use lb::{GuestSpec, MacAddr, Name, PortId, RealSpec, Role, Scheduler, ServiceSpec, addr};
+use lb::wire::ip::Version;
+use lb::{
+    Empty, Forwarding, GuestSpec, MacAddr, Name, Persistence, PortId, Protocol, RealSpec, Role,
+    Scheduler, ServiceSpec, addr,
+};
 
 use super::ports::name_ports;
-use super::{Config, GuestConfig, Item, NicId, NicMatch, RealConfig, ServiceConfig, Vip};
+use super::{
+    Config, Finding, GuestConfig, Item, RealConfig, ServiceConfig, ServicePart, Site, Vip, Wrong,
+};
 
 /// A configuration that holds together, resolved for the NICs of this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,117 +46,21 @@ pub struct ServicePlan {
     pub reals: BTreeMap<Name, RealSpec>,
 }
 
-/// Something wrong with the whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    pub at: Item,
-    pub wrong: Wrong,
-    /// What it is in conflict with, and the line where that was stated, if it was a line.
-    pub with: Option<Item>,
-    pub with_line: Option<usize>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wrong {
-    NoSuchNic {
-        nic: NicMatch,
-        nics: Vec<NicId>,
-    },
-    /// A port without `match` whose name no NIC has by default.
-    NoDefaultPort {
-        known: Vec<Name>,
-    },
-    NicTaken {
-        port: Name,
-    },
-    NoPort,
-    NoMac,
-    UnknownPort {
-        port: Name,
-        known: Vec<Name>,
-    },
-    UplinkPort {
-        port: Name,
-    },
-    MacTaken {
-        mac: MacAddr,
-        guest: Name,
-    },
-    MacIsOurs {
-        mac: MacAddr,
-    },
-    AddressTaken {
-        address: IpAddr,
-        guest: Name,
-    },
-    AddressIsOurs {
-        address: IpAddr,
-    },
-    NoVip,
-    VipIsGuests {
-        address: IpAddr,
-        guest: Name,
-    },
-    VipFamily {
-        address: IpAddr,
-    },
-    VipTaken {
-        vip: Vip,
-        service: Name,
-    },
-    RealIsNoGuest {
-        guest: Name,
-    },
-    RealHasNoAddress {
-        guest: Name,
-    },
-    TooMany {
-        what: &'static str,
-        max: usize,
-    },
-}
-
 /// The plan of a configuration, or everything that is wrong with it.
-pub fn check(config: &Config, nics: &[NicId]) -> Result<Plan, Vec<Finding>> {
+pub fn check(config: &Config, site: &Site) -> Result<Plan, Vec<Finding>> {
     let mut findings = Vec::new();
-    let ports = name_ports(&config.ports, nics, &mut findings);
+    findings.extend(check_flows(config, site));
+    let ports = name_ports(&config.ports, &site.nics, &mut findings);
     let guests = Guests { config, ports: &ports }.check(&mut findings);
     let services = Services { config, guests: &guests }.check(&mut findings);
     if findings.is_empty() { Ok(Plan { ports, guests, services }) } else { Err(findings) }
 }
 
-impl Finding {
-    pub fn new(at: Item, wrong: Wrong) -> Finding {
-        Finding { at, wrong, with: None, with_line: None }
-    }
-
-    pub fn against(at: Item, wrong: Wrong, with: Item) -> Finding {
-        Finding { at, wrong, with: Some(with), with_line: None }
-    }
-
-    pub fn code(&self) -> u16 {
-        match self.wrong {
-            Wrong::NoSuchNic { .. }
-            | Wrong::NoDefaultPort { .. }
-            | Wrong::UnknownPort { .. }
-            | Wrong::RealIsNoGuest { .. } => 201,
-            Wrong::NicTaken { .. }
-            | Wrong::MacTaken { .. }
-            | Wrong::MacIsOurs { .. }
-            | Wrong::AddressTaken { .. }
-            | Wrong::VipIsGuests { .. }
-            | Wrong::AddressIsOurs { .. }
-            | Wrong::VipTaken { .. } => 203,
-            Wrong::NoPort | Wrong::NoMac | Wrong::NoVip | Wrong::RealHasNoAddress { .. } => 204,
-            Wrong::UplinkPort { .. } | Wrong::VipFamily { .. } => 205,
-            Wrong::TooMany { .. } => 601,
-        }
-    }
-
-    /// Whether it would still be wrong if lines that could not be read were there.
-    pub fn stands_alone(&self) -> bool {
-        !matches!(self.code(), 201 | 204)
-    }
+/// Whether there is memory for the flow table that is asked for.
+fn check_flows(config: &Config, site: &Site) -> Option<Finding> {
+    let flows = config.flows.filter(|flows| flows.get() as usize > site.flows_fit)?;
+    let wrong = Wrong::FlowsDoNotFit { flows, flows_fit: site.flows_fit };
+    Some(Finding::new(Item::Flows, wrong))
 }
 
 /// The guests of a configuration on the ports of this machine.
@@ -225,10 +133,7 @@ impl Guests<'_> {
     /// Whether the switch answers with this MAC itself.
     fn is_ours(&self, mac: MacAddr) -> bool {
         let mut vips = self.config.services.values().filter_map(|service| service.vip);
-        let is_vips = vips.any(|vip| match vip.address {
-            IpAddr::V4(address) => MacAddr::virtual_of(address) == mac,
-            IpAddr::V6(_) => false,
-        });
+        let is_vips = vips.any(|vip| MacAddr::virtual_of(vip.address) == mac);
         mac == MacAddr::SWITCH || is_vips
     }
 
@@ -245,7 +150,7 @@ impl Guests<'_> {
                 let wrong = Wrong::TooMany { what: "addresses", max: GUEST_ADDRESSES_MAX };
                 findings.push(Finding::new(item.clone(), wrong));
             }
-            if address == IpAddr::V4(addr::LINK_LOCAL) {
+            if addr::is_link_local_of_ours(address) {
                 findings.push(Finding::new(item.clone(), Wrong::AddressIsOurs { address }));
             }
             match taken.entry(address) {
@@ -280,9 +185,15 @@ impl Services<'_> {
         let mut vips = BTreeMap::new();
         let mut plans = BTreeMap::new();
         for (name, service) in &self.config.services {
-            self.check_vip(name, service, &mut vips, findings);
-            let reals = self.check_reals(name, service, findings);
+            if let Some(vip) = service.vip {
+                self.check_vip(name, vip, &mut vips, findings);
+                check_options(name, service, vip, findings);
+            } else {
+                findings.push(Finding::new(Item::Service(name.clone()), Wrong::NoVip));
+            }
+            self.check_guests(name, service, findings);
             let spec = service.vip.map(|vip| spec_of_service(name, service, vip));
+            let reals = self.real_specs(service);
             plans.extend(spec.map(|spec| (name.clone(), ServicePlan { spec, reals })));
         }
         self.check_sizes(findings);
@@ -292,19 +203,13 @@ impl Services<'_> {
     fn check_vip<'c>(
         &'c self,
         name: &'c Name,
-        service: &ServiceConfig,
+        vip: Vip,
         taken: &mut BTreeMap<Vip, &'c Name>,
         findings: &mut Vec<Finding>,
     ) {
-        let Some(vip) = service.vip else {
-            findings.push(Finding::new(Item::Service(name.clone()), Wrong::NoVip));
-            return;
-        };
-        let (item, address) = (Item::Vip(name.clone()), vip.address);
-        if address.is_ipv6() {
-            findings.push(Finding::new(item.clone(), Wrong::VipFamily { address }));
-        }
-        if address == IpAddr::V4(addr::LINK_LOCAL) {
+        let item_of = |name: &Name| Item::Part(name.clone(), ServicePart::Vip);
+        let (item, address) = (item_of(name), vip.address);
+        if addr::is_link_local_of_ours(address) {
             findings.push(Finding::new(item.clone(), Wrong::AddressIsOurs { address }));
         }
         let mut guests = self.config.guests.iter();
@@ -320,32 +225,27 @@ impl Services<'_> {
             }
             Entry::Occupied(other) => {
                 let service = (*other.get()).clone();
-                let with = Item::Vip(service.clone());
+                let with = item_of(&service);
                 findings.push(Finding::against(item, Wrong::VipTaken { vip, service }, with));
             }
         }
     }
 
-    fn check_reals(
-        &self,
-        name: &Name,
-        service: &ServiceConfig,
-        findings: &mut Vec<Finding>,
-    ) -> BTreeMap<Name, RealSpec> {
-        for guest in service.reals.keys() {
-            let at = Item::Real(name.clone(), guest.clone());
-            match self.config.guests.get(guest) {
-                None => {
-                    let wrong = Wrong::RealIsNoGuest { guest: guest.clone() };
-                    findings.push(Finding::new(at, wrong));
-                }
-                Some(config) if !config.addresses.iter().any(IpAddr::is_ipv4) => {
-                    let wrong = Wrong::RealHasNoAddress { guest: guest.clone() };
-                    findings.push(Finding::new(at, wrong));
-                }
-                Some(_) => {}
-            }
+    /// Whether every guest that serves it can.
+    fn check_guests(&self, name: &Name, service: &ServiceConfig, findings: &mut Vec<Finding>) {
+        let version = service.vip.map(|vip| Version::of(vip.address));
+        for (at, role, guest) in serving(name, service) {
+            let wrong = match self.config.guests.get(guest) {
+                None => Some(Wrong::NoSuchGuest { role, guest: guest.clone() }),
+                Some(config) => version
+                    .filter(|&version| !has_address(config, version))
+                    .map(|version| Wrong::NoAddress { role, guest: guest.clone(), version }),
+            };
+            findings.extend(wrong.map(|wrong| Finding::new(at, wrong)));
         }
+    }
+
+    fn real_specs(&self, service: &ServiceConfig) -> BTreeMap<Name, RealSpec> {
         let whole = service.reals.iter().filter(|(guest, _)| self.guests.contains_key(*guest));
         whole.map(|(guest, real)| (guest.clone(), spec_of_real(guest, real))).collect()
     }
@@ -360,7 +260,7 @@ impl Services<'_> {
         let mut by_mh = services.iter().filter(|(_, service)| by_mh(service));
         if let Some((name, _)) = by_mh.nth(MH_SERVICES_MAX) {
             let wrong = Wrong::TooMany { what: "services by mh", max: MH_SERVICES_MAX };
-            findings.push(Finding::new(Item::Scheduler(name.clone()), wrong));
+            findings.push(Finding::new(Item::Part(name.clone(), ServicePart::Scheduler), wrong));
         }
         for (name, service) in services {
             if let Some(guest) = service.reals.keys().nth(SERVICE_REALS_MAX) {
@@ -369,24 +269,78 @@ impl Services<'_> {
                 findings.push(Finding::new(at, wrong));
             }
         }
-        let mut reals = services
-            .iter()
-            .flat_map(|(name, service)| service.reals.keys().map(move |guest| (name, guest)));
-        if let Some((name, guest)) = reals.nth(REALS_MAX) {
-            let at = Item::Real(name.clone(), guest.clone());
+        let mut reals = services.iter().flat_map(|(name, service)| serving(name, service));
+        if let Some((at, ..)) = reals.nth(REALS_MAX) {
             findings.push(Finding::new(at, Wrong::TooMany { what: "reals", max: REALS_MAX }));
         }
     }
 }
 
+/// The guests that serve: where each is stated, and as what.
+fn serving<'c>(
+    name: &'c Name,
+    service: &'c ServiceConfig,
+) -> impl Iterator<Item = (Item, &'static str, &'c Name)> {
+    let real = |guest: &'c Name| (Item::Real(name.clone(), guest.clone()), "real", guest);
+    let sorry = match &service.empty {
+        Some(Empty::Sorry(guest)) => {
+            Some((Item::Part(name.clone(), ServicePart::Empty), "sorry", guest))
+        }
+        Some(Empty::Drop | Empty::Reset) | None => None,
+    };
+    service.reals.keys().map(real).chain(sorry)
+}
+
+/// What only some services can have.
+fn check_options(name: &Name, service: &ServiceConfig, vip: Vip, findings: &mut Vec<Finding>) {
+    let mut found =
+        |part, wrong| findings.push(Finding::new(Item::Part(name.clone(), part), wrong));
+    if vip.protocol == Protocol::Tcp {
+        if matches!(service.persistence, Some(Persistence::Payload { .. })) {
+            let why = "TCP has no payload yet when the real is chosen";
+            let wrong = Wrong::UdpOnly { what: "persistence by payload", why };
+            found(ServicePart::Persistence, wrong);
+        }
+        if service.idle.is_some() {
+            let why = "a TCP connection says itself when it ends";
+            found(ServicePart::Idle, Wrong::UdpOnly { what: "idle", why });
+        }
+        if service.one_packet {
+            let why = "a TCP connection stays at its real";
+            found(ServicePart::OnePacket, Wrong::UdpOnly { what: "one-packet", why });
+        }
+    }
+    if let Some(Persistence::Source { prefix_len, .. }) = service.persistence
+        && vip.address.is_ipv4()
+        && prefix_len > 32
+    {
+        let wrong = Wrong::PrefixTooLong { prefix_len, address: vip.address };
+        found(ServicePart::Persistence, wrong);
+    }
+    if service.forwarding == Some(Forwarding::Direct) {
+        findings.extend(service.reals.iter().filter_map(|(guest, real)| {
+            let port = real.port.filter(|&port| port != vip.port)?;
+            let wrong = Wrong::DirectPort { guest: guest.clone(), port, service_port: vip.port };
+            Some(Finding::new(Item::RealPort(name.clone(), guest.clone()), wrong))
+        }));
+    }
+}
+
+fn has_address(guest: &GuestConfig, version: Version) -> bool {
+    guest.addresses.iter().any(|&address| Version::of(address) == version)
+}
+
 fn spec_of_service(name: &Name, service: &ServiceConfig, vip: Vip) -> ServiceSpec {
     ServiceSpec {
-        name: name.clone(),
-        vip: vip.address,
-        protocol: vip.protocol,
-        port: vip.port,
+        vlan: vip.vlan,
         scheduler: service.scheduler.unwrap_or_default(),
         forwarding: service.forwarding.unwrap_or_default(),
+        empty: service.empty.clone().unwrap_or_default(),
+        persistence: service.persistence,
+        flows_max: service.flows_max,
+        udp_idle: service.idle,
+        one_packet: service.one_packet,
+        ..ServiceSpec::new(name.clone(), vip.address, vip.protocol, vip.port)
     }
 }
 
@@ -397,56 +351,4 @@ fn spec_of_real(guest: &Name, real: &RealConfig) -> RealSpec {
         weight: real.weight.unwrap_or(RealSpec::WEIGHT_DEFAULT),
         flows_max: real.flows_max.map(|flows| flows.get()),
     }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.at.fmt_owner(f)?;
-        f.write_str(": ")?;
-        match &self.wrong {
-            Wrong::NoSuchNic { nic, nics } => {
-                write!(f, "no NIC has {nic} (NICs: {})", listed(nics))?;
-            }
-            Wrong::NoDefaultPort { known } => {
-                write!(f, "no NIC is called so by itself (ports: {}); ", listed(known))?;
-                write!(f, "say which it is: match pci … or match mac …")?;
-            }
-            Wrong::NicTaken { port } => write!(f, "that NIC is also port {port}'s")?,
-            Wrong::NoPort => f.write_str("it has no port (set guest … port …)")?,
-            Wrong::NoMac => f.write_str("it has no MAC (set guest … mac …)")?,
-            Wrong::UnknownPort { port, known } => {
-                write!(f, "there is no port {port} (ports: {})", listed(known))?;
-            }
-            Wrong::UplinkPort { port } => {
-                write!(f, "port {port} is an uplink; a guest needs a guest port")?;
-            }
-            Wrong::MacTaken { mac, guest } => write!(f, "{mac} is also guest {guest}'s")?,
-            Wrong::MacIsOurs { mac } => write!(f, "{mac} is the switch's own")?,
-            Wrong::AddressTaken { address, guest } => {
-                write!(f, "{address} is also guest {guest}'s")?
-            }
-            Wrong::AddressIsOurs { address } => write!(f, "{address} is the appliance's own")?,
-            Wrong::NoVip => f.write_str("it has no VIP (set service … vip …)")?,
-            Wrong::VipIsGuests { address, guest } => {
-                write!(f, "{address} is guest {guest}'s own address; a VIP is nobody's own")?;
-            }
-            Wrong::VipFamily { address } => {
-                write!(f, "{address}: services are balanced over IPv4 only so far")?;
-            }
-            Wrong::VipTaken { vip, service } => write!(f, "{vip} is also service {service}'s")?,
-            Wrong::RealIsNoGuest { guest } => {
-                write!(f, "real {guest} is no guest (set guest {guest} …)")?;
-            }
-            Wrong::RealHasNoAddress { guest } => {
-                write!(f, "real {guest} has no IPv4 address (set guest {guest} address …)")?;
-            }
-            Wrong::TooMany { what, max } => write!(f, "more than {max} {what}")?,
-        }
-        self.with_line.map_or(Ok(()), |line| write!(f, " (line {line})"))
-    }
-}
-
-fn listed<T: fmt::Display>(things: &[T]) -> String {
-    let things: Vec<String> = things.iter().map(|thing| thing.to_string()).collect();
-    if things.is_empty() { "none".to_string() } else { things.join(" ") }
 }

@@ -2,13 +2,16 @@
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
+use core::mem::take;
 
 use lb::Name;
 
-use super::{Config, GuestConfig, Item, PortConfig, RealConfig, ServiceConfig, Setting, Statement};
+use super::{
+    Config, GuestConfig, Item, PortConfig, RealConfig, ServiceConfig, ServicePart, ServiceSetting,
+    Setting, Statement,
+};
 use crate::shell::problem::Problem;
 
 impl Config {
@@ -27,6 +30,7 @@ impl Config {
     /// Everything that was stated, sorted, in an order in which each line holds when it is typed.
     pub fn statements(&self) -> Vec<Statement> {
         let hostname = self.hostname.iter().cloned().map(Setting::Hostname);
+        let flows = self.flows.map(Setting::Flows);
         let ports = self.ports.iter().map(|(port, config)| Setting::Port {
             port: port.clone(),
             role: config.role,
@@ -39,13 +43,14 @@ impl Config {
             addresses: config.addresses.clone(),
         });
         let services = self.services.iter().flat_map(|(name, config)| service(name, config));
-        let settings = hostname.chain(ports).chain(guests).chain(services);
+        let settings = hostname.chain(flows).chain(ports).chain(guests).chain(services);
         settings.map(Statement::Set).collect()
     }
 
     pub(super) fn set(&mut self, setting: &Setting) {
         match setting {
             Setting::Hostname(hostname) => self.hostname = Some(hostname.clone()),
+            Setting::Flows(flows) => self.flows = Some(*flows),
             Setting::Port { port, role, nic } => {
                 self.set_port(port, PortConfig { role: *role, nic: *nic })
             }
@@ -59,13 +64,7 @@ impl Config {
                     }
                 }
             }
-            Setting::Vip { service, vip } => self.service(service).vip = Some(*vip),
-            Setting::Scheduler { service, scheduler } => {
-                self.service(service).scheduler = Some(*scheduler);
-            }
-            Setting::Forwarding { service, forwarding } => {
-                self.service(service).forwarding = Some(*forwarding);
-            }
+            Setting::Service { service, setting } => self.service(service).set(setting),
             Setting::Real { service, guest, real } => {
                 let there = self.service(service).reals.entry(guest.clone()).or_default();
                 overwrite(&mut there.port, &real.port);
@@ -87,6 +86,7 @@ impl Config {
     fn delete(&mut self, item: &Item) -> Result<(), Problem> {
         let was_there = match item {
             Item::Hostname => self.hostname.take().is_some(),
+            Item::Flows => self.flows.take().is_some(),
             Item::Port(port) => self.ports.remove(port).is_some(),
             Item::PortMatch(port) => {
                 self.ports.get_mut(port).is_some_and(|port| port.nic.take().is_some())
@@ -107,9 +107,7 @@ impl Config {
                 self.service_mut(service)?;
                 self.services.remove(service).is_some()
             }
-            Item::Vip(service) => self.service_mut(service)?.vip.take().is_some(),
-            Item::Scheduler(service) => self.service_mut(service)?.scheduler.take().is_some(),
-            Item::Forwarding(service) => self.service_mut(service)?.forwarding.take().is_some(),
+            Item::Part(service, part) => self.service_mut(service)?.delete(*part),
             Item::Real(service, guest) => {
                 self.real_mut(service, guest)?;
                 self.service_mut(service)?.reals.remove(guest).is_some()
@@ -142,6 +140,50 @@ impl Config {
     }
 }
 
+impl ServiceConfig {
+    fn set(&mut self, setting: &ServiceSetting) {
+        match setting {
+            ServiceSetting::Vip(vip) => self.vip = Some(*vip),
+            ServiceSetting::Scheduler(scheduler) => self.scheduler = Some(*scheduler),
+            ServiceSetting::Forwarding(forwarding) => self.forwarding = Some(*forwarding),
+            ServiceSetting::Persistence(persistence) => self.persistence = Some(*persistence),
+            ServiceSetting::Empty(empty) => self.empty = Some(empty.clone()),
+            ServiceSetting::FlowsMax(flows) => self.flows_max = Some(*flows),
+            ServiceSetting::Idle(idle) => self.idle = Some(*idle),
+            ServiceSetting::OnePacket => self.one_packet = true,
+        }
+    }
+
+    /// Takes a part away; whether it was there.
+    fn delete(&mut self, part: ServicePart) -> bool {
+        match part {
+            ServicePart::Vip => self.vip.take().is_some(),
+            ServicePart::Scheduler => self.scheduler.take().is_some(),
+            ServicePart::Forwarding => self.forwarding.take().is_some(),
+            ServicePart::Persistence => self.persistence.take().is_some(),
+            ServicePart::Empty => self.empty.take().is_some(),
+            ServicePart::FlowsMax => self.flows_max.take().is_some(),
+            ServicePart::Idle => self.idle.take().is_some(),
+            ServicePart::OnePacket => take(&mut self.one_packet),
+        }
+    }
+
+    /// What was stated of it, its reals aside.
+    fn settings(&self) -> impl Iterator<Item = ServiceSetting> {
+        let settings = [
+            self.vip.map(ServiceSetting::Vip),
+            self.scheduler.map(ServiceSetting::Scheduler),
+            self.forwarding.map(ServiceSetting::Forwarding),
+            self.persistence.map(ServiceSetting::Persistence),
+            self.empty.clone().map(ServiceSetting::Empty),
+            self.flows_max.map(ServiceSetting::FlowsMax),
+            self.idle.map(ServiceSetting::Idle),
+            self.one_packet.then_some(ServiceSetting::OnePacket),
+        ];
+        settings.into_iter().flatten()
+    }
+}
+
 /// The lines that make this configuration, as `show configuration` prints them.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,21 +193,14 @@ impl fmt::Display for Config {
 
 fn service(name: &Name, config: &ServiceConfig) -> Vec<Setting> {
     let service = || name.clone();
-    let mut settings = vec![];
-    settings.extend(config.vip.map(|vip| Setting::Vip { service: service(), vip }));
-    let scheduler = config.scheduler;
-    settings
-        .extend(scheduler.map(|scheduler| Setting::Scheduler { service: service(), scheduler }));
-    let forwarding = config.forwarding;
-    settings.extend(
-        forwarding.map(|forwarding| Setting::Forwarding { service: service(), forwarding }),
-    );
-    settings.extend(config.reals.iter().map(|(guest, real)| Setting::Real {
+    let settings =
+        config.settings().map(|setting| Setting::Service { service: service(), setting });
+    let reals = config.reals.iter().map(|(guest, real)| Setting::Real {
         service: service(),
         guest: guest.clone(),
         real: real.clone(),
-    }));
-    settings
+    });
+    settings.chain(reals).collect()
 }
 
 fn overwrite<T: Clone>(there: &mut Option<T>, said: &Option<T>) {

@@ -10,6 +10,7 @@
 
 mod check;
 mod edit;
+mod finding;
 mod nic;
 mod ports;
 mod statement;
@@ -19,25 +20,40 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::num::{NonZeroU16, NonZeroU32};
+use core::ops::RangeInclusive;
+use core::time::Duration;
 
-use lb::{Forwarding, MacAddr, Name, Protocol, Role, Scheduler};
+use lb::{Empty, Forwarding, MacAddr, Name, Persistence, Protocol, Role, Scheduler};
 
-pub use check::{Finding, Plan, PortPlan, ServicePlan, Wrong, check};
+pub use check::{Plan, PortPlan, ServicePlan, check};
+pub use finding::{Finding, Wrong};
 pub use nic::{NicId, NicMatch, parse_pci};
-pub use statement::{Item, Setting, Statement};
-pub use text::{Reading, read};
+pub use statement::{InWords, Item, ServicePart, ServiceSetting, Setting, Statement};
+pub use text::{Reading, load, read};
 
 /// Longest line, of a file and of the console.
 pub const LINE_BYTES_MAX: usize = 1024;
-/// Longest file. The tables hold fewer than 2,000 statements.
+/// Longest file. The tables hold fewer than 3,000 statements.
 pub const LINES_MAX: usize = 10_000;
+/// Sizes of the flow table that may be asked for; the memory may bound them too.
+pub const FLOWS: RangeInclusive<u32> = 1024..=16_777_216;
 /// A file with more errors than this is not read to its end.
 pub const ERRORS_MAX: usize = 250;
+
+/// The machine that a configuration is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Site {
+    pub nics: Vec<NicId>,
+    /// Flows that there is memory for.
+    pub flows_fit: usize,
+}
 
 /// Everything that was stated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     pub hostname: Option<Name>,
+    /// Flows that the flow table has places for; it is made when the appliance starts.
+    pub flows: Option<NonZeroU32>,
     pub ports: BTreeMap<Name, PortConfig>,
     pub guests: BTreeMap<Name, GuestConfig>,
     pub services: BTreeMap<Name, ServiceConfig>,
@@ -66,6 +82,11 @@ pub struct ServiceConfig {
     pub vip: Option<Vip>,
     pub scheduler: Option<Scheduler>,
     pub forwarding: Option<Forwarding>,
+    pub persistence: Option<Persistence>,
+    pub empty: Option<Empty>,
+    pub flows_max: Option<NonZeroU32>,
+    pub idle: Option<Duration>,
+    pub one_packet: bool,
     pub reals: BTreeMap<Name, RealConfig>,
 }
 
@@ -75,6 +96,8 @@ pub struct Vip {
     pub address: IpAddr,
     pub protocol: Protocol,
     pub port: NonZeroU16,
+    /// On this VLAN and no other; 0 is untagged.
+    pub vlan: u16,
 }
 
 /// `set service S real …`

@@ -9,9 +9,11 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::{Config, ERRORS_MAX, Finding, Item, LINES_MAX, Setting, Statement};
+use super::{
+    Config, ERRORS_MAX, Finding, Item, LINES_MAX, ServicePart, Setting, Site, Statement, check,
+};
 use crate::shell::parse::{Sentence, parse, text_of};
-use crate::shell::problem::{Error, Problem};
+use crate::shell::problem::{Error, Problem, unchanged};
 use crate::shell::tree::FILE;
 use crate::shell::value::Value;
 
@@ -29,6 +31,24 @@ pub struct Reading {
 struct Place {
     line: usize,
     column: usize,
+}
+
+/// The configuration in a file, if it holds together on this machine. One with errors is refused
+/// whole: all of them come back.
+pub fn load(text: &[u8], site: &Site) -> Result<Config, Vec<Error>> {
+    let mut reading = read(text);
+    let mut errors = core::mem::take(&mut reading.errors);
+    if let Err(mut findings) = check(&reading.config, site) {
+        if !errors.is_empty() {
+            findings.retain(|finding| finding.stands_alone());
+        }
+        errors.extend(findings.into_iter().map(|finding| reading.locate(finding)));
+    }
+    if errors.is_empty() {
+        return Ok(reading.config);
+    }
+    errors.sort_by_key(|error| (error.line, error.column));
+    Err(unchanged(errors))
 }
 
 /// Reads a file to its end, or to the limit of its lines or its errors.
@@ -111,6 +131,7 @@ fn items(setting: &Setting, sentence: &Sentence) -> Vec<(Item, usize)> {
 fn item(setting: &Setting, value: &Value) -> Option<Item> {
     Some(match (setting, value) {
         (Setting::Hostname(_), Value::Hostname(_)) => Item::Hostname,
+        (Setting::Flows(_), Value::Flows(_)) => Item::Flows,
         (Setting::Port { port, .. }, Value::Port(_)) => Item::Port(port.clone()),
         (Setting::Port { port, .. }, Value::Pci(_) | Value::Mac(_)) => {
             Item::PortMatch(port.clone())
@@ -121,17 +142,11 @@ fn item(setting: &Setting, value: &Value) -> Option<Item> {
         (Setting::Guest { guest, .. }, Value::Address(address)) => {
             Item::GuestAddress(guest.clone(), *address)
         }
-        (
-            Setting::Vip { service, .. }
-            | Setting::Scheduler { service, .. }
-            | Setting::Forwarding { service, .. }
-            | Setting::Real { service, .. },
-            Value::Service(_),
-        ) => Item::Service(service.clone()),
-        (Setting::Vip { service, .. }, Value::Address(_)) => Item::Vip(service.clone()),
-        (Setting::Scheduler { service, .. }, Value::Choice(_)) => Item::Scheduler(service.clone()),
-        (Setting::Forwarding { service, .. }, Value::Choice(_)) => {
-            Item::Forwarding(service.clone())
+        (Setting::Service { service, .. } | Setting::Real { service, .. }, Value::Service(_)) => {
+            Item::Service(service.clone())
+        }
+        (Setting::Service { service, setting }, value) if begins(setting.part(), value) => {
+            Item::Part(service.clone(), setting.part())
         }
         (Setting::Real { service, guest, .. }, value) => {
             let (service, guest) = (service.clone(), guest.clone());
@@ -145,4 +160,18 @@ fn item(setting: &Setting, value: &Value) -> Option<Item> {
         }
         _ => return None,
     })
+}
+
+/// Whether a part of a service is said by this value, or begins with it.
+fn begins(part: ServicePart, value: &Value) -> bool {
+    match value {
+        Value::Address(_) => part == ServicePart::Vip,
+        Value::PrefixLen(_) | Value::PayloadOffset(_) => part == ServicePart::Persistence,
+        Value::Guest(_) => part == ServicePart::Empty,
+        Value::FlowsMax(_) => part == ServicePart::FlowsMax,
+        Value::Time(_) => part == ServicePart::Idle,
+        // Within a VIP it is the protocol.
+        Value::Choice(_) => part != ServicePart::Vip,
+        _ => false,
+    }
 }

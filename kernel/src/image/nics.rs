@@ -70,8 +70,9 @@ impl Nics {
             Ok(nic) => {
                 let [a, b, c, d, e, f] = nic.mac();
                 log::info!(
-                    "{address} {} {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}",
-                    nic.driver()
+                    "{address} {} {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x} offloads: {}",
+                    nic.driver(),
+                    nic.abilities()
                 );
                 self.lines = self.lines.with(irq_line.map_or(Lines::NONE, Lines::number));
                 self.attached.push(Attached { nic, pci: Some(address) });

@@ -133,6 +133,12 @@ fn names(kind: Kind, said: &[Said], control: &Control) -> Vec<String> {
         | Kind::L4Port
         | Kind::Weight
         | Kind::FlowsMax
+        | Kind::Flows
+        | Kind::Vlan
+        | Kind::PrefixLen
+        | Kind::PayloadOffset
+        | Kind::PayloadLen
+        | Kind::Time
         | Kind::Lines
         | Kind::Text => Vec::new(),
     }

@@ -11,6 +11,7 @@
 use lb::AdminState;
 
 use super::value::{Choice, Kind};
+use crate::config::ServicePart;
 
 /// One step of a command.
 #[derive(Clone, Copy)]
@@ -77,6 +78,7 @@ pub enum Action {
 /// What `show` shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Show {
+    Capacity,
     Configuration,
     Counters,
     Drops,
@@ -86,6 +88,7 @@ pub enum Show {
     Load,
     Log,
     Macs,
+    Neighbors,
     Ports,
     Reals,
     Services,
@@ -96,14 +99,14 @@ pub enum Show {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aspect {
     Hostname,
+    /// How many flows the flow table has places for.
+    Flows,
     Port,
     PortMatch,
     Guest,
     GuestAddress,
     Service,
-    Vip,
-    Scheduler,
-    Forwarding,
+    Part(ServicePart),
     Real,
     RealPort,
     RealWeight,

@@ -163,7 +163,7 @@ impl Shell {
                     .map_err(|problem| vec![locate(Error::whole(problem), sentence)])?;
                 return Ok(page.filtered(&sentence.filters).text());
             }
-            Action::Set(_) | Action::Delete(_) => self.state(sentence, desk)?,
+            Action::Set(_) | Action::Delete(_) => return self.state(sentence, desk),
             Action::Administer(state) => {
                 if let Some(guest) = sentence.guest() {
                     let service = sentence.service();
@@ -185,12 +185,15 @@ impl Shell {
         Ok(String::new())
     }
 
-    fn state(&self, sentence: &Sentence, desk: &mut Desk<'_>) -> Result<(), Vec<Error>> {
+    fn state(&self, sentence: &Sentence, desk: &mut Desk<'_>) -> Result<String, Vec<Error>> {
         let Some(statement) = Statement::of(sentence) else {
-            return Ok(());
+            return Ok(String::new());
         };
         let stated = desk.control.state(&statement, desk.appliance);
-        stated.map_err(|errors| errors.into_iter().map(|error| locate(error, sentence)).collect())
+        stated.map_err(|errors| -> Vec<Error> {
+            errors.into_iter().map(|error| locate(error, sentence)).collect()
+        })?;
+        Ok(if statement.is_of_flows() { next_start(desk) } else { String::new() })
     }
 
     /// Errors as they are printed, with a caret under the first if its place is in the line.
@@ -206,6 +209,15 @@ impl Shell {
         }
         text
     }
+}
+
+/// What to say of a statement about the size of the flow table.
+fn next_start(desk: &Desk<'_>) -> String {
+    let flows = desk.appliance.dataplane.flows().capacity();
+    format!(
+        "It acts at the next start, from the configuration that is read then.\n\
+         Until then the flow table has {flows} places.\n"
+    )
 }
 
 /// A caret under a column of the line that was typed after the prompt. Where the line was too

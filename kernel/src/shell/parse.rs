@@ -4,7 +4,8 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use core::num::{NonZeroU16, NonZeroU32};
+use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
+use core::time::Duration;
 
 use lb::{MacAddr, Name};
 
@@ -310,6 +311,12 @@ accessors! {
     l4_port: L4Port(NonZeroU16),
     weight: Weight(u16),
     flows_max: FlowsMax(NonZeroU32),
+    flows: Flows(NonZeroU32),
+    vlan: Vlan(u16),
+    prefix_len: PrefixLen(u8),
+    payload_offset: PayloadOffset(u16),
+    payload_len: PayloadLen(NonZeroU8),
+    time: Time(Duration),
     choice: Choice(Choice),
 }
 

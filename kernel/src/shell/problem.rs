@@ -215,6 +215,13 @@ impl fmt::Display for Error {
     }
 }
 
+/// Errors, and that they changed nothing.
+pub fn unchanged(mut errors: Vec<Error>) -> Vec<Error> {
+    let count = errors.len();
+    errors.push(Error::whole(Problem::Unchanged { errors: count }));
+    errors
+}
+
 /// " at column 6", or nothing.
 struct At(Option<usize>);
 
@@ -239,7 +246,7 @@ impl fmt::Display for Short<'_> {
 
 /// The first of many words; `…` says that there are more.
 fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, words: &[T]) -> fmt::Result {
-    const WORDS_MAX: usize = 12;
+    const WORDS_MAX: usize = 16;
     for (at, word) in words.iter().take(WORDS_MAX).enumerate() {
         let separator = if at == 0 { "" } else { " " };
         write!(f, "{separator}{word}")?;
@@ -259,11 +266,13 @@ fn refusal_code(refusal: &Refusal) -> u16 {
         | Refusal::AddressIsVip { .. }
         | Refusal::VipIsGuest { .. }
         | Refusal::VipTaken { .. } => 203,
-        Refusal::NoAddressForReal(_) => 204,
+        Refusal::NoAddressForReal { .. } => 204,
         Refusal::NotAGuestPort(_)
         | Refusal::NotAStation(_)
         | Refusal::NotAHostAddress(_)
-        | Refusal::VipFamily(_)
+        | Refusal::DirectPort { .. }
+        | Refusal::UdpOnly { .. }
+        | Refusal::VlanRange
         | Refusal::WeightRange => 205,
         Refusal::GuestInUse { .. } => 206,
         Refusal::NoReals(_) => 301,

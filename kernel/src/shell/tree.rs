@@ -8,6 +8,7 @@ use lb::{AdminState, Forwarding, Protocol, Role, Scheduler};
 use super::grammar::Then::{Again, Clauses, End, EndOr, MaybeClauses, Next, Once};
 use super::grammar::{Action, Aspect, Node, Show, Sieve, Switch, Then, Token};
 use super::value::{Choice, Kind};
+use crate::config::ServicePart;
 
 /// Operational mode: looking, and what is done to guests while they run.
 pub static OPERATIONAL: &[Node] = &[
@@ -91,6 +92,7 @@ static SCRIPT_NEXT: &[Node] = &[
 // show …
 
 static SHOW: &[Node] = &[
+    word("capacity", "how full the tables are", show(Show::Capacity)),
     word("configuration", "the statements that make this appliance", show(Show::Configuration)),
     word(
         "counters",
@@ -116,10 +118,11 @@ static SHOW: &[Node] = &[
         "the forwarding database: which MAC is where",
         EndOr(Action::Show(Show::Macs), &[alias("address-table", show(Show::Macs))]),
     ),
+    word("neighbor", "guests' addresses and whether they answer", show(Show::Neighbors)),
     word("port", "ports and their NICs", EndOr(Action::Show(Show::Ports), SHOW_PORT)),
     word("real", "the guests behind services", EndOr(Action::Show(Show::Reals), SHOW_REAL)),
     word("service", "services", EndOr(Action::Show(Show::Services), SHOW_SERVICE)),
-    word("version", "this appliance: build, time up, sizes", show(Show::Version)),
+    word("version", "this appliance: build and time up", show(Show::Version)),
     alias("interfaces", EndOr(Action::Show(Show::Ports), SHOW_PORT)),
     alias("running-config", show(Show::Configuration)),
 ];
@@ -180,13 +183,25 @@ static SET_NEXT: &[Node] = &[
     word("system", "the appliance itself", Next(SET_SYSTEM)),
 ];
 
-static SET_SYSTEM: &[Node] = &[word(
-    "hostname",
-    "its name, shown in the prompt",
+static SET_SYSTEM: &[Node] = &[
+    word("capacity", "sizes of tables, from the next start on", Next(SET_CAPACITY)),
+    word(
+        "hostname",
+        "its name, shown in the prompt",
+        Next(&[value(
+            Kind::Hostname,
+            "a letter, then letters, digits, '-', '_', '.'",
+            End(set(Aspect::Hostname)),
+        )]),
+    ),
+];
+static SET_CAPACITY: &[Node] = &[word(
+    "flows",
+    "places of the flow table; default: by the memory",
     Next(&[value(
-        Kind::Hostname,
-        "a letter, then letters, digits, '-', '_', '.'",
-        End(set(Aspect::Hostname)),
+        Kind::Flows,
+        "places, if there is memory; from the next start on",
+        End(set(Aspect::Flows)),
     )]),
 )];
 
@@ -232,8 +247,30 @@ static GUEST_CLAUSES: &[Node] = &[
 ];
 
 static SET_SERVICE: &[Node] = &[value(Kind::Service, "the service's name", Next(SERVICE_ASPECTS))];
+const fn part(part: ServicePart) -> Then {
+    End(Action::Set(Aspect::Part(part)))
+}
+
 static SERVICE_ASPECTS: &[Node] = &[
+    word("empty", "what a client hears whom no real can take", Next(SET_EMPTY)),
     word("forwarding", "how a packet reaches its real", Next(SET_FORWARDING)),
+    word(
+        "idle",
+        "UDP: how long a flow may be silent; default 120s",
+        Next(&[value(Kind::Time, "such as 30s or 5m", part(ServicePart::Idle))]),
+    ),
+    word(
+        "max-flows",
+        "no more open flows than this, over all reals",
+        Next(&[value(Kind::FlowsMax, "flows", part(ServicePart::FlowsMax))]),
+    ),
+    choice(
+        "one-packet",
+        Choice::OnePacket,
+        "UDP: every datagram gets a real anew",
+        part(ServicePart::OnePacket),
+    ),
+    word("persistence", "later flows of a client go to its earlier real", Next(SET_PERSISTENCE)),
     word("real", "a guest that serves it", Next(SET_REAL)),
     word("scheduler", "how a new flow gets its real", Next(SET_SCHEDULER)),
     word("vip", "its virtual address, protocol and port", Next(SET_VIP)),
@@ -244,8 +281,18 @@ static SET_PROTOCOL: &[Node] = &[
     choice("tcp", Choice::Protocol(Protocol::Tcp), "connections", Next(SET_VIP_PORT)),
     choice("udp", Choice::Protocol(Protocol::Udp), "datagrams", Next(SET_VIP_PORT)),
 ];
-static SET_VIP_PORT: &[Node] =
-    &[value(Kind::L4Port, "the port that clients call", End(set(Aspect::Vip)))];
+static SET_VIP_PORT: &[Node] = &[value(
+    Kind::L4Port,
+    "the port that clients call",
+    EndOr(
+        Action::Set(Aspect::Part(ServicePart::Vip)),
+        &[word(
+            "vlan",
+            "on this VLAN and no other; default: untagged",
+            Next(&[value(Kind::Vlan, "which VLAN", part(ServicePart::Vip))]),
+        )],
+    ),
+)];
 static SET_SCHEDULER: &[Node] = &{
     let all = Scheduler::ALL;
     let mut nodes = [scheduler(all[0]); Scheduler::ALL.len()];
@@ -264,18 +311,61 @@ const fn scheduler(by: Scheduler) -> Node {
         Scheduler::P2c => "two drawn by weight, the less loaded of them",
         Scheduler::Rr => "by turns; weights do not count",
         Scheduler::Sh => "by a hash of the client's address",
+        Scheduler::ShPort => "by a hash of the client's address and port",
         Scheduler::Wlc => "weighted least connections",
         Scheduler::Wll => "weighted least load, by the guests' reports (default)",
         Scheduler::Wrr => "by turns, as many as its weight",
     };
-    choice(by.as_str(), Choice::Scheduler(by), help, End(set(Aspect::Scheduler)))
+    choice(by.as_str(), Choice::Scheduler(by), help, part(ServicePart::Scheduler))
 }
 
-static SET_FORWARDING: &[Node] = &[choice(
-    "nat",
-    Choice::Forwarding(Forwarding::Nat),
-    "address and port become the real's, and back (default)",
-    End(set(Aspect::Forwarding)),
+static SET_FORWARDING: &[Node] = &[
+    choice(
+        "direct",
+        Choice::Forwarding(Forwarding::Direct),
+        "only the MAC changes; guests have the VIP on a loopback",
+        part(ServicePart::Forwarding),
+    ),
+    choice(
+        "nat",
+        Choice::Forwarding(Forwarding::Nat),
+        "address and port become the real's, and back (default)",
+        part(ServicePart::Forwarding),
+    ),
+];
+static SET_EMPTY: &[Node] = &[
+    choice("drop", Choice::Drop, "nothing; it tries again (default)", part(ServicePart::Empty)),
+    choice("reset", Choice::Reset, "TCP reset, ICMP port unreachable", part(ServicePart::Empty)),
+    word(
+        "sorry",
+        "a guest that serves while no real can",
+        Next(&[value(Kind::Guest, "which guest", part(ServicePart::Empty))]),
+    ),
+];
+static SET_PERSISTENCE: &[Node] = &[
+    word(
+        "payload",
+        "UDP: by bytes of the payload (TCP sends none at first)",
+        Next(&[value(
+            Kind::PayloadOffset,
+            "how many bytes come before them",
+            Next(&[value(Kind::PayloadLen, "how many bytes", Next(SET_TIMEOUT))]),
+        )]),
+    ),
+    word(
+        "source",
+        "by the client's address",
+        Next(&[value(
+            Kind::PrefixLen,
+            "how many of its leading bits, such as 32 or 64",
+            Next(SET_TIMEOUT),
+        )]),
+    ),
+];
+static SET_TIMEOUT: &[Node] = &[word(
+    "timeout",
+    "how long after the client's last flow",
+    Next(&[value(Kind::Time, "such as 300s or 5m", part(ServicePart::Persistence))]),
 )];
 static SET_REAL: &[Node] =
     &[value(Kind::Guest, "which guest", MaybeClauses(set(Aspect::Real), REAL_CLAUSES))];
@@ -309,8 +399,14 @@ static DELETE: &[Node] = &[
     word("service", "a service, or a part of it", Next(DELETE_SERVICE)),
     word("system", "what is said of the appliance itself", Next(DELETE_SYSTEM)),
 ];
-static DELETE_SYSTEM: &[Node] =
-    &[word("hostname", "back to the default", delete(Aspect::Hostname))];
+static DELETE_SYSTEM: &[Node] = &[
+    word(
+        "capacity",
+        "sizes of tables, from the next start on",
+        Next(&[word("flows", "back to what the memory gives", delete(Aspect::Flows))]),
+    ),
+    word("hostname", "back to the default", delete(Aspect::Hostname)),
+];
 static DELETE_PORT: &[Node] = &[value(
     Kind::Port,
     "which port",
@@ -337,10 +433,20 @@ static DELETE_SERVICE: &[Node] = &[value(
     EndOr(Action::Delete(Aspect::Service), DELETE_SERVICE_ASPECTS),
 )];
 static DELETE_SERVICE_ASPECTS: &[Node] = &[
-    word("forwarding", "back to the default", delete(Aspect::Forwarding)),
+    delete_part(ServicePart::Empty, "back to silence"),
+    delete_part(ServicePart::Forwarding, "back to nat"),
+    delete_part(ServicePart::Idle, "back to 120s"),
+    delete_part(ServicePart::FlowsMax, "back to no limit"),
+    delete_part(ServicePart::OnePacket, "back to flows"),
+    delete_part(ServicePart::Persistence, "back to none"),
     word("real", "a guest that serves it", Next(DELETE_REAL)),
-    word("scheduler", "back to the default", delete(Aspect::Scheduler)),
+    delete_part(ServicePart::Scheduler, "back to wll"),
 ];
+
+const fn delete_part(part: ServicePart, help: &'static str) -> Node {
+    word(part.as_str(), help, delete(Aspect::Part(part)))
+}
+
 static DELETE_REAL: &[Node] = &[value(
     Kind::Real,
     "which guest; its open flows go on until they end",

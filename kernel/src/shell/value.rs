@@ -6,14 +6,18 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use core::fmt;
 use core::net::IpAddr;
-use core::num::{NonZeroU16, NonZeroU32};
+use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::str::FromStr;
+use core::time::Duration;
 
 use drivers::pci::Address;
+use lb::limits::PERSISTENCE_PAYLOAD_BYTES_MAX;
+use lb::wire::ethernet::VLAN_MAX;
 use lb::{Forwarding, MacAddr, Name, Protocol, RealSpec, Role, Scheduler, addr};
 
-use crate::config::parse_pci;
+use crate::config::{FLOWS, parse_pci};
 
 /// Kinds of values that are typed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +36,14 @@ pub enum Kind {
     L4Port,
     Weight,
     FlowsMax,
+    /// Flows that the flow table has places for.
+    Flows,
+    Vlan,
+    /// Leading bits of an address; those of a version are for `config::check`.
+    PrefixLen,
+    PayloadOffset,
+    PayloadLen,
+    Time,
     Lines,
     Text,
 }
@@ -43,6 +55,10 @@ pub enum Choice {
     Protocol(Protocol),
     Scheduler(Scheduler),
     Forwarding(Forwarding),
+    /// What a client hears whom no real can take.
+    Drop,
+    Reset,
+    OnePacket,
 }
 
 /// A value, checked.
@@ -58,10 +74,20 @@ pub enum Value {
     L4Port(NonZeroU16),
     Weight(u16),
     FlowsMax(NonZeroU32),
+    Flows(NonZeroU32),
+    Vlan(u16),
+    PrefixLen(u8),
+    PayloadOffset(u16),
+    PayloadLen(NonZeroU8),
+    Time(Duration),
     Lines(usize),
     Text(String),
     Choice(Choice),
 }
+
+/// A time as the configuration says it: `300s`. It is read in minutes (`5m`), hours and days too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time(pub Duration);
 
 /// Why a text is no value of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +100,9 @@ pub struct Misfit {
 
 /// More lines than any `show` has.
 const LINES_MAX: u64 = 1_000_000;
+/// Where the last byte of the longest UDP payload is.
+const PAYLOAD_OFFSET_MAX: u16 = 65_526;
+const TIME_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 impl Kind {
     /// The placeholder that a person sees.
@@ -89,6 +118,12 @@ impl Kind {
             Kind::L4Port => "1..65535",
             Kind::Weight => "0..1000",
             Kind::FlowsMax => "1..4294967295",
+            Kind::Flows => "1024..16777216",
+            Kind::Vlan => "1..4094",
+            Kind::PrefixLen => "1..128",
+            Kind::PayloadOffset => "OFFSET",
+            Kind::PayloadLen => "1..32",
+            Kind::Time => "1s..7d",
             Kind::Lines => "LINES",
             Kind::Text => "TEXT",
         }
@@ -110,6 +145,19 @@ impl Kind {
             Kind::FlowsMax => {
                 ranged(text, "a number of flows", 1, NonZeroU32::MAX.get()).map(Value::FlowsMax)
             }
+            Kind::Flows => {
+                let (low, high) = FLOWS.into_inner();
+                ranged(text, "a number of flows", low.into(), high).map(Value::Flows)
+            }
+            Kind::Vlan => ranged(text, "a VLAN", 1, VLAN_MAX).map(Value::Vlan),
+            Kind::PrefixLen => ranged(text, "a prefix length", 1, 128u8).map(Value::PrefixLen),
+            Kind::PayloadOffset => ranged(text, "an offset in a payload", 0, PAYLOAD_OFFSET_MAX)
+                .map(Value::PayloadOffset),
+            Kind::PayloadLen => {
+                ranged(text, "a number of bytes", 1, PERSISTENCE_PAYLOAD_BYTES_MAX as u64)
+                    .map(Value::PayloadLen)
+            }
+            Kind::Time => time(text).map(Value::Time),
             Kind::Lines => ranged(text, "a number of lines", 1, LINES_MAX)
                 .map(|lines: NonZeroU32| Value::Lines(lines.get() as usize)),
             Kind::Text => Ok(Value::Text(text.to_string())),
@@ -191,6 +239,28 @@ fn mac(text: &str) -> Result<MacAddr, Misfit> {
     Ok(mac)
 }
 
+/// A whole number and its unit.
+fn time(text: &str) -> Result<Duration, Misfit> {
+    let misfit = || Misfit::whole("a time such as 30s or 5m, 1s..7d");
+    let (number, unit) = text.split_at(text.trim_end_matches(char::is_alphabetic).len());
+    let unit_s = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(misfit()),
+    };
+    let number: u32 = ranged(number, "", 1, u32::MAX).map_err(|_| misfit())?;
+    let time = Duration::from_secs(u64::from(number) * unit_s);
+    if time > TIME_MAX { Err(misfit()) } else { Ok(time) }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}s", self.0.as_secs())
+    }
+}
+
 fn pci(text: &str) -> Result<Address, Misfit> {
     parse_pci(text).ok_or_else(|| Misfit::whole("a PCI address such as 00:02.0"))
 }
@@ -254,6 +324,42 @@ mod tests {
         assert_eq!(refusal(Kind::Mac, "01:00:5e:00:00:01"), (station.to_string(), group));
         let zero = Some((0, "it is all zero".to_string()));
         assert_eq!(refusal(Kind::Mac, "00:00:00:00:00:00"), (station.to_string(), zero));
+    }
+
+    #[test]
+    fn times_read_in_four_units_and_print_in_one() {
+        let cases = [
+            ("1s", "1s"),
+            ("030s", "30s"),
+            ("5m", "300s"),
+            ("2h", "7200s"),
+            ("7d", "604800s"),
+            ("604800s", "604800s"),
+        ];
+        for (text, printed) in cases {
+            let Ok(Value::Time(time)) = Kind::Time.parse(text) else { panic!("{text}") };
+            assert_eq!(Time(time).to_string(), printed);
+            assert_eq!(Kind::Time.parse(printed), Ok(Value::Time(time)));
+        }
+        let no_times = [
+            "",
+            "s",
+            "0s",
+            "5",
+            "5x",
+            "5 s",
+            "-5s",
+            "1.5s",
+            "8d",
+            "604801s",
+            "5ss",
+            "5ms",
+            "4294967296s",
+            "5\u{e9}",
+        ];
+        for text in no_times {
+            assert_eq!(refusal(Kind::Time, text).0, "a time such as 30s or 5m, 1s..7d", "{text}");
+        }
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use kernel::config::{check, read};
 use kernel::console::OUTPUT_MARK;
+use lb::Empty;
 
-use crate::desk::{Bench, nic_id};
+use crate::desk::Bench;
 
 /// A console whose greeting was read.
 fn bench() -> Bench {
@@ -146,12 +147,12 @@ fn a_program_sees_answers_and_nothing_else() {
         ("set gu\x03show port | count\n", "4\r\n% OK\r\n"),
         (
             "show ?\n",
-            "% E101 unknown word '?' at column 6. Expected: configuration counters flow guest load log mac port real service version\r\n",
+            "% E101 unknown word '?' at column 6. Expected: capacity configuration counters flow guest load log mac neighbor port real service version\r\n",
         ),
         ("delete guest web2\n", "% E201 there is no guest web2 (guests: web1)\r\n"),
         (
             "set service s real web1\n",
-            "% E204 service s: it has no VIP (set service … vip …)\r\n% E204 service s: real web1 has no IPv4 address (set guest web1 address …)\r\n% E202 2 errors, nothing was changed\r\n",
+            "% E204 service s: it has no VIP (set service … vip …)\r\n% E202 1 error, nothing was changed\r\n",
         ),
         ("terminal script off\n", "fulcrum(config)# "),
     ];
@@ -304,7 +305,7 @@ fn one_configuration_takes_anothers_place_whole_or_not_at_all() {
     for _ in 0..100 {
         let text = &texts[random.below(texts.len())];
         let before = bench.control.config().to_string();
-        let result = bench.control.start_up(text.as_bytes(), &mut bench.appliance);
+        let result = bench.start_up(text);
         let (expected, count) = match result {
             Ok(()) => (text, &mut taken),
             Err(_) => (&before, &mut refused),
@@ -316,13 +317,60 @@ fn one_configuration_takes_anothers_place_whole_or_not_at_all() {
     assert!(taken > 30 && refused > 3, "{taken} taken, {refused} refused");
 }
 
+/// Changes of which no order of kinds would do: each thing takes what another gives up.
+#[test]
+fn one_thing_takes_what_another_gives_up() {
+    const G1: &str = "set guest g1 port p1 mac 52:54:00:01:00:01 address 10.0.0.1\n";
+    const G2: &str = "set guest g2 port p2 mac 52:54:00:01:00:02 address 10.0.0.2\n";
+    const WEB: &str = "set service web vip 10.0.0.100 tcp 80\nset service web real g1\n";
+    const WEB_MOVED: &str = "set service web vip 10.0.0.102 tcp 80\nset service web real g1\n";
+    let cases = [
+        (
+            "a guest the address of a service",
+            format!("{G1}{WEB}"),
+            format!("{G1}set guest g1 address 10.0.0.100\n{WEB_MOVED}"),
+        ),
+        (
+            "a service the address of another",
+            format!("{G1}{WEB}set service api vip 10.0.0.101 tcp 80\n"),
+            format!("{G1}{WEB_MOVED}set service api vip 10.0.0.100 tcp 80\n"),
+        ),
+        (
+            "the sorry guest goes",
+            format!("{G1}{G2}{WEB}set service web empty sorry g2\n"),
+            format!("{G1}{WEB}"),
+        ),
+        (
+            "another sorry guest",
+            format!("{G1}{G2}{WEB}set service web empty sorry g2\n"),
+            format!("{G1}{WEB}set service web empty sorry g1\n"),
+        ),
+        (
+            "to direct, without the port",
+            format!("{G1}{WEB}set service web real g1 port 8080\n"),
+            format!("{G1}{WEB}set service web forwarding direct\n"),
+        ),
+        (
+            "from direct, with a port",
+            format!("{G1}{WEB}set service web forwarding direct\n"),
+            format!("{G1}{WEB}set service web real g1 port 8080\n"),
+        ),
+    ];
+    for (what, before, after) in cases {
+        let mut bench = bench();
+        for text in [&before, &after, &before] {
+            assert_eq!(bench.start_up(text), Ok(()), "{what}");
+            agree(&bench);
+        }
+    }
+}
+
 /// Configuration, its text, its plan and the tables say the same.
 fn agree(bench: &Bench) {
     let (config, plan) = (bench.control.config(), bench.control.plan());
     let reading = read(config.to_string().as_bytes());
     assert_eq!((&reading.config, reading.errors.len()), (config, 0));
-    let nics: Vec<_> = bench.appliance.nics().map(|(_, attached)| nic_id(attached)).collect();
-    assert_eq!(check(config, &nics).as_ref(), Ok(plan));
+    assert_eq!(check(config, &bench.site).as_ref(), Ok(plan));
     let tables = bench.appliance.dataplane.tables();
     let ports: Vec<_> = tables.ports().map(|(_, port)| (port.name.clone(), port.role)).collect();
     let planned: Vec<_> = plan.ports.iter().map(|port| (port.name.clone(), port.role)).collect();
@@ -335,6 +383,12 @@ fn agree(bench: &Bench) {
     for (_, service) in tables.services() {
         let planned = &plan.services[&service.spec.name];
         assert_eq!(planned.spec, service.spec);
+        let sorry = service.sorry.and_then(|id| tables.real(id)).map(|real| &real.spec.guest);
+        let planned_sorry = match &planned.spec.empty {
+            Empty::Sorry(guest) => Some(guest),
+            Empty::Drop | Empty::Reset => None,
+        };
+        assert_eq!(sorry, planned_sorry);
         assert_eq!(planned.reals.len(), service.reals.len());
         for &id in &service.reals {
             let real = tables.real(id).unwrap();
@@ -373,11 +427,26 @@ impl Random {
         let number = self.pick(&["0", "1", "80", "100", "65535", "70000"]);
         let aspect = self.pick(&["", " address 10.0.0.1", " address 10.0.0.2"]);
         let part = self.pick(&["", " port", " weight", " max-flows"]);
-        match self.below(22) {
+        let option = self.pick(&[
+            "forwarding direct",
+            "forwarding nat",
+            "persistence source 24 timeout 1m",
+            "persistence source 64 timeout 300s",
+            "persistence payload 12 4 timeout 60s",
+            "empty reset",
+            "max-flows 10",
+            "idle 30s",
+            "one-packet",
+        ]);
+        match self.below(28) {
             0..=3 => format!("set guest {guest} port {port} mac {mac} address {address}"),
             4 => format!("set guest {guest} port {port}"),
             5 => format!("set guest {guest} address {address}"),
-            6..=8 => format!("set service {service} vip {address} tcp {number}"),
+            6..=7 => format!("set service {service} vip {address} tcp {number}"),
+            8 => format!("set service {service} vip {address} udp {number}"),
+            22 => format!("set service {service} vip {address} udp {number} vlan {number}"),
+            23..=25 => format!("set service {service} {option}"),
+            26 => format!("set service {service} empty sorry {guest}"),
             9..=11 => format!("set service {service} real {guest}"),
             12 => format!("set service {service} real {guest} port {number} weight {number}"),
             13 => format!("set service {service} scheduler {}", self.pick(&["wlc", "wll", "rr"])),
@@ -390,13 +459,22 @@ impl Random {
             16 => format!("delete port {port}{}", self.pick(&["", " match"])),
             17 => format!("delete guest {guest}{aspect}"),
             18 => {
-                format!("delete service {service}{}", self.pick(&["", " scheduler", " forwarding"]))
+                let parts = ["", " scheduler", " forwarding", " empty", " persistence", " idle"];
+                format!("delete service {service}{}", self.pick(&parts))
             }
             19 => format!("no service {service} real {guest}{part}"),
             20 => format!("set system hostname {guest}"),
             _ => {
-                let what =
-                    self.pick(&["port", "port p1", "mac", "guest", "service web", "real", "load"]);
+                let what = self.pick(&[
+                    "port",
+                    "mac",
+                    "guest",
+                    "service web",
+                    "real",
+                    "load",
+                    "neighbor",
+                    "capacity",
+                ]);
                 format!("show {what} | {}", self.pick(&["count", "match p", "last 2", "first x"]))
             }
         }

@@ -3,19 +3,24 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 use std::time::Duration;
 
 use drivers::{Batch, Frame, Nic, NicCounters, NicState, Pool};
 use etherparse::{ArpHardwareId, ArpOperation, ArpPacket, EtherType, PacketBuilder};
 use kernel::appliance::{Appliance, Attached};
-use kernel::config::{NicId, parse_pci};
+use kernel::config::{self, Site, parse_pci};
 use kernel::console::{Console, Tty};
-use kernel::control::Control;
+use kernel::control::{self, Control};
+use kernel::shell::problem::Error;
 use lb::{Capacity, Dataplane, Instant, MacAddr};
 
 pub const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
+pub const VIP_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x53);
+
+/// Flows that the machine has memory for.
+pub const FLOWS_FIT: usize = 1 << 18;
 
 type Cable = Rc<RefCell<(VecDeque<Vec<u8>>, Vec<Vec<u8>>)>>;
 
@@ -96,8 +101,11 @@ impl Tty for Terminal {
 pub struct Bench {
     pub appliance: Appliance,
     pub control: Control,
+    pub site: Site,
     pub console: Console,
     pub tty: Terminal,
+    /// Guests' addresses that answer nobody.
+    pub silent: Vec<IpAddr>,
     cables: Vec<Cable>,
     now: Instant,
 }
@@ -107,18 +115,21 @@ impl Bench {
     pub fn new(nics: usize) -> Bench {
         let pool = Pool::new(256);
         let cables: Vec<Cable> = (0..nics).map(|_| Cable::default()).collect();
-        let attached = cables.iter().enumerate().map(|(at, cable)| {
+        let attach = |(at, cable): (usize, &Cable)| {
             let mac = [0x52, 0x54, 0, 0xaa, 0, at as u8];
             let counters = NicCounters::default();
             let nic = Box::new(QueueNic { mac, pool, cable: cable.clone(), counters });
             Attached { nic, pci: parse_pci(&format!("00:{:02x}.0", at + 2)) }
-        });
-        let dataplane = Dataplane::new(Capacity { flows: 1024, macs: 512 }, 7);
-        let mut appliance = Appliance::new(dataplane, pool, attached.collect());
-        let control = Control::begin(&mut appliance);
+        };
+        let attached: Vec<_> = cables.iter().enumerate().map(attach).collect();
+        let site = control::site(attached.iter(), FLOWS_FIT);
+        let dataplane = Dataplane::new(Capacity { flows: 1024, macs: 512, clients: 64 }, 7);
+        let mut appliance = Appliance::new(dataplane, pool, attached);
+        let control = Control::begin(site.clone(), &mut appliance);
         let tty = Terminal { takes: 4096, ..Terminal::default() };
         let console = Console::default();
-        let mut bench = Bench { appliance, control, console, tty, cables, now: Instant::START };
+        let (silent, now) = (Vec::new(), Instant::START);
+        let mut bench = Bench { appliance, control, site, console, tty, silent, cables, now };
         bench.run(Duration::from_millis(100));
         bench
     }
@@ -139,13 +150,19 @@ impl Bench {
     fn answer(&mut self, at: usize) {
         let asked = std::mem::take(&mut self.cables[at].borrow_mut().1);
         for frame in asked {
-            let (opcode, target) = (&frame[20..22], &frame[38..42]);
-            let is_request = frame[12..14] == [8, 6] && opcode == [0, 1];
-            let is_here = at > 0 && target == guest_address(at).octets();
-            if is_request && is_here {
+            let (v4, v6) = (guest_address(at), guest_address_v6(at));
+            let is_here = |address| at > 0 && !self.silent.contains(&address);
+            let is_request = frame[12..14] == [8, 6] && frame[20..22] == [0, 1];
+            if is_request && frame[38..42] == v4.octets() && is_here(v4.into()) {
                 let sender: [u8; 6] = frame[22..28].try_into().unwrap();
                 let asker: [u8; 4] = frame[28..32].try_into().unwrap();
                 self.put(at, arp_reply(at, sender, asker));
+            }
+            let is_solicitation = frame[12..14] == [0x86, 0xdd] && frame[54] == 135;
+            if is_solicitation && frame[62..78] == v6.octets() && is_here(v6.into()) {
+                let sender: [u8; 6] = frame[6..12].try_into().unwrap();
+                let asker: [u8; 16] = frame[22..38].try_into().unwrap();
+                self.put(at, advertisement(at, sender, asker));
             }
         }
     }
@@ -169,6 +186,18 @@ impl Bench {
         self.appliance.turn(self.now);
         self.put(0, tcp_to_vip(client_port, |tcp| tcp.ack(1)));
         self.run(Duration::from_millis(7));
+    }
+
+    /// A client sends a datagram to the VIP of IPv6.
+    pub fn ask(&mut self, client_port: u16) {
+        let mac = MacAddr::virtual_of(IpAddr::V6(VIP_V6)).0;
+        let builder = PacketBuilder::ethernet2(CLIENT_MAC, mac)
+            .ipv6(CLIENT_V6.octets(), VIP_V6.octets(), 64)
+            .udp(client_port, 53);
+        let mut frame = Vec::new();
+        builder.write(&mut frame, b"what is the address of ...").unwrap();
+        self.put(0, frame);
+        self.run(Duration::from_millis(10));
     }
 
     /// The guest behind a port says how it is.
@@ -198,9 +227,15 @@ impl Bench {
 
     /// Configures without a console.
     pub fn configure(&mut self, text: &str) {
-        if let Err(errors) = self.control.start_up(text.as_bytes(), &mut self.appliance) {
+        if let Err(errors) = self.start_up(text) {
             panic!("{errors:#?}");
         }
+    }
+
+    /// Takes in a file, as the machine does when it starts.
+    pub fn start_up(&mut self, text: &str) -> Result<(), Vec<Error>> {
+        let config = config::load(text.as_bytes(), &self.site)?;
+        self.control.start_up(config, &mut self.appliance)
     }
 }
 
@@ -212,8 +247,13 @@ pub fn guest_address(at: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 2, 20 + at as u8)
 }
 
+pub fn guest_address_v6(at: usize) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x20 + at as u16)
+}
+
 const CLIENT_MAC: [u8; 6] = [0x52, 0x54, 0, 0xcc, 0, 1];
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+const CLIENT_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0x17, 0, 0, 0, 0xc11e);
 
 fn arp_reply(at: usize, to: [u8; 6], to_address: [u8; 4]) -> Vec<u8> {
     let (mac, address) = (guest_mac(at), guest_address(at).octets());
@@ -231,10 +271,25 @@ fn arp_reply(at: usize, to: [u8; 6], to_address: [u8; 4]) -> Vec<u8> {
     frame
 }
 
+/// What a guest answers to a neighbor solicitation (RFC 4861, §4.4).
+fn advertisement(at: usize, to: [u8; 6], to_address: [u8; 16]) -> Vec<u8> {
+    const ADVERTISEMENT: u8 = 136;
+    const SOLICITED_OVERRIDE: [u8; 4] = [0x60, 0, 0, 0];
+    let (mac, address) = (guest_mac(at), guest_address_v6(at).octets());
+    let builder = PacketBuilder::ethernet2(mac, to).ipv6(address, to_address, 255).icmpv6_raw(
+        ADVERTISEMENT,
+        0,
+        SOLICITED_OVERRIDE,
+    );
+    let mut frame = Vec::new();
+    builder.write(&mut frame, &[&address[..], &[2, 1], &mac].concat()).unwrap();
+    frame
+}
+
 type Tcp = etherparse::PacketBuilderStep<etherparse::TcpHeader>;
 
 fn tcp_to_vip(client_port: u16, flags: impl Fn(Tcp) -> Tcp) -> Vec<u8> {
-    let mac = MacAddr::virtual_of(VIP).0;
+    let mac = MacAddr::virtual_of(IpAddr::V4(VIP)).0;
     let builder = PacketBuilder::ethernet2(CLIENT_MAC, mac)
         .ipv4(CLIENT.octets(), VIP.octets(), 64)
         .tcp(client_port, 80, 1, 1000);
@@ -255,10 +310,4 @@ fn syn_ack(at: usize, syn: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
     builder.write(&mut frame, &[]).unwrap();
     frame
-}
-
-/// How the configuration sees a NIC of the bench.
-pub fn nic_id(attached: &Attached) -> NicId {
-    let pci = attached.pci;
-    NicId { pci, mac: MacAddr(attached.nic.mac()) }
 }

@@ -3,5 +3,6 @@
 mod config;
 mod console;
 mod desk;
+mod files;
 mod transcripts;
 mod tree;

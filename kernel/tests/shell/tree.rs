@@ -54,9 +54,18 @@ fn example(token: Token) -> &'static str {
         Token::Value(kind) => match kind {
             Kind::Hostname | Kind::Port | Kind::Guest | Kind::Service | Kind::Real => "a",
             Kind::Address => "10.0.0.1",
+            Kind::Flows => "2048",
+            Kind::Time => "9s",
             Kind::Mac => "52:54:00:01:00:01",
             Kind::Pci => "00:02.0",
-            Kind::L4Port | Kind::Weight | Kind::FlowsMax | Kind::Lines => "9",
+            Kind::L4Port
+            | Kind::Weight
+            | Kind::FlowsMax
+            | Kind::Vlan
+            | Kind::PrefixLen
+            | Kind::PayloadOffset
+            | Kind::PayloadLen
+            | Kind::Lines => "9",
             Kind::Text => "x",
         },
     }

@@ -1,9 +1,10 @@
 //! Where a flow lies: an index of fixed size over keyed hashes.
 //!
-//! A bucket is one cache line of eight entries, each a tag and a slot; a hash has two buckets. So a
-//! lookup reads at most sixteen entries, compares tags first and looks at a flow only when a tag
-//! fits. An entry goes into the emptier of its buckets, which at half load keeps any from filling
-//! up. There is no growth, no rehash and no tombstone.
+//! A bucket is one cache line: eight tags, which are compared together, and the eight flows that
+//! have them. A hash has two buckets. An entry goes into the first while that has a place, which is
+//! so for all but one in twenty when the table is full; a lookup that finds its flow therefore reads
+//! one line and one flow. When both are full an entry of theirs moves to its other bucket, which
+//! follows from where it is and its tag. There is no growth, no rehash and no tombstone.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -13,7 +14,6 @@ use core::num::NonZeroU32;
 use foldhash::fast::FixedState;
 
 use super::{Direction, FlowKey};
-use crate::wire::Endpoint;
 
 const WAYS: usize = 8;
 /// Every flow has two entries, and the index twice as many places.
@@ -24,13 +24,16 @@ const PLACES_PER_FLOW: usize = 4;
 pub struct FlowId(NonZeroU32);
 
 /// The keyed hash of a key, seen from one direction.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Hash(u64);
 
-/// Entries of (tag << 32 | flow id), 0 when free.
+/// The flow in a place, `None` when it is free, and the upper half of its hash.
 #[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Bucket([u64; WAYS]);
+#[repr(C, align(64))]
+struct Bucket {
+    tags: [u32; WAYS],
+    flows: [Option<FlowId>; WAYS],
+}
 
 pub(super) struct Index {
     buckets: Box<[Bucket]>,
@@ -38,73 +41,112 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) const BYTES_PER_FLOW: usize = PLACES_PER_FLOW * size_of::<u64>();
+    pub(super) const BYTES_PER_FLOW: usize = PLACES_PER_FLOW * size_of::<Bucket>() / WAYS;
 
     /// For so many flows; `secret` keys the hash, so that nobody outside can aim at one bucket.
     pub(super) fn new(flows: usize, secret: u64) -> Index {
         let buckets = (flows * PLACES_PER_FLOW).div_ceil(WAYS).next_power_of_two().max(2);
         Index {
-            buckets: vec![Bucket([0; WAYS]); buckets].into_boxed_slice(),
+            buckets: vec![Bucket::EMPTY; buckets].into_boxed_slice(),
             key: FixedState::with_seed(secret),
         }
     }
 
     pub(super) fn hash(&self, key: &FlowKey, direction: Direction) -> Hash {
-        let end = |end: Endpoint| u64::from(end.address.to_bits()) << 16 | u64::from(end.port);
         let mut hasher = self.key.build_hasher();
-        hasher.write_u64(end(key.client) | u64::from(key.protocol.number()) << 48);
-        hasher.write_u64(end(key.server) | (direction as u64) << 48);
+        let [a, b, c, d, e] = *key.words();
+        // The last word has bits to spare.
+        for word in [a, b, c, d, e ^ (direction as u64) << 10] {
+            hasher.write_u64(word);
+        }
         Hash(hasher.finish())
     }
 
-    /// Flows that may have this hash: sixteen at most, rarely more than the one.
-    pub(super) fn candidates(&self, hash: Hash) -> impl Iterator<Item = FlowId> {
-        let entries = self.buckets_of(hash).into_iter().flat_map(|at| self.buckets[at].0);
-        let fitting = entries.filter(move |entry| (entry >> 32) as u32 == hash.tag());
-        fitting.filter_map(|entry| NonZeroU32::new(entry as u32).map(FlowId))
+    /// The flow with this hash that is the one: of sixteen at most that may have it, rarely more
+    /// than one.
+    pub(super) fn find(&self, hash: Hash, is_it: impl Fn(FlowId) -> bool) -> Option<FlowId> {
+        let in_bucket = |at: usize| self.buckets[at].fitting(hash.tag()).find(|&id| is_it(id));
+        self.buckets_of(hash).into_iter().find_map(in_bucket)
     }
 
-    /// Enters a flow; `false` when both of its buckets are full.
+    /// Enters a flow; `false` when there is no place for it.
     #[must_use]
     pub(super) fn enter(&mut self, hash: Hash, id: FlowId) -> bool {
-        let [first, second] = self.buckets_of(hash);
-        let free_in = |at: usize| self.buckets[at].0.iter().filter(|&&e| e == 0).count();
-        let at = if free_in(second) > free_in(first) { second } else { first };
-        let free = self.buckets[at].0.iter_mut().find(|entry| **entry == 0);
-        free.map(|place| *place = hash.entry(id)).is_some()
+        let places = self.buckets_of(hash);
+        let mut put = |at: usize| self.buckets[at].put(hash.tag(), id);
+        places.into_iter().any(&mut put)
+            || places.into_iter().any(|at| {
+                self.make_room(at);
+                self.buckets[at].put(hash.tag(), id)
+            })
     }
 
+    /// Takes a flow out of the buckets of one of its hashes; of the other it leaves as well.
     pub(super) fn leave(&mut self, hash: Hash, id: FlowId) {
         for at in self.buckets_of(hash) {
-            for place in self.buckets[at].0.iter_mut().filter(|place| **place == hash.entry(id)) {
-                *place = 0;
-            }
+            let flows = &mut self.buckets[at].flows;
+            flows.iter_mut().filter(|flow| **flow == Some(id)).for_each(|flow| *flow = None);
         }
     }
 
     /// Entries in use.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.buckets.iter().flat_map(|bucket| bucket.0).filter(|&entry| entry != 0).count()
+        self.buckets.iter().flat_map(|bucket| bucket.flows).flatten().count()
+    }
+
+    /// Moves some entry of a full bucket to its other one.
+    fn make_room(&mut self, at: usize) {
+        for way in 0..WAYS {
+            let Bucket { tags, flows } = self.buckets[at];
+            let other = self.other_of(at, tags[way]);
+            if flows[way].is_some_and(|flow| self.buckets[other].put(tags[way], flow)) {
+                self.buckets[at].flows[way] = None;
+                return;
+            }
+        }
     }
 
     /// Both buckets of a hash, never the same one.
     fn buckets_of(&self, hash: Hash) -> [usize; 2] {
-        let mask = self.buckets.len() - 1;
-        let first = hash.0 as usize & mask;
-        // The step to the second comes from the tag's bits, and is odd so that it is never zero.
-        let step = (hash.tag() as usize & mask) | 1;
-        [first, first ^ step]
+        let first = hash.0 as usize & (self.buckets.len() - 1);
+        [first, self.other_of(first, hash.tag())]
+    }
+
+    /// The other bucket of an entry in this one, whichever of the two it is.
+    fn other_of(&self, at: usize, tag: u32) -> usize {
+        // The step comes from the tag's bits, and is odd so that it is never zero.
+        at ^ ((tag as usize & (self.buckets.len() - 1)) | 1)
+    }
+}
+
+impl Bucket {
+    const EMPTY: Bucket = Bucket { tags: [0; WAYS], flows: [None; WAYS] };
+
+    /// The flows with this tag.
+    fn fitting(&self, tag: u32) -> impl Iterator<Item = FlowId> {
+        // Bits of the ways, so that all are compared before anything is asked.
+        let bits = self.tags.iter().enumerate();
+        let mut left = bits.fold(0u32, |bits, (way, &its)| bits | u32::from(its == tag) << way);
+        core::iter::from_fn(move || {
+            let way = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            self.flows.get(way)
+        })
+        .flatten()
+        .copied()
+    }
+
+    /// Puts an entry into a free place, if there is one.
+    fn put(&mut self, tag: u32, flow: FlowId) -> bool {
+        let free = self.flows.iter().position(Option::is_none);
+        free.map(|way| (self.tags[way], self.flows[way]) = (tag, Some(flow))).is_some()
     }
 }
 
 impl Hash {
     fn tag(self) -> u32 {
         (self.0 >> 32) as u32
-    }
-
-    fn entry(self, id: FlowId) -> u64 {
-        u64::from(self.tag()) << 32 | u64::from(id.0.get())
     }
 }
 

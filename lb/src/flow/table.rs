@@ -1,7 +1,8 @@
 //! The flow table: flows in a slab of fixed size, found from either direction.
 //!
 //! Every flow stands in the index twice: by (client, VIP) for what comes from the client, and by
-//! (client as the real sees it, real) for what comes from the real. Slots are touched when they are
+//! (client as the real sees it, real) for what comes from the real; by the latter alone where every
+//! datagram is scheduled anew. Slots are touched when they are
 //! first needed: a table for a million flows costs a host the memory of those that there were.
 //!
 //! Embryonic and closed flows stand in lists, oldest first. When the slab is full, or the
@@ -12,7 +13,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::index::{FlowId, Index};
-use super::{Answer, Direction, Flow, FlowKey, FlowState, NewFlow};
+use super::{Direction, Flow, FlowKey, FlowState, NewFlow, News};
 use crate::wire::transport::TcpFlags;
 use crate::{Instant, RealId};
 
@@ -20,8 +21,6 @@ use crate::{Instant, RealId};
 const EMBRYONIC_SHARE: usize = 4;
 /// A turn of housekeeping looks at one part in this many, so the whole is seen in so many turns.
 const SWEEP_TURNS: usize = 512;
-
-const BOTH_WAYS: [Direction; 2] = [Direction::ToReal, Direction::ToClient];
 
 pub struct FlowTable {
     /// Slots that were ever used; memory beyond them is ours, but untouched.
@@ -44,6 +43,8 @@ pub enum Step {
     Answered {
         after: Duration,
     },
+    /// The client's first packet after that: it is where it says to be.
+    Confirmed,
     /// The connection, begun at `started`, ended with this packet.
     Closed {
         started: Instant,
@@ -82,11 +83,14 @@ pub struct FlowCounters {
 }
 
 /// A flow and its neighbours in the list of its state.
+#[repr(align(128))]
 struct Slot {
     flow: Flow,
     older: Option<FlowId>,
     newer: Option<FlowId>,
 }
+
+const _: () = assert!(size_of::<Option<Slot>>() == 128, "two cache lines");
 
 #[derive(Clone, Copy, Debug, Default)]
 struct List {
@@ -118,8 +122,7 @@ impl FlowTable {
     /// The flow with this key, by what comes from the given side.
     pub fn find(&self, key: &FlowKey, direction: Direction) -> Option<FlowId> {
         let hash = self.index.hash(key, direction);
-        let is_it = |flow: &Flow| flow.key(direction) == *key;
-        self.index.candidates(hash).find(|&id| self.get(id).is_some_and(is_it))
+        self.index.find(hash, |id| self.get(id).is_some_and(|flow| flow.key(direction) == key))
     }
 
     pub fn get(&self, id: FlowId) -> Option<&Flow> {
@@ -134,7 +137,7 @@ impl FlowTable {
         gone: &mut impl FnMut(Gone),
     ) -> Result<FlowId, InsertError> {
         let flow = Flow::new(new, now);
-        if self.find(&flow.key(Direction::ToClient), Direction::ToClient).is_some() {
+        if self.find(flow.key(Direction::ToClient), Direction::ToClient).is_some() {
             return Err(InsertError::TupleTaken);
         }
         if self.embryonic.len >= self.embryonic_max() {
@@ -144,9 +147,13 @@ impl FlowTable {
             self.evict(gone);
         }
         let id = self.take_slot().ok_or_else(|| self.refuse())?;
-        let hashes = BOTH_WAYS.map(|direction| self.index.hash(&flow.key(direction), direction));
+        let Self { index, .. } = self;
+        let has_place = flow.directions().iter().all(|&direction| {
+            let hash = index.hash(flow.key(direction), direction);
+            index.enter(hash, id)
+        });
         self.slab[id.slot()] = Some(Slot { flow, older: None, newer: None });
-        if !hashes.into_iter().all(|hash| self.index.enter(hash, id)) {
+        if !has_place {
             self.leave(id);
             return Err(self.refuse());
         }
@@ -167,7 +174,7 @@ impl FlowTable {
             return Step::Nothing;
         };
         let (before, started) = (flow.state, flow.started);
-        let (after, answer) = flow.pass(direction, flags, now);
+        let (after, news) = flow.pass(direction, flags, now);
         if before != after {
             self.unlink(id);
             if let Some(flow) = self.get_mut(id) {
@@ -175,10 +182,11 @@ impl FlowTable {
             }
             self.link(id);
         }
-        match (after, answer) {
+        match (after, news) {
             (FlowState::Closed, _) if before != after => Step::Closed { started },
-            (_, Answer::First) => Step::Answered { after: now.since(started) },
-            (_, Answer::NoneOrLater) => Step::Nothing,
+            (_, News::Answered) => Step::Answered { after: now.since(started) },
+            (_, News::Confirmed) => Step::Confirmed,
+            (_, News::Nothing) => Step::Nothing,
         }
     }
 
@@ -280,8 +288,8 @@ impl FlowTable {
         let Some(Slot { flow, .. }) = self.slab[id.slot()].take() else {
             return;
         };
-        for direction in BOTH_WAYS {
-            let hash = self.index.hash(&flow.key(direction), direction);
+        for &direction in flow.directions() {
+            let hash = self.index.hash(flow.key(direction), direction);
             self.index.leave(hash, id);
         }
         self.free.push(id);

@@ -28,7 +28,7 @@
 
 use core::net::IpAddr;
 
-use super::Candidate;
+use super::maglev::Member;
 use crate::{Name, Protocol, RealId};
 
 /// A guest's name as a number: the same on every appliance.
@@ -66,6 +66,11 @@ impl FlowHash {
         FlowHash(address(mix(STEP), client))
     }
 
+    /// For `sh-port`: the client's address and port.
+    pub fn of_client_end(client: IpAddr, port: u16) -> FlowHash {
+        FlowHash(absorb(address(mix(STEP), client), u64::from(port)))
+    }
+
     /// For `mh`: client address, client port, protocol, VIP and its port.
     pub fn of_ends(client: (IpAddr, u16), protocol: Protocol, vip: (IpAddr, u16)) -> FlowHash {
         let number = match protocol {
@@ -82,22 +87,21 @@ impl FlowHash {
     }
 }
 
-/// The candidate whose turn comes first for this key, by the operator's weights.
-pub fn rendezvous(candidates: &[Candidate<'_>], key: FlowHash) -> Option<RealId> {
-    let mut first: Option<(u64, &Candidate<'_>)> = None;
-    for candidate in candidates.iter().filter(|candidate| candidate.weight_set > 0) {
-        let wait = wait(absorb(key.0, candidate.name.0));
+/// The one whose turn comes first for this key.
+pub fn rendezvous(members: &[Member], key: FlowHash) -> Option<RealId> {
+    let mut first: Option<(u64, &Member)> = None;
+    for member in members {
+        let wait = wait(absorb(key.0, member.name.0));
         let is_sooner = first.is_none_or(|(soonest, other)| {
             // `a / v < b / w` without dividing; waits fit 39 bits and weights 10.
-            let (mine, its) =
-                (wait * u64::from(other.weight_set), soonest * u64::from(candidate.weight_set));
-            (mine, candidate.name) < (its, other.name)
+            let (mine, its) = (wait * u64::from(other.weight), soonest * u64::from(member.weight));
+            (mine, member.name) < (its, other.name)
         });
         if is_sooner {
-            first = Some((wait, candidate));
+            first = Some((wait, member));
         }
     }
-    first.map(|(_, candidate)| candidate.real)
+    first.map(|(_, member)| member.real)
 }
 
 /// `−log2 u` with 32 bits behind the point, for the `u` in (0, 1) that a hash stands for.

@@ -49,17 +49,16 @@
 //! Two Choices", 1996). Two draws do nearly as well as looking at everybody, and several
 //! appliances that know the same and choose at the same time do not all choose the same.
 //!
+//! How the least is found without asking everybody is [`super::ranking`].
+//!
 //! All of it is integers, millionths of load and thousandths of a flow, so that one seed replays a
 //! world everywhere. Loads are bounded by [`Fraction::MAX`] and counts of flows by
 //! [`MILLIFLOWS_MAX`]; with at most 64 reals every product fits 64 bits.
 
-use core::cmp::Ordering;
-
 use super::Candidate;
-use crate::limits::SERVICE_REALS_MAX;
+use crate::Instant;
 use crate::load::{MilliFlows, Phase, RealLoad, Reported};
 use crate::report::Fraction;
-use crate::{Instant, RealId};
 
 /// What the reports of a service's candidates say together, at one instant.
 #[derive(Clone, Copy, Debug)]
@@ -98,74 +97,7 @@ const PRIOR: i64 = 16;
 /// Of the flows that explain a report, the part that is expected to come again.
 const EXPECTED_AGAIN: (i64, i64) = (7, 8);
 /// Counts are cut off here: 4 million flows in an interval or open at one real.
-const MILLIFLOWS_MAX: MilliFlows = 1 << 32;
-
-/// What "least" is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Measure {
-    /// `lc`: open flows alone.
-    Flows,
-    /// `wlc`: open flows over weight.
-    FlowsOverWeight,
-    /// `wll`: load over weight, where reports are fresh.
-    LoadOverWeight,
-}
-
-/// The least of the candidates. `dice`, any number, picks among equals.
-pub(super) fn least(
-    measure: Measure,
-    candidates: &[Candidate<'_>],
-    now: Instant,
-    dice: u32,
-) -> Option<RealId> {
-    let outlook = match measure {
-        Measure::Flows | Measure::FlowsOverWeight => None,
-        Measure::LoadOverWeight => Outlook::of(candidates, now),
-    };
-    let mut best: heapless::Vec<Score, SERVICE_REALS_MAX> = heapless::Vec::new();
-    for candidate in candidates.iter().filter(|candidate| candidate.has_weight()) {
-        let mut score = Score::of(candidate, outlook.as_ref(), now);
-        if measure == Measure::Flows {
-            score.weight = 1;
-        }
-        let order = best.first().map_or(Ordering::Less, |best| score.compare(best));
-        if order == Ordering::Less {
-            best.clear();
-        }
-        if order != Ordering::Greater {
-            // A service has no more reals than fit.
-            let _ = best.push(score);
-        }
-    }
-    let at = draw(best.iter().map(|score| score.weight), dice)?;
-    Some(best[at].real)
-}
-
-/// The lesser of two that the dice draw; `dice` has 32 bits for each.
-pub(super) fn of_two(candidates: &[Candidate<'_>], now: Instant, dice: u64) -> Option<RealId> {
-    let weight_of = |candidate: &Candidate<'_>| u64::from(candidate.weight.thousandths());
-    let one = draw(candidates.iter().map(weight_of), dice as u32)?;
-    let others = candidates.iter().enumerate();
-    let others = others.map(|(at, other)| if at == one { 0 } else { weight_of(other) });
-    let one = &candidates[one];
-    let Some(other) = draw(others, (dice >> 32) as u32).map(|at| &candidates[at]) else {
-        return Some(one.real);
-    };
-    let outlook = Outlook::of(candidates, now);
-    let [mine, its] = [one, other].map(|drawn| Score::of(drawn, outlook.as_ref(), now));
-    let is_better = its.compare(&mine) == Ordering::Less;
-    Some(if is_better { other.real } else { one.real })
-}
-
-/// Which of these, each as likely as it has weight.
-fn draw(weights: impl Iterator<Item = u64> + Clone, dice: u32) -> Option<usize> {
-    let mut left = u64::from(dice).checked_rem(weights.clone().sum())?;
-    weights.enumerate().find_map(|(at, weight)| {
-        let is_here = left < weight;
-        left = left.saturating_sub(weight);
-        is_here.then_some(at)
-    })
-}
+pub(super) const MILLIFLOWS_MAX: MilliFlows = 1 << 32;
 
 impl Outlook {
     /// Sums up the fresh reports; `None` when there is none and `wlc` decides.
@@ -196,21 +128,30 @@ impl Outlook {
     pub fn forecast(&self, candidate: &Candidate<'_>) -> Forecast {
         let load = candidate.load;
         let reported = load.reported();
-        let own_part = reported.map_or(Fraction::ZERO, |_| self.own_part(load));
-        let average = self.average(candidate);
-        let own = reported.map_or(average, |reported| self.by_report(candidate, reported));
-        let part = i64::from(own_part.millionths());
-        let whole = i64::from(Fraction::ONE.millionths());
-        let predicted = average + (own - average) * part / whole;
         Forecast {
             reported,
             flows_given: load.flows_given(self.now),
             ended_of_reported: load.ended_of_reported(),
             per_flow: to_fraction(self.per_flow),
             queued: to_fraction(reported.map_or(0, |reported| self.queued(candidate, reported))),
-            own_part,
-            predicted: to_fraction(predicted),
+            own_part: reported.map_or(Fraction::ZERO, |_| self.own_part(load)),
+            predicted: self.predicted(candidate),
         }
+    }
+
+    /// The forecast without its reasons.
+    pub(super) fn predicted(&self, candidate: &Candidate<'_>) -> Fraction {
+        let Some(reported) = candidate.load.reported() else {
+            return to_fraction(self.average(candidate));
+        };
+        let own = self.by_report(candidate, reported);
+        let part = self.own_part(candidate.load);
+        if part == Fraction::ONE {
+            return to_fraction(own);
+        }
+        let whole = i64::from(Fraction::ONE.millionths());
+        let average = self.average(candidate);
+        to_fraction(average + (own - average) * i64::from(part.millionths()) / whole)
     }
 
     /// What a real's own report makes expect, in millionths.
@@ -221,8 +162,11 @@ impl Outlook {
         let (part, whole) = EXPECTED_AGAIN;
         let again = bounded(reported.flows_given) * part / whole;
         let more = self.per_flow * (bounded(load.flows_given(self.now)) - again) / 1000;
-        let own = smoothed * 1000 / bounded(reported.flows_handled).max(1000);
-        let ended = own.min(self.per_flow) * i64::from(load.ended_of_reported());
+        let own = || smoothed * 1000 / bounded(reported.flows_handled).max(1000);
+        let ended = match i64::from(load.ended_of_reported()) {
+            0 => 0,
+            ended => own().min(self.per_flow) * ended,
+        };
         (smoothed.max(idle) + more - ended + self.queued(candidate, reported))
             .clamp(idle, i64::from(Fraction::MAX.millionths()))
     }
@@ -238,53 +182,27 @@ impl Outlook {
 
     /// What the open flows beyond the average add, wholly when full, nothing below four fifths.
     fn queued(&self, candidate: &Candidate<'_>, reported: Reported) -> i64 {
+        let full = (i64::from(reported.smoothed.millionths()) - 800_000).clamp(0, 200_000);
+        if full == 0 {
+            return 0;
+        }
         let weight = i64::from(candidate.weight.thousandths());
         let open = bounded(u64::from(candidate.flows_open) * 1000);
         let beyond = (open - self.open * weight / self.weight).max(0);
-        let full = (i64::from(reported.smoothed.millionths()) - 800_000).clamp(0, 200_000);
         self.per_flow * beyond / 1000 * (full / 1000) / 200
     }
 
     /// All while the report is fresh, falling evenly to nothing while it ages.
     fn own_part(&self, load: &RealLoad) -> Fraction {
-        let Some(age) = load.age(self.now) else {
-            return Fraction::ZERO;
-        };
-        let left = Phase::AGEING_MAX.saturating_sub(age).as_nanos() as u64;
-        let ageing = (Phase::AGEING_MAX - Phase::FRESH_MAX).as_nanos() as u64;
-        Fraction::ratio(left, ageing).min(Fraction::ONE)
-    }
-}
-
-/// What candidates are compared by; each number counts over the weight.
-struct Score {
-    real: RealId,
-    weight: u64,
-    load: u64,
-    flows_open: u64,
-    flows_given: MilliFlows,
-}
-
-impl Score {
-    /// By flows alone where there is no outlook.
-    fn of(candidate: &Candidate<'_>, outlook: Option<&Outlook>, now: Instant) -> Score {
-        let load = outlook.map_or(0, |outlook| outlook.forecast(candidate).predicted.millionths());
-        Score {
-            real: candidate.real,
-            weight: u64::from(candidate.weight.thousandths()),
-            load: u64::from(load),
-            flows_open: u64::from(candidate.flows_open),
-            flows_given: candidate.load.flows_given(now).min(MILLIFLOWS_MAX),
+        match load.age(self.now) {
+            None => Fraction::ZERO,
+            Some(age) if age <= Phase::FRESH_MAX => Fraction::ONE,
+            Some(age) => {
+                let left = Phase::AGEING_MAX.saturating_sub(age).as_nanos() as u64;
+                let ageing = (Phase::AGEING_MAX - Phase::FRESH_MAX).as_nanos() as u64;
+                Fraction::ratio(left, ageing)
+            }
         }
-    }
-
-    /// Less is better, each count over its weight.
-    fn compare(&self, other: &Score) -> Ordering {
-        // `a / v` against `b / w` without dividing; counts fit 33 bits and weights 20.
-        let over_weight = |mine: u64, its: u64| (mine * other.weight).cmp(&(its * self.weight));
-        over_weight(self.load, other.load)
-            .then(over_weight(self.flows_open, other.flows_open))
-            .then(over_weight(self.flows_given, other.flows_given))
     }
 }
 

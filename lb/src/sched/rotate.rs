@@ -8,26 +8,14 @@
 //!
 //! Credit is what a real is owed, and a debt in yesterday's weights must not be paid in today's: a
 //! real whose weight falls from 1000 to 1 would wait for 500 flows until its old debt was worked
-//! off. Hence whenever the sum of the weights or the tables change, credits are turned into the
+//! off. Hence whenever the sum of the weights or the members change, credits are turned into the
 //! same number of *flows* at the new sum, and their mean is taken off, so that a newcomer, who
 //! begins with nothing, stands in the middle. What a change of weights or members says is so
 //! from the next flow on, and weights that change with every report start nobody from the front.
 
-use super::Candidate;
+use super::{Candidate, NameHash};
 use crate::RealId;
 use crate::limits::SERVICE_REALS_MAX;
-
-/// How far the rotation of a service has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rotation {
-    /// The sum of weights that credits are counted in.
-    sum: i64,
-    /// The tables' epoch by which they were last set right.
-    epoch: u64,
-}
-
-/// What a real is owed, in weights.
-pub type Credit = i64;
 
 /// Which weights count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,66 +26,97 @@ pub enum Shares {
     ByWeight,
 }
 
-/// A candidate at a turn.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Waiting {
-    pub real: RealId,
-    pub credit: Credit,
-    /// What it gains at each turn.
+/// Whose turn it is among the reals of a service.
+#[derive(Debug)]
+pub struct Rotation {
+    /// In the order in which they were set.
+    members: Members,
+    /// What they gain together at each turn; what credits are counted in.
+    sum: i64,
+}
+
+type Members = heapless::Vec<Member, SERVICE_REALS_MAX>;
+
+/// A real at a turn.
+#[derive(Clone, Debug)]
+struct Member {
+    real: RealId,
+    name: NameHash,
+    /// What it gains at each turn; one that gains nothing is not chosen.
     share: i64,
-}
-
-/// Those with weight, in the order in which they were set.
-pub(crate) type Queue = heapless::Vec<Waiting, SERVICE_REALS_MAX>;
-
-impl Shares {
-    pub(crate) fn queue(self, candidates: &[Candidate<'_>]) -> Queue {
-        let waiting = |candidate: &Candidate<'_>| Waiting {
-            real: candidate.real,
-            credit: candidate.credit,
-            share: match self {
-                Shares::Equal => 1,
-                Shares::ByWeight => i64::from(candidate.weight.thousandths()),
-            },
-        };
-        candidates.iter().filter(|candidate| candidate.has_weight()).map(waiting).collect()
-    }
-}
-
-/// The sum of the weights.
-pub(crate) fn sum(queue: &[Waiting]) -> i64 {
-    queue.iter().map(|waiting| waiting.share).sum()
-}
-
-/// Whose turn it is, of equals the first; all gain, and the one that it is pays.
-pub(crate) fn turn(queue: &mut [Waiting]) -> Option<RealId> {
-    let sum = sum(queue);
-    let mut first: Option<&mut Waiting> = None;
-    for waiting in queue {
-        waiting.credit += waiting.share;
-        if first.as_ref().is_none_or(|first| waiting.credit > first.credit) {
-            first = Some(waiting);
-        }
-    }
-    let first = first?;
-    first.credit -= sum;
-    Some(first.real)
+    /// What it is owed.
+    credit: i64,
 }
 
 impl Rotation {
-    /// Whether credits have to be set right first.
-    pub(crate) fn is_stale(&self, sum: i64, epoch: u64) -> bool {
-        (self.sum, self.epoch) != (sum, epoch)
+    pub(super) const fn new() -> Rotation {
+        Rotation { members: Members::new(), sum: 0 }
     }
 
-    /// Sets the credits of all reals of the service right, those that are no candidates included.
-    pub(crate) fn set_right(&mut self, sum: i64, epoch: u64, credits: &mut [Credit]) {
-        let mean = credits.iter().sum::<i64>() / (credits.len() as i64).max(1);
-        for credit in credits {
-            let owed = i128::from(*credit - mean) * i128::from(sum);
-            *credit = (owed / i128::from(self.sum.max(1))) as i64;
+    /// Seats those that are the service's reals now; who was there before keeps what it is owed.
+    pub(super) fn make(&mut self, shares: Shares, candidates: &[Candidate<'_>]) {
+        let owed = |at: usize, candidate: &Candidate<'_>| {
+            let is_it = |member: &&Member| member.is(candidate);
+            let member = self.members.get(at).filter(is_it);
+            member.or_else(|| self.members.iter().find(is_it)).map_or(0, |member| member.credit)
+        };
+        let seat = |(at, candidate): (usize, &Candidate<'_>)| Member {
+            real: candidate.real,
+            name: candidate.name,
+            share: shares.of(candidate),
+            credit: owed(at, candidate),
+        };
+        let members: Members = candidates.iter().enumerate().map(seat).collect();
+        let sum = members.iter().map(|member| member.share).sum();
+        let pairs = || self.members.iter().zip(candidates);
+        let all_stay =
+            self.members.len() == candidates.len() && pairs().all(|(member, its)| member.is(its));
+        self.members = members;
+        if sum > 0 && !(all_stay && sum == self.sum) {
+            self.set_right(sum);
         }
-        *self = Rotation { sum, epoch };
+    }
+
+    /// Whose turn it is, of equals the first; all gain, and the one that it is pays.
+    pub(super) fn turn(&mut self) -> Option<RealId> {
+        let mut first: Option<&mut Member> = None;
+        for member in self.members.iter_mut().filter(|member| member.share > 0) {
+            member.credit += member.share;
+            if first.as_ref().is_none_or(|first| member.credit > first.credit) {
+                first = Some(member);
+            }
+        }
+        let first = first?;
+        first.credit -= self.sum;
+        Some(first.real)
+    }
+
+    /// Turns the credits of all, those that are not chosen now included, into the same number of
+    /// flows at another sum.
+    fn set_right(&mut self, sum: i64) {
+        let credits = self.members.iter().map(|member| member.credit);
+        let mean = credits.sum::<i64>() / (self.members.len() as i64).max(1);
+        for member in &mut self.members {
+            let owed = i128::from(member.credit - mean) * i128::from(sum);
+            member.credit = (owed / i128::from(self.sum.max(1))) as i64;
+        }
+        self.sum = sum;
+    }
+}
+
+impl Member {
+    /// A slot that was another's before does not make it the same.
+    fn is(&self, candidate: &Candidate<'_>) -> bool {
+        (self.real, self.name) == (candidate.real, candidate.name)
+    }
+}
+
+impl Shares {
+    fn of(self, candidate: &Candidate<'_>) -> i64 {
+        match self {
+            Shares::Equal => i64::from(candidate.has_weight()),
+            Shares::ByWeight => i64::from(candidate.weight.thousandths()),
+        }
     }
 }
 

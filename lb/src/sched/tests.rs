@@ -38,7 +38,6 @@ impl Given {
             weight_set: self.weight,
             name: name_hash(index),
             flows_open: self.flows_open,
-            credit: 0,
             load: &self.load,
         }
     }
@@ -50,6 +49,13 @@ fn candidates(reals: &[Given], now: Instant) -> Vec<Candidate<'_>> {
 
 fn name_hash(index: usize) -> NameHash {
     NameHash::of(&format!("web{index}").parse().unwrap())
+}
+
+/// From a board of now.
+fn choose(scheduler: Scheduler, candidates: &[Candidate<'_>], arrival: &Arrival) -> Option<RealId> {
+    let mut board = Board::new();
+    board.make(scheduler, candidates, arrival.now);
+    board.choose(arrival)
 }
 
 fn chosen(scheduler: Scheduler, reals: &[Given], now: Instant, tie: u32) -> Option<u16> {
@@ -326,6 +332,76 @@ proptest! {
             prop_assert_eq!(chosen.is_some(), reals.iter().any(|real| real.weight > 0));
             if let Some(real) = chosen {
                 prop_assert!(reals[usize::from(real)].weight > 0);
+            }
+        }
+    }
+}
+
+/// The least by looking at everybody, each of equals as often as it has weight: what `wlc` is.
+fn least_of_all(reals: &[Given], now: Instant, dice: u32) -> Option<u16> {
+    let of = |real: &Given| {
+        (u128::from(real.flows_open), u128::from(real.load.flows_given(now)), real.weight)
+    };
+    let is_less = |one: &Given, other: &Given| {
+        let ((open, given, weight), (its_open, its_given, its_weight)) = (of(one), of(other));
+        let (weight, its_weight) = (u128::from(weight), u128::from(its_weight));
+        (open * its_weight, given * its_weight) < (its_open * weight, its_given * weight)
+    };
+    let chosen: Vec<(usize, &Given)> =
+        reals.iter().enumerate().filter(|r| r.1.weight > 0).collect();
+    let is_least = |real: &Given| chosen.iter().all(|(_, other)| !is_less(other, real));
+    let weight = |real: &Given| u32::from(real.weight) * 1000;
+    let least: Vec<_> = chosen.iter().filter(|(_, real)| is_least(real)).collect();
+    let sum: u32 = least.iter().map(|(_, real)| weight(real)).sum();
+    let mut left = dice.checked_rem(sum)?;
+    for (at, real) in least {
+        if left < weight(real) {
+            return Some(*at as u16);
+        }
+        left -= weight(real);
+    }
+    unreachable!("less than the sum is left")
+}
+
+proptest! {
+    /// A board that is kept through flows that begin and end chooses as one made anew, and `wlc`
+    /// as looking at everybody does.
+    #[test]
+    fn a_kept_board_is_as_good_as_a_new_one(
+        weights in proptest::collection::vec(0..4u16, 1..=SERVICE_REALS_MAX),
+        loads in proptest::collection::vec(0..80u32, SERVICE_REALS_MAX),
+        happenings in proptest::collection::vec((any::<u32>(), 0..4usize), 1..200),
+    ) {
+        for scheduler in [Scheduler::Lc, Scheduler::Wlc, Scheduler::Wll, Scheduler::P2c] {
+            let real = |(&weight, load): (&u16, &u32)| {
+                Given::new(weight, 0).says(&format!("cpu={load}%"), START)
+            };
+            let mut reals: Vec<Given> = weights.iter().zip(&loads).map(real).collect();
+            let mut board = Board::new();
+            board.make(scheduler, &candidates(&reals, START), START);
+            for &(dice, ended) in &happenings {
+                let dice = u64::from(dice).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let key = FlowHash::of_client([0; 4].into());
+                let arrival = Arrival { now: START, dice, key };
+                let chosen = board.choose(&arrival);
+                let new = choose(scheduler, &candidates(&reals, START), &arrival);
+                prop_assert_eq!(chosen, new, "{:?}", scheduler);
+                if scheduler == Scheduler::Wlc {
+                    let least = least_of_all(&reals, START, dice as u32);
+                    prop_assert_eq!(chosen.map(|real| real.0), least);
+                }
+                let Some(chosen) = chosen else { break };
+                reals[chosen.index()].flows_open += 1;
+                reals[chosen.index()].load.flow_begun(START);
+                let mut touched = std::vec![chosen.index()];
+                if let Some(open) = reals.iter().rposition(|real| real.flows_open > 0) && ended == 0 {
+                    reals[open].flows_open -= 1;
+                    reals[open].load.flow_ended(START);
+                    touched.push(open);
+                }
+                for at in touched {
+                    board.update(at, &reals[at].candidate(at, START));
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ use std::vec::Vec;
 use super::*;
 use crate::report::{Fraction, LoadReport};
 use crate::service::RealCounters;
+use crate::tables::SLICE;
 
 const STEP_MS: u64 = 1;
 
@@ -71,6 +72,9 @@ struct World {
     random: Random,
     now: Instant,
     guests: Vec<Guest>,
+    /// Kept as the switch keeps it, and since when; none after a report.
+    board: Board,
+    made_at: Option<Instant>,
     /// Reports that are lost, in per cent.
     loss: u64,
 }
@@ -173,7 +177,7 @@ impl World {
             guest.report_due = now + Duration::from_millis(random.below(500));
             guest.reported_at = now;
         }
-        World { random, now, guests, loss: 0 }
+        World { random, now, guests, board: Board::new(), made_at: None, loss: 0 }
     }
 
     /// Runs for `ms`; every millisecond `per_second` flows a second begin, at random.
@@ -187,35 +191,56 @@ impl World {
             self.now = self.now + Duration::from_millis(STEP_MS);
             for at in 0..self.guests.len() {
                 self.guests[at].run(self.now);
+                self.look_at(at);
                 if self.now >= self.guests[at].report_due {
                     let lost = self.random.below(100) < self.loss;
                     let jitter = self.random.below(100);
                     self.guests[at].report(self.now, lost);
+                    self.made_at = None;
                     self.guests[at].report_due = self.now + Duration::from_millis(450 + jitter);
                 }
             }
         }
     }
 
+    /// Makes the board that the next flow needs, if the one of before is not of this slice.
+    fn make_board(&mut self) {
+        if self.made_at.is_none_or(|at| self.now.since(at) > SLICE) {
+            let candidates: Vec<Candidate<'_>> =
+                (0..self.guests.len()).map(|at| self.candidate(at)).collect();
+            let mut board = Board::new();
+            board.make(Scheduler::Wll, &candidates, self.now);
+            (self.board, self.made_at) = (board, Some(self.now));
+        }
+    }
+
+    /// Takes in what has become of a guest's flows.
+    fn look_at(&mut self, at: usize) {
+        if self.made_at.is_some() {
+            let mut board = core::mem::take(&mut self.board);
+            board.update(at, &self.candidate(at));
+            self.board = board;
+        }
+    }
+
+    fn candidate(&self, index: usize) -> Candidate<'_> {
+        let guest = &self.guests[index];
+        Candidate {
+            real: RealId(index as u16),
+            weight: guest.load.effective_weight(100, self.now),
+            weight_set: 100,
+            name: NameHash::of(&"guest".parse().unwrap()),
+            flows_open: guest.counters.flows_open,
+            load: &guest.load,
+        }
+    }
+
     /// A flow comes and is given to whom the scheduler chooses.
     fn arrive(&mut self, work: Work) {
-        let candidates: Vec<Candidate<'_>> = self
-            .guests
-            .iter()
-            .enumerate()
-            .map(|(index, guest)| Candidate {
-                real: RealId(index as u16),
-                weight: guest.load.effective_weight(100, self.now),
-                weight_set: 100,
-                name: NameHash::of(&"guest".parse().unwrap()),
-                flows_open: guest.counters.flows_open,
-                credit: 0,
-                load: &guest.load,
-            })
-            .collect();
+        self.make_board();
         let key = FlowHash::of_client(core::net::Ipv4Addr::LOCALHOST.into());
         let arrival = Arrival { now: self.now, dice: self.random.next() >> 32, key };
-        let real = choose(Scheduler::Wll, &candidates, &arrival).unwrap();
+        let real = self.board.choose(&arrival).unwrap();
         let guest = &mut self.guests[real.index()];
         let left_us = match work {
             Work::Short { cpu_us } => cpu_us,
@@ -226,6 +251,7 @@ impl World {
         guest.counters.flows_open += 1;
         guest.counters.flows_new += 1;
         guest.given += 1;
+        self.look_at(real.index());
     }
 
     /// Runs until reports and flows have found their balance, and forgets what was given.

@@ -13,7 +13,7 @@ use super::Tables;
 use crate::limits::{MH_SERVICES_MAX, SERVICE_REALS_MAX};
 use crate::sched::FlowHash;
 use crate::sched::maglev::{Builder, Member, Members, Table};
-use crate::{Dataplane, Real, RealId, Refusal, Scheduler, Service, ServiceId, ServiceSpec};
+use crate::{Real, RealId, Refusal, Scheduler, Service, ServiceId, ServiceSpec};
 
 /// Looks in one slice of housekeeping: 10 to 50 µs.
 const SLICE_LOOKS: usize = 8_192;
@@ -111,14 +111,6 @@ impl Tables {
             }
         }
         false
-    }
-}
-
-impl Dataplane {
-    /// Builds at once whatever tables there are to build: before the first frame, so that flows of
-    /// before a restart find their reals.
-    pub fn build_placements(&mut self) {
-        while !self.tables.build_placements() {}
     }
 }
 

@@ -8,8 +8,8 @@ use crate::{DropReason, MacAddr};
 
 /// Bytes of a packet for IPv4 over Ethernet.
 pub const PACKET_BYTES: usize = 28;
-/// A whole frame, padded to Ethernet's minimum (60 bytes without FCS).
-pub const FRAME_BYTES: usize = 60;
+/// The packet padded to what an Ethernet frame must carry.
+pub const PADDED_BYTES: usize = 46;
 
 const ETHERNET_IPV4: [u8; 6] = [0, 1, 8, 0, 6, 4];
 
@@ -102,13 +102,17 @@ impl Arp {
         put(frame, at + 24, self.target.octets());
     }
 
-    /// A frame of ours from the packet's sender to `destination`.
-    pub fn frame(&self, destination: MacAddr) -> [u8; FRAME_BYTES] {
-        let mut frame = [0; FRAME_BYTES];
-        ethernet::set_addresses(&mut frame, destination, self.sender_mac);
-        put(&mut frame, 12, ETHERTYPE_ARP.to_be_bytes());
-        self.write(&mut frame, ethernet::HEADER_BYTES);
-        frame
+    /// The packet as it is sent.
+    pub fn packet(&self) -> [u8; PADDED_BYTES] {
+        let mut packet = [0; PADDED_BYTES];
+        self.write(&mut packet, 0);
+        packet
+    }
+
+    /// A whole untagged frame from the packet's sender to `destination`.
+    pub fn frame(&self, destination: MacAddr) -> heapless::Vec<u8, 60> {
+        let header = ethernet::header(destination, self.sender_mac, 0, ETHERTYPE_ARP);
+        header.into_iter().chain(self.packet()).collect()
     }
 }
 
@@ -136,7 +140,7 @@ mod tests {
             ("plen 16", 19, 16),
             ("operation 3", 21, 3),
         ] {
-            let mut bad = good;
+            let mut bad = good.clone();
             bad[at] = value;
             assert_eq!(Arp::parse(&bad, 14), Err(DropReason::ArpHeader), "{what}");
         }

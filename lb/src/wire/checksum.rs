@@ -1,9 +1,11 @@
 //! The Internet checksum: summed in full (RFC 1071) where we originate, changed by difference
 //! (RFC 1624) where we rewrite, so that a packet that was wrong stays wrong.
 
-use core::net::Ipv4Addr;
+use super::Address;
+use super::ip::Version;
 
-/// A one's complement sum in the making.
+/// A one's complement sum in the making. Words of 32 bits are added as they are, for they fold to
+/// the same: 2¹⁶ is 1 in one's complement.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum(u64);
 
@@ -14,22 +16,32 @@ impl Sum {
     }
 
     #[must_use]
-    pub fn address(self, address: Ipv4Addr) -> Sum {
-        let [a, b, c, d] = address.octets();
-        self.word(u16::from_be_bytes([a, b])).word(u16::from_be_bytes([c, d]))
+    pub fn address(self, address: Address) -> Sum {
+        match address.version() {
+            Version::V4 => Sum(self.0 + u64::from(address.v4_bits())),
+            Version::V6 => halves(address.words()).into_iter().fold(self, |sum, half| Sum(sum.0 + half)),
+        }
     }
 
     /// Adds bytes in pairs; an odd last byte counts as if a zero followed.
     #[must_use]
     pub fn bytes(self, bytes: &[u8]) -> Sum {
-        let (pairs, last) = bytes.as_chunks::<2>();
-        let sum = pairs.iter().fold(self, |sum, pair| sum.word(u16::from_be_bytes(*pair)));
-        last.iter().fold(sum, |sum, &byte| sum.word(u16::from(byte) << 8))
+        let (fours, rest) = bytes.as_chunks::<4>();
+        let long = |sum: Sum, four: &[u8; 4]| Sum(sum.0 + u64::from(u32::from_be_bytes(*four)));
+        let sum = fours.iter().fold(self, long);
+        let mut last = [0; 4];
+        last[..rest.len()].copy_from_slice(rest);
+        long(sum, &last)
     }
 
     /// The checksum field for what was summed; 0 when what was summed held a right one.
     pub fn checksum(self) -> u16 {
-        !fold(self.0)
+        !self.folded()
+    }
+
+    /// What a partial checksum field holds: the sum itself.
+    pub fn folded(self) -> u16 {
+        fold(self.0)
     }
 }
 
@@ -43,24 +55,49 @@ impl Delta {
         Delta(self.0 + u64::from(!old) + u64::from(new))
     }
 
+    /// Both addresses are of one version.
     #[must_use]
-    pub fn address(self, old: Ipv4Addr, new: Ipv4Addr) -> Delta {
-        let ([a, b, c, d], [e, f, g, h]) = (old.octets(), new.octets());
-        self.word(u16::from_be_bytes([a, b]), u16::from_be_bytes([e, f]))
-            .word(u16::from_be_bytes([c, d]), u16::from_be_bytes([g, h]))
+    pub fn address(self, old: Address, new: Address) -> Delta {
+        let long = |delta: Delta, old: u32, new: u32| {
+            Delta(delta.0 + u64::from(!old) + u64::from(new))
+        };
+        match old.version() {
+            Version::V4 => long(self, old.v4_bits(), new.v4_bits()),
+            Version::V6 => {
+                let pairs = halves(old.words()).into_iter().zip(halves(new.words()));
+                pairs.fold(self, |delta, (old, new)| long(delta, old as u32, new as u32))
+            }
+        }
+    }
+
+    /// Both changes.
+    #[must_use]
+    pub fn and(self, other: Delta) -> Delta {
+        Delta(self.0 + other.0)
     }
 
     /// The checksum after the change (RFC 1624, equation 3).
     pub fn apply(self, checksum: u16) -> u16 {
-        !fold(self.0 + u64::from(!checksum))
+        !self.apply_to_sum(!checksum)
+    }
+
+    /// The same for a partial checksum, which is a sum as it is.
+    pub fn apply_to_sum(self, sum: u16) -> u16 {
+        fold(self.0 + u64::from(sum))
     }
 }
 
-fn fold(mut sum: u64) -> u16 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum as u16
+/// Two words as four of 32 bits.
+fn halves([high, low]: [u64; 2]) -> [u64; 4] {
+    [high >> 32, high & 0xffff_ffff, low >> 32, low & 0xffff_ffff]
+}
+
+/// As many steps as the largest sum needs, so that nothing is asked in between.
+fn fold(sum: u64) -> u16 {
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    ((sum & 0xffff) + (sum >> 16)) as u16
 }
 
 #[cfg(test)]

@@ -2,122 +2,89 @@
 
 use core::net::Ipv4Addr;
 
-use super::checksum::{Delta, Sum};
-use super::{bytes_at, put};
+use super::checksum::Sum;
+use super::ip::{Fragment, Fragmentation, Ip, Version};
+use super::{Address, bytes_at, put};
 use crate::DropReason;
 
 pub const HEADER_BYTES: usize = 20;
-pub const PROTOCOL_ICMP: u8 = 1;
 
 const OPTION_END: u8 = 0;
 const OPTION_NOP: u8 = 1;
 const OPTION_LOOSE_ROUTE: u8 = 131;
 const OPTION_STRICT_ROUTE: u8 = 137;
 
-/// A header whose lengths hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ipv4 {
-    /// Offset of the header in the frame.
-    pub at: usize,
-    pub payload_at: usize,
-    /// Offset after the last byte of the packet; what follows is padding.
-    pub end_at: usize,
-    pub protocol: u8,
-    pub source: Ipv4Addr,
-    pub destination: Ipv4Addr,
-    /// Part of a larger datagram: not the first, or more follow.
-    pub is_fragment: bool,
-    pub ttl: u8,
+/// Reads the header at `at`: version, lengths and nothing else; the rest is [`check`]'s.
+pub(super) fn parse(head: &[u8], len: usize, at: usize) -> Result<Ip, DropReason> {
+    let Some(header) = bytes_at::<HEADER_BYTES>(head, at) else {
+        return Err(DropReason::ShortIp);
+    };
+    let header_len = usize::from(header[0] & 0x0f) * 4;
+    if header[0] >> 4 != 4 || header_len < HEADER_BYTES || at + header_len > head.len() {
+        return Err(DropReason::IpHeader);
+    }
+    let total_len = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    if total_len < header_len || at + total_len > len {
+        return Err(DropReason::IpLength);
+    }
+    Ok(read(&header, at, header_len, total_len))
 }
 
-impl Ipv4 {
-    /// Version, lengths and nothing else; the header checksum is [`Ipv4::check`]'s.
-    pub fn parse(frame: &[u8], at: usize) -> Result<Ipv4, DropReason> {
-        let Some(header) = bytes_at::<HEADER_BYTES>(frame, at) else {
-            return Err(DropReason::ShortIp);
-        };
-        let header_len = usize::from(header[0] & 0x0f) * 4;
-        let room = frame.len() - at;
-        if header[0] >> 4 != 4 || header_len < HEADER_BYTES || header_len > room {
-            return Err(DropReason::IpHeader);
-        }
-        let total_len = usize::from(u16::from_be_bytes([header[2], header[3]]));
-        if total_len < header_len || total_len > room {
-            return Err(DropReason::IpLength);
-        }
-        Ok(Ipv4::of(&header, at, header_len, total_len))
-    }
+/// The header of a packet that is quoted from `at` on and may lack its end; `None` as well for
+/// a fragment that is not the first, whose payload does not begin with ports. `end_at` is where
+/// the packet or its quote ends.
+pub(super) fn parse_quoted(quote: &[u8], at: usize) -> Option<Ip> {
+    let header = bytes_at::<HEADER_BYTES>(quote, at)?;
+    let header_len = usize::from(header[0] & 0x0f) * 4;
+    let len = usize::from(u16::from_be_bytes([header[2], header[3]])).min(quote.len() - at);
+    let is_broken = header[0] >> 4 != 4 || header_len < HEADER_BYTES || header_len > len;
+    let ip = (!is_broken).then(|| read(&header, at, header_len, len))?;
+    (!ip.is_later_part()).then_some(ip)
+}
 
-    /// The header of a packet that is quoted from `at` on and may lack its end; `None` as well for
-    /// a fragment that is not the first, whose payload does not begin with ports. `end_at` is where
-    /// the packet or its quote ends.
-    pub fn parse_quoted(quote: &[u8], at: usize) -> Option<Ipv4> {
-        let header = bytes_at::<HEADER_BYTES>(quote, at)?;
-        let header_len = usize::from(header[0] & 0x0f) * 4;
-        let len = usize::from(u16::from_be_bytes([header[2], header[3]])).min(quote.len() - at);
-        let is_later = [header[6] & 0x1f, header[7]] != [0, 0];
-        let is_broken = header[0] >> 4 != 4 || header_len < HEADER_BYTES || header_len > len;
-        (!is_broken && !is_later).then(|| Ipv4::of(&header, at, header_len, len))
+/// Header checksum and options of a parsed packet.
+pub(super) fn check(ip: &Ip, head: &[u8]) -> Result<(), DropReason> {
+    let options = &head[ip.at + HEADER_BYTES..ip.payload_at];
+    // Of a length that is known, so that it is summed without a loop.
+    let sum = bytes_at::<HEADER_BYTES>(head, ip.at).map(|header| Sum::default().bytes(&header));
+    let is_right = sum.is_some_and(|sum| sum.bytes(options).checksum() == 0);
+    if !is_right {
+        return Err(DropReason::IpChecksum);
     }
+    check_options(options)
+}
 
-    /// The fields of a header, lengths checked.
-    fn of(header: &[u8; HEADER_BYTES], at: usize, header_len: usize, len: usize) -> Ipv4 {
-        Ipv4 {
-            at,
-            payload_at: at + header_len,
-            end_at: at + len,
-            protocol: header[9],
-            source: Ipv4Addr::new(header[12], header[13], header[14], header[15]),
-            destination: Ipv4Addr::new(header[16], header[17], header[18], header[19]),
-            is_fragment: [header[6] & 0x3f, header[7]] != [0, 0],
-            ttl: header[8],
-        }
+/// The fields of a header, lengths checked.
+fn read(header: &[u8; HEADER_BYTES], at: usize, header_len: usize, len: usize) -> Ip {
+    let address = |at: usize| {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|byte| header[at + byte]);
+        Address::v4(u32::from_be_bytes([a, b, c, d]))
+    };
+    Ip {
+        version: Version::V4,
+        at,
+        payload_at: at + header_len,
+        end_at: at + len,
+        protocol: header[9],
+        source: address(12),
+        destination: address(16),
+        fragment: fragmentation(header, len - header_len),
+        ttl: header[8],
     }
+}
 
-    /// What a packet must also be before it is balanced: checksum right, options harmless, a
-    /// source that somebody may have.
-    pub fn check(&self, frame: &[u8]) -> Result<(), DropReason> {
-        if Sum::default().bytes(&frame[self.at..self.payload_at]).checksum() != 0 {
-            return Err(DropReason::IpChecksum);
-        }
-        check_options(&frame[self.at + HEADER_BYTES..self.payload_at])?;
-        let source = self.source;
-        let martian = source.octets()[0] == 0
-            || source.is_loopback()
-            || source.is_multicast()
-            || source.octets()[0] >= 240
-            || source == self.destination;
-        if martian { Err(DropReason::Martian) } else { Ok(()) }
+fn fragmentation(header: &[u8; HEADER_BYTES], payload_len: usize) -> Fragmentation {
+    let word = u16::from_be_bytes([header[6] & 0x3f, header[7]]);
+    if word == 0 {
+        return Fragmentation::Whole;
     }
-
-    /// Writes both addresses and brings the header checksum along; returns the change, which a
-    /// transport checksum over the pseudo header needs too.
-    pub fn set_addresses(
-        &self,
-        frame: &mut [u8],
-        source: Ipv4Addr,
-        destination: Ipv4Addr,
-    ) -> Delta {
-        let delta =
-            Delta::default().address(self.source, source).address(self.destination, destination);
-        put(frame, self.at + 12, source.octets());
-        put(frame, self.at + 16, destination.octets());
-        self.change_checksum(frame, delta);
-        delta
-    }
-
-    /// Writes the time to live.
-    pub fn set_ttl(&self, frame: &mut [u8], ttl: u8) {
-        let word = |ttl: u8| u16::from_be_bytes([ttl, self.protocol]);
-        frame[self.at + 8] = ttl;
-        self.change_checksum(frame, Delta::default().word(word(self.ttl), word(ttl)));
-    }
-
-    fn change_checksum(&self, frame: &mut [u8], delta: Delta) {
-        let at = self.at + 10;
-        let old = u16::from_be_bytes([frame[at], frame[at + 1]]);
-        put(frame, at, delta.apply(old).to_be_bytes());
-    }
+    Fragmentation::Part(Fragment {
+        identification: u32::from(u16::from_be_bytes([header[4], header[5]])),
+        // Past 65,535 there is no such byte; the table of fragments refuses what would reach it.
+        offset_bytes: (word & 0x1fff) << 3,
+        len_bytes: payload_len as u16,
+        more: word & 0x2000 != 0,
+    })
 }
 
 /// Walks the options (RFC 791 §3.1), at most forty steps: every option is at least one byte.
@@ -145,14 +112,14 @@ pub fn header(
     destination: Ipv4Addr,
     protocol: u8,
     payload_len: u16,
+    ttl: u8,
 ) -> [u8; HEADER_BYTES] {
     const DO_NOT_FRAGMENT: u16 = 0x4000;
-    const TTL: u8 = 64;
     let mut header = [0; HEADER_BYTES];
     header[0] = 0x45;
     put(&mut header, 2, (HEADER_BYTES as u16 + payload_len).to_be_bytes());
     put(&mut header, 6, DO_NOT_FRAGMENT.to_be_bytes());
-    header[8] = TTL;
+    header[8] = ttl;
     header[9] = protocol;
     put(&mut header, 12, source.octets());
     put(&mut header, 16, destination.octets());
@@ -164,13 +131,14 @@ pub fn header(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::net::IpAddr;
     use std::vec::Vec;
 
     const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
     const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
 
     fn packet(options: &[u8], payload_len: usize) -> Vec<u8> {
-        let mut packet = header(CLIENT, VIP, 17, 0).to_vec();
+        let mut packet = header(CLIENT, VIP, 17, 0, 64).to_vec();
         packet.extend_from_slice(options);
         packet[0] = 0x40 | (packet.len() / 4) as u8;
         packet.resize(packet.len() + payload_len, 0);
@@ -188,7 +156,7 @@ mod tests {
     }
 
     fn verdict(packet: &[u8]) -> Result<(), DropReason> {
-        Ipv4::parse(packet, 0)?.check(packet)
+        parse(packet, packet.len(), 0)?.check(packet)
     }
 
     #[test]
@@ -233,7 +201,7 @@ mod tests {
     fn legal_oddities() {
         let mut padded = packet(&[], 20);
         padded.resize(1500, 0xee);
-        let parsed = Ipv4::parse(&padded, 0).unwrap();
+        let parsed = parse(&padded, padded.len(), 0).unwrap();
         assert_eq!(parsed.end_at, 40, "P12 padding is not payload");
         for options in [&[1u8; 40][..], &[7, 7, 4, 0, 0, 0, 0, 0], &[0, 99, 99, 99]] {
             assert_eq!(verdict(&packet(options, 8)), Ok(()), "P14 harmless options {options:?}");
@@ -243,11 +211,13 @@ mod tests {
     #[test]
     fn rewritten_headers_stay_right() {
         let mut bytes = packet(&[], 8);
-        let parsed = Ipv4::parse(&bytes, 0).unwrap();
-        parsed.set_addresses(&mut bytes, Ipv4Addr::new(1, 2, 3, 4), Ipv4Addr::new(5, 6, 7, 8));
+        let parsed = parse(&bytes, bytes.len(), 0).unwrap();
+        let [source, destination] = [[1, 2, 3, 4], [5, 6, 7, 8]].map(IpAddr::from);
+        parsed.set_addresses(&mut bytes, source.into(), destination.into());
         parsed.set_ttl(&mut bytes, 3);
         assert_eq!(verdict(&bytes), Ok(()));
-        let again = Ipv4::parse(&bytes, 0).unwrap();
-        assert_eq!((again.source, again.ttl), (Ipv4Addr::new(1, 2, 3, 4), 3));
+        let again = parse(&bytes, bytes.len(), 0).unwrap();
+        assert_eq!((again.source, again.destination), (source.into(), destination.into()));
+        assert_eq!(again.ttl, 3);
     }
 }

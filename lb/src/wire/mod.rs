@@ -4,16 +4,21 @@
 //! copy of the fields: what is decided later is decided on that copy, even if a device goes on
 //! writing into the buffer. Fields that are rewritten are written at the offsets kept here.
 
+pub mod address;
 pub mod arp;
 pub mod checksum;
 pub mod ethernet;
 pub mod icmp;
+pub mod ip;
 pub mod ipv4;
+pub mod ipv6;
+pub mod nd;
 pub mod offload;
 pub mod transport;
 
+pub use address::Address;
 pub use ethernet::Ethernet;
-pub use ipv4::Ipv4;
+pub use ip::Ip;
 pub use offload::Offload;
 pub use transport::{Endpoint, Transport};
 

@@ -1,16 +1,20 @@
 //! TCP (RFC 9293) and UDP (RFC 768): ports, flags, and the way both are rewritten.
 
 use core::fmt;
-use core::net::Ipv4Addr;
 
-use super::checksum::{Delta, Sum};
-use super::{Ipv4, bytes_at, put};
+use super::checksum::Delta;
+use super::ip::{Version, pseudo_header};
+use super::offload::{Offload, PartialChecksum};
+use super::{Address, Ip, bytes_at, put};
+use crate::flow::FlowKey;
 use crate::{DropReason, Protocol};
+
+pub const UDP_HEADER_BYTES: usize = 8;
 
 /// One end of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
-    pub address: Ipv4Addr,
+    pub address: Address,
     pub port: u16,
 }
 
@@ -27,6 +31,8 @@ pub struct Transport {
     pub source: Endpoint,
     pub destination: Endpoint,
     pub flags: TcpFlags,
+    /// TCP's sequence number.
+    pub sequence: u32,
 }
 
 impl TcpFlags {
@@ -61,11 +67,12 @@ impl Transport {
         }
     }
 
-    pub fn parse(frame: &[u8], ip: &Ipv4) -> Result<Transport, DropReason> {
-        let segment = &frame[ip.payload_at..ip.end_at];
-        let (protocol, flags) = match ip.protocol {
+    /// Reads the header that the packet, or its first fragment, carries.
+    pub fn parse(head: &[u8], ip: &Ip) -> Result<Transport, DropReason> {
+        let segment = ip.payload(head);
+        let (protocol, (flags, sequence)) = match ip.protocol {
             6 => (Protocol::Tcp, check_tcp(segment)?),
-            17 => (Protocol::Udp, check_udp(segment)?),
+            17 => (Protocol::Udp, check_udp(segment, ip)?),
             _ => return Err(DropReason::Protocol),
         };
         let [s0, s1, d0, d1] = bytes_at(segment, 0).ok_or(DropReason::L4Header)?;
@@ -74,22 +81,52 @@ impl Transport {
         if source.port == 0 || destination.port == 0 {
             return Err(DropReason::L4Header);
         }
-        Ok(Transport { protocol, at: ip.payload_at, source, destination, flags })
+        Ok(Transport { protocol, at: ip.payload_at, source, destination, flags, sequence })
+    }
+
+    /// The key of the flow that this is of, if it comes from a client.
+    pub fn key_to_real(&self, vlan: u16) -> FlowKey {
+        FlowKey::new(self.protocol, vlan, self.source, self.destination)
+    }
+
+    /// The same if it comes from a real.
+    pub fn key_to_client(&self, vlan: u16) -> FlowKey {
+        FlowKey::new(self.protocol, vlan, self.destination, self.source)
     }
 
     /// Gives the packet other ends; all checksums change by the difference, and a UDP checksum
     /// of 0 (none) stays 0.
-    pub fn rewrite(&self, ip: &Ipv4, frame: &mut [u8], source: Endpoint, destination: Endpoint) {
-        let delta = ip
-            .set_addresses(frame, source.address, destination.address)
-            .word(self.source.port, source.port)
-            .word(self.destination.port, destination.port);
-        put(frame, self.at, source.port.to_be_bytes());
-        put(frame, self.at + 2, destination.port.to_be_bytes());
+    pub fn rewrite(
+        &self,
+        ip: &Ip,
+        head: &mut [u8],
+        offload: &Offload,
+        source: Endpoint,
+        destination: Endpoint,
+    ) {
+        let addresses = ip.set_addresses(head, source.address, destination.address);
+        put(head, self.at, source.port.to_be_bytes());
+        put(head, self.at + 2, destination.port.to_be_bytes());
         let at = self.at + Self::checksum_offset(self.protocol);
-        let old = u16::from_be_bytes([frame[at], frame[at + 1]]);
-        let new = Self::changed_checksum(self.protocol, old, delta);
-        put(frame, at, new.to_be_bytes());
+        let old = u16::from_be_bytes([head[at], head[at + 1]]);
+        let new = if self.owes(offload) {
+            // The ports are summed when the checksum is finished.
+            addresses.apply_to_sum(old)
+        } else {
+            let ports = addresses
+                .word(self.source.port, source.port)
+                .word(self.destination.port, destination.port);
+            Self::changed_checksum(self.protocol, old, ports)
+        };
+        put(head, at, new.to_be_bytes());
+    }
+
+    /// Whether this segment's checksum is the one that a NIC has still to finish.
+    fn owes(&self, offload: &Offload) -> bool {
+        offload.checksum.is_some_and(|PartialChecksum { start, offset }| {
+            let field = Self::checksum_offset(self.protocol);
+            (usize::from(start), usize::from(offset)) == (self.at, field)
+        })
     }
 
     /// A checksum field after a change; one that is absent stays absent.
@@ -107,32 +144,38 @@ fn udp_wire(checksum: u16) -> u16 {
     if checksum == 0 { 0xffff } else { checksum }
 }
 
-fn check_tcp(segment: &[u8]) -> Result<TcpFlags, DropReason> {
+/// Flags and sequence number.
+fn check_tcp(segment: &[u8]) -> Result<(TcpFlags, u32), DropReason> {
     let header = bytes_at::<20>(segment, 0).ok_or(DropReason::L4Header)?;
     let header_len = usize::from(header[12] >> 4) * 4;
     if header_len < header.len() || header_len > segment.len() {
         return Err(DropReason::TcpHeader);
     }
     let flags = TcpFlags(header[13]);
-    if flags.are_nonsense() { Err(DropReason::TcpFlags) } else { Ok(flags) }
+    let sequence = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+    if flags.are_nonsense() { Err(DropReason::TcpFlags) } else { Ok((flags, sequence)) }
 }
 
-fn check_udp(segment: &[u8]) -> Result<TcpFlags, DropReason> {
+fn check_udp(segment: &[u8], ip: &Ip) -> Result<(TcpFlags, u32), DropReason> {
     let header = bytes_at::<8>(segment, 0).ok_or(DropReason::L4Header)?;
     let len = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    if len < header.len() || len > segment.len() {
-        return Err(DropReason::L4Header);
+    // A first fragment has only the beginning of its datagram.
+    let is_beyond = len > ip.payload_len() && ip.part().is_none();
+    match len < header.len() || is_beyond {
+        true => Err(DropReason::L4Header),
+        false => Ok(Default::default()),
     }
-    Ok(TcpFlags::default())
 }
 
 /// The payload of a UDP packet, if its checksum is right or absent.
-pub fn udp_payload<'a>(frame: &'a [u8], ip: &Ipv4) -> Option<&'a [u8]> {
-    let header = bytes_at::<8>(&frame[..ip.end_at], ip.payload_at)?;
+pub fn udp_payload<'a>(frame: &'a [u8], ip: &Ip) -> Option<&'a [u8]> {
+    let segment = ip.payload(frame);
+    let header = bytes_at::<8>(segment, 0)?;
     let len = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    let datagram = frame[ip.payload_at..ip.end_at].get(..len)?;
+    let datagram = segment.get(..len)?;
     let has_checksum = header[6..8] != [0, 0];
-    if has_checksum && udp_sum(ip.source, ip.destination, datagram).checksum() != 0 {
+    let sum = pseudo_header(ip.source, ip.destination, Protocol::Udp.number(), len).bytes(datagram);
+    if has_checksum && sum.checksum() != 0 {
         return None;
     }
     datagram.get(8..)
@@ -141,30 +184,25 @@ pub fn udp_payload<'a>(frame: &'a [u8], ip: &Ipv4) -> Option<&'a [u8]> {
 /// A UDP header of ours for `payload`, checksum included.
 pub fn udp_header(source: Endpoint, destination: Endpoint, payload: &[u8]) -> [u8; 8] {
     let mut header = [0; 8];
+    let len = header.len() + payload.len();
     put(&mut header, 0, source.port.to_be_bytes());
     put(&mut header, 2, destination.port.to_be_bytes());
-    put(&mut header, 4, (8 + payload.len() as u16).to_be_bytes());
-    let pseudo = udp_sum(source.address, destination.address, &header).bytes(payload);
-    // The length in the pseudo header is the datagram's, of which `udp_sum` saw the header only.
-    let checksum = pseudo.word(payload.len() as u16).checksum();
+    put(&mut header, 4, (len as u16).to_be_bytes());
+    let pseudo = pseudo_header(source.address, destination.address, Protocol::Udp.number(), len);
+    let checksum = pseudo.bytes(&header).bytes(payload).checksum();
     put(&mut header, 6, udp_wire(checksum).to_be_bytes());
     header
 }
 
-/// Pseudo header (RFC 768) and datagram.
-fn udp_sum(source: Ipv4Addr, destination: Ipv4Addr, datagram: &[u8]) -> Sum {
-    Sum::default()
-        .address(source)
-        .address(destination)
-        .word(u16::from(Protocol::Udp.number()))
-        .word(datagram.len() as u16)
-        .bytes(datagram)
-}
-
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = heapless::String::<21>::new();
-        fmt::write(&mut text, format_args!("{}:{}", self.address, self.port))?;
+        // RFC 5952 §6 for IPv6: at most 39 characters of address, brackets, colon and port.
+        let mut text = heapless::String::<47>::new();
+        let Endpoint { address, port } = self;
+        match address.version() {
+            Version::V4 => fmt::write(&mut text, format_args!("{address}:{port}"))?,
+            Version::V6 => fmt::write(&mut text, format_args!("[{address}]:{port}"))?,
+        }
         f.pad(&text)
     }
 }

@@ -1,20 +1,37 @@
 //! A switch among stations, driven frame by frame: an uplink, guests' ports, and a clock that the
 //! test turns. Every frame that comes out is read by a foreign parser with full checksums.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
-use lb::wire::arp::Arp;
+use lb::wire::Offload;
+use lb::wire::ip::Version;
 use lb::*;
 
+mod discovery;
+mod ends;
+mod parts;
+mod read;
+mod served;
+
+pub use discovery::*;
+pub use ends::{Ends, patch_ipv4};
+pub use parts::{cut, part, read_parts};
+pub use read::{Carries, Packet, pseudo_header, read, read_packet, read_quote};
+pub use served::{SERVED, Served};
+
 pub const UPLINK: usize = 0;
-pub const VIP: [u8; 4] = [10, 0, 2, 100];
+pub const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 100));
+pub const VIP_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x100));
 pub const VIP_MAC: [u8; 6] = [2, 0x6c, 10, 0, 2, 100];
 pub const SWITCH_MAC: [u8; 6] = MacAddr::SWITCH.0;
 pub const CLIENT_MAC: [u8; 6] = [0x52, 0x55, 0, 0, 0, 9];
-pub const CLIENT: [u8; 4] = [10, 0, 2, 2];
+pub const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2));
+pub const CLIENT_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2));
+/// The switch's own addresses on guest ports.
+pub const SWITCH: IpAddr = IpAddr::V4(addr::LINK_LOCAL);
+pub const SWITCH_V6: IpAddr = IpAddr::V6(addr::LINK_LOCAL_V6);
 pub const BROADCAST: [u8; 6] = [0xff; 6];
 
 pub fn port(index: usize) -> PortId {
@@ -25,13 +42,17 @@ pub fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
-/// MAC and address of guest `n`, who sits at port `n`.
+/// MAC and addresses of guest `n`, who sits at port `n`.
 pub fn guest_mac(n: usize) -> [u8; 6] {
     [0x52, 0x54, 0, 1, 0, n as u8]
 }
 
-pub fn guest_address(n: usize) -> [u8; 4] {
-    [10, 0, 2, 20 + n as u8]
+pub fn guest_address(n: usize) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, 2, 20 + n as u8))
+}
+
+pub fn guest_address_v6(n: usize) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x20 + n as u16))
 }
 
 pub struct World {
@@ -54,7 +75,7 @@ impl World {
     }
 
     pub fn with_secret(guests: usize, secret: u64) -> World {
-        let plane = Dataplane::new(Capacity { flows: 1024, macs: 1024 }, secret);
+        let plane = Dataplane::new(Capacity { flows: 1024, macs: 1024, clients: 1024 }, secret);
         let mut world = World { plane, now: Instant::from_millis(1000), ports: guests + 1 };
         for at in 0..=guests {
             let (port_name, role) = match at {
@@ -71,11 +92,16 @@ impl World {
     /// The same with every guest defined (`web1` …), a service `web` (TCP 80 on the VIP, reals on
     /// 8080), and every guest's first probe answered.
     pub fn serving(guests: usize) -> World {
+        World::serving_as(guests, Served::default())
+    }
+
+    /// The same with a service of this kind.
+    pub fn serving_as(guests: usize, served: Served) -> World {
         let mut world = World::new(guests);
-        world.set_service("web", Protocol::Tcp, 80, Scheduler::Wlc);
+        world.apply(Command::SetService(served.spec("web")));
         for n in 1..=guests {
             world.define(n);
-            world.set_real("web", n, Some(8080), 100);
+            world.set_real("web", n, served.real_port(), 100);
         }
         world.settle();
         world
@@ -97,7 +123,7 @@ impl World {
             name: name(&format!("web{n}")),
             port: port(n),
             mac: MacAddr(guest_mac(n)),
-            addresses: [Ipv4Addr::from(guest_address(n)).into()].into_iter().collect(),
+            addresses: [guest_address(n), guest_address_v6(n)].into_iter().collect(),
         }
     }
 
@@ -108,12 +134,8 @@ impl World {
 
     pub fn service_spec(service: &str, protocol: Protocol, port: u16) -> ServiceSpec {
         ServiceSpec {
-            name: name(service),
-            vip: Ipv4Addr::from(VIP).into(),
-            protocol,
-            port: port.try_into().unwrap(),
             scheduler: Scheduler::Wlc,
-            forwarding: Forwarding::Nat,
+            ..ServiceSpec::new(name(service), VIP, protocol, port.try_into().unwrap())
         }
     }
 
@@ -149,7 +171,7 @@ impl World {
         self.pass_without(time, &[]);
     }
 
-    /// The same, but these guests are silent.
+    /// The same, but these guests are silent. Returns what the switch said by itself.
     pub fn pass_without(&mut self, time: Duration, silent: &[usize]) -> Vec<Out> {
         let mut said = Vec::new();
         for _ in 0..time.as_millis().div_ceil(10) {
@@ -159,7 +181,9 @@ impl World {
                 let n = out.ports[0];
                 let asks_guest = out.frame[..6] == guest_mac(n);
                 if asks_guest && !silent.contains(&n) {
-                    self.answer_probe(n, &out.frame);
+                    let answer = answer_to_probe(n, &out.frame);
+                    assert_eq!(self.verdict(n, &answer), Verdict::Punt);
+                    self.plane.local(port(n), &answer, self.now);
                 }
                 said.push(out);
             }
@@ -169,13 +193,6 @@ impl World {
 
     pub fn settle(&mut self) {
         self.pass(Duration::from_secs(4));
-    }
-
-    fn answer_probe(&mut self, n: usize, probe: &[u8]) {
-        let request = Arp::parse(probe, 14).unwrap();
-        let answer = request.answer(MacAddr(guest_mac(n))).frame(MacAddr(SWITCH_MAC));
-        assert_eq!(self.verdict(n, &answer), Verdict::Punt);
-        self.plane.local(port(n), &answer, self.now);
     }
 
     /// What waits in the outbox.
@@ -189,16 +206,32 @@ impl World {
     }
 
     pub fn verdict(&mut self, ingress: usize, frame: &[u8]) -> Verdict {
-        let verdict = self.plane.receive(port(ingress), &mut Frame::plain(&mut frame.to_vec()), self.now);
+        let mut frame = frame.to_vec();
+        let verdict = self.plane.receive(port(ingress), &mut Frame::plain(&mut frame), self.now);
         self.check();
         verdict
     }
 
-    /// Sends a frame in; what comes out of which ports. Rewritten packets must be whole.
+    /// Sends a frame in; what comes out of which ports: of none if it is for the switch itself,
+    /// whose answer waits in the outbox.
     pub fn send(&mut self, ingress: usize, frame: &[u8]) -> Result<Out, DropReason> {
-        let mut frame = frame.to_vec();
+        self.send_offloaded(ingress, frame, &mut Offload::default())
+    }
+
+    /// The same for a frame that leaves something to a NIC; `offload` is what it leaves afterwards.
+    pub fn send_offloaded(
+        &mut self,
+        ingress: usize,
+        frame: &[u8],
+        offload: &mut Offload,
+    ) -> Result<Out, DropReason> {
+        let mut bytes = frame.to_vec();
         let before = self.counts();
-        let verdict = self.plane.receive(port(ingress), &mut Frame::plain(&mut frame), self.now);
+        let len = bytes.len();
+        let mut frame = Frame { head: &mut bytes, len, offload: *offload };
+        let verdict = self.plane.receive(port(ingress), &mut frame, self.now);
+        *offload = frame.offload;
+        self.check();
         let ports = match verdict {
             Verdict::Drop(reason) => {
                 let (mut expected, after) = (before, self.counts());
@@ -207,15 +240,15 @@ impl World {
                 return Err(reason);
             }
             Verdict::Forward(port) => vec![port.index()],
-            Verdict::Reply | Verdict::Punt => vec![ingress],
+            Verdict::Reply => vec![ingress],
+            Verdict::Punt | Verdict::Hold => vec![],
             Verdict::Flood(ports) => ports.map(PortId::index).collect(),
         };
         assert_eq!(self.counts(), before, "no drop is counted");
         if verdict == Verdict::Punt {
-            self.plane.local(port(ingress), &frame, self.now);
+            self.plane.local(port(ingress), &bytes, self.now);
         }
-        self.check();
-        Ok(Out { ports, frame })
+        Ok(Out { ports, frame: bytes })
     }
 
     fn counts(&self) -> Vec<Vec<u64>> {
@@ -244,100 +277,36 @@ impl World {
     }
 }
 
-/// The ends of an IPv4 packet with a transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ends {
-    pub source_mac: [u8; 6],
-    pub destination_mac: [u8; 6],
-    pub source: ([u8; 4], u16),
-    pub destination: ([u8; 4], u16),
+/// What guest `n` answers when the switch asks whether it is there.
+fn answer_to_probe(n: usize, probe: &[u8]) -> Vec<u8> {
+    let sliced = etherparse::SlicedPacket::from_ethernet(probe).expect("a whole frame");
+    let vlan = sliced.vlan_ids().first().map_or(0, |vlan| vlan.value());
+    let answer = |source: IpAddr, destination: IpAddr| Ends {
+        vlan,
+        source_mac: guest_mac(n),
+        destination_mac: SWITCH_MAC,
+        source: (source, 0),
+        destination: (destination, 0),
+    };
+    if let Some(etherparse::NetSlice::Arp(arp)) = &sliced.net {
+        assert_eq!(arp.target_protocol_addr(), octets(guest_address(n)));
+        return answer(guest_address(n), NOBODY).arp(2);
+    }
+    let question = read_packet(probe);
+    assert_eq!(question.ends.source.0, SWITCH_V6, "an answer finds back");
+    assert_eq!((question.hops, &question.payload[..16]), (255, &octets(guest_address_v6(n))[..]));
+    let (target, own) = (guest_address_v6(n), option(TARGET_OPTION, guest_mac(n)));
+    answer(target, SWITCH_V6).neighbor(ADVERTISEMENT, SOLICITED | OVERRIDE, target, &own)
 }
 
-impl Ends {
-    pub fn reversed(self) -> Ends {
-        Ends {
-            source_mac: self.destination_mac,
-            destination_mac: self.source_mac,
-            source: self.destination,
-            destination: self.source,
-        }
-    }
-
-    /// A client on the uplink calls the VIP.
-    pub fn call(client_port: u16, vip_port: u16) -> Ends {
-        Ends {
-            source_mac: CLIENT_MAC,
-            destination_mac: VIP_MAC,
-            source: (CLIENT, client_port),
-            destination: (VIP, vip_port),
-        }
-    }
-
-    fn builder(&self) -> etherparse::PacketBuilderStep<etherparse::IpHeaders> {
-        PacketBuilder::ethernet2(self.source_mac, self.destination_mac).ipv4(
-            self.source.0,
-            self.destination.0,
-            64,
-        )
-    }
-
-    pub fn tcp(&self, flags: &str, payload: &[u8]) -> Vec<u8> {
-        let mut tcp = self.builder().tcp(self.source.1, self.destination.1, 1000, 4096);
-        for flag in flags.chars() {
-            tcp = match flag {
-                'S' => tcp.syn(),
-                'A' => tcp.ack(7),
-                'F' => tcp.fin(),
-                'R' => tcp.rst(),
-                _ => panic!("no flag {flag}"),
-            };
-        }
-        let mut frame = Vec::new();
-        tcp.write(&mut frame, payload).unwrap();
-        frame
-    }
-
-    pub fn udp(&self, payload: &[u8]) -> Vec<u8> {
-        let mut frame = Vec::new();
-        let udp = self.builder().udp(self.source.1, self.destination.1);
-        udp.write(&mut frame, payload).unwrap();
-        frame
-    }
+pub fn v4(address: IpAddr) -> Ipv4Addr {
+    let IpAddr::V4(address) = address else { panic!("{address}") };
+    address
 }
 
-/// Reads a frame with etherparse; every checksum is summed in full.
-pub fn read(frame: &[u8]) -> (Ends, Vec<u8>) {
-    let packet = SlicedPacket::from_ethernet(frame).expect("a whole frame");
-    let ethernet = match packet.link {
-        Some(etherparse::LinkSlice::Ethernet2(slice)) => slice.to_header(),
-        link => panic!("{link:?}"),
-    };
-    let Some(NetSlice::Ipv4(ip)) = &packet.net else { panic!("no IPv4 in {frame:02x?}") };
-    let header = ip.header().to_header();
-    assert_eq!(header.calc_header_checksum(), header.header_checksum, "IPv4 checksum");
-    let (source, destination) = (header.source, header.destination);
-    let (ports, payload) = match packet.transport {
-        Some(TransportSlice::Tcp(tcp)) => {
-            let sum = tcp.calc_checksum_ipv4(source, destination).unwrap();
-            assert_eq!(sum, tcp.checksum(), "TCP checksum");
-            ((tcp.source_port(), tcp.destination_port()), tcp.payload().to_vec())
-        }
-        Some(TransportSlice::Udp(udp)) => {
-            let header = udp.to_header();
-            if header.checksum != 0 {
-                let sum =
-                    header.calc_checksum_ipv4_raw(source, destination, udp.payload()).unwrap();
-                assert_eq!(sum, header.checksum, "UDP checksum");
-            }
-            ((udp.source_port(), udp.destination_port()), udp.payload().to_vec())
-        }
-        other => panic!("{other:?}"),
-    };
-    let ends = Ends {
-        source_mac: ethernet.source,
-        destination_mac: ethernet.destination,
-        source: (source, ports.0),
-        destination: (destination, ports.1),
-    };
-    (ends, payload)
+pub fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
 }

@@ -9,7 +9,7 @@ use tests::frame::EchoKind;
 use tests::world::{DNS, VIP, WEB, World, guest_line};
 use tests::{Arp, Echo, Ends, Frame, MacAddr, Station, Tcp, TcpFlags, TcpFlow, Udp};
 
-const VIRTUAL_MAC: MacAddr = MacAddr::virtual_of(VIP);
+const VIRTUAL_MAC: MacAddr = MacAddr::virtual_of(std::net::IpAddr::V4(VIP));
 
 #[test]
 fn the_vip_answers_arp_with_its_virtual_mac() {
@@ -245,7 +245,7 @@ fn two_vips_do_not_meet_at_one_guest() {
     let syn = Tcp {
         ends: Ends {
             from_mac: world.client.mac,
-            to_mac: MacAddr::virtual_of(*other.vip.ip()),
+            to_mac: MacAddr::virtual_of((*other.vip.ip()).into()),
             from: SocketAddrV4::new(world.client.address, 46_000),
             to: other.vip,
         },

@@ -31,7 +31,7 @@ fn a_service_begins_when_it_is_set_and_ends_when_it_is_deleted() {
     let syn = Tcp {
         ends: Ends {
             from_mac: world.client.mac,
-            to_mac: MacAddr::virtual_of(VIP),
+            to_mac: MacAddr::virtual_of(VIP.into()),
             from: SocketAddrV4::new(world.client.address, 40_001),
             to: WEB.vip,
         },

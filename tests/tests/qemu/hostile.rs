@@ -57,7 +57,7 @@ fn a_guest_cannot_be_somebody_else() {
         },
         Lie {
             what: "a frame from the VIP's MAC",
-            frame: Arp::request(MacAddr::virtual_of(VIP), liar.address, world.client.address)
+            frame: Arp::request(MacAddr::virtual_of(VIP.into()), liar.address, world.client.address)
                 .into(),
             counter: "spoof_mac",
         },
@@ -93,7 +93,7 @@ fn nonsense_disturbs_nobody() {
     let mut dice = Dice(0x5eed);
     let to_vip = |to: SocketAddrV4| Ends {
         from_mac: noisy.mac,
-        to_mac: MacAddr::virtual_of(VIP),
+        to_mac: MacAddr::virtual_of(VIP.into()),
         from: SocketAddrV4::new(noisy.address, 40_001),
         to,
     };

@@ -4,6 +4,7 @@ use crate::virtio::fake::{Arena, Handle, MAC, MRG_RXBUF, OFFERED, PLAIN, STATUS}
 use crate::virtio::header::{FRAME_LEN_MAX, Header};
 use crate::virtio::ring::RECEIVE_BYTES;
 
+mod offload;
 mod random;
 mod recovery;
 mod setup;

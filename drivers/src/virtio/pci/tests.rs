@@ -1,5 +1,5 @@
 use super::*;
-use crate::nic::{FRAMES_PER_NIC, NicState};
+use crate::nic::{BUFFERS_PER_NIC, NicState};
 use crate::pci::fake::{COMMAND, FakeConfig, Function, address};
 use crate::probe::{Found, probe_all};
 
@@ -83,7 +83,7 @@ fn a_device_comes_up_over_its_registers() {
     let registers = Registers::new();
     let config = FakeConfig::default();
     config.insert(address(0, 2, 0), function(registers));
-    let pool = Pool::new(FRAMES_PER_NIC);
+    let pool = Pool::new(BUFFERS_PER_NIC);
     let mut found = probe(&config, pool, u64::MAX);
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].address, found[0].irq_line), (address(0, 2, 0), Some(11)));
@@ -184,7 +184,7 @@ fn d15_what_is_wrong_in_configuration_space_costs_one_port() {
         let config = FakeConfig::default();
         config.insert(address(0, 2, 0), broken);
         config.insert(address(0, 3, 0), healthy.clone());
-        let found = probe(&config, Pool::new(FRAMES_PER_NIC), u64::MAX);
+        let found = probe(&config, Pool::new(BUFFERS_PER_NIC), u64::MAX);
         assert_eq!(found.len(), 2, "{name}");
         assert_eq!(found[0].result.as_ref().err(), Some(&reason), "{name}");
         assert!(found[1].result.is_ok(), "{name}");

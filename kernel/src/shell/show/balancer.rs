@@ -1,62 +1,33 @@
-//! Guests, services, their reals and flows, and what is known of load.
+//! Services, their reals and flows, and what is known of load.
 
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt::Display;
+use core::num::NonZeroU16;
 
+use lb::flow::UDP_IDLE;
 use lb::report::Fraction;
 use lb::service::Traffic;
 use lb::wire::Endpoint;
-use lb::{Guest, Name, Real, RealId, Service, ServiceId, Tables};
+use lb::wire::ip::Version;
+use lb::{Name, Protocol, Real, RealId, Service, ServiceId, ServiceSpec, Tables};
 
-use super::{ROWS_MAX, absent, fact, note_cut};
+use super::{ROWS_MAX, absent, fact, note_cut, vlan};
+use crate::config::{InWords, Vip};
 use crate::shell::Desk;
 use crate::shell::page::Align::{Left, Right};
 use crate::shell::page::{Page, Table};
 use crate::shell::problem::Problem;
 use crate::shell::units::{NOTHING, age, bytes, latency, or_nothing, percent};
-
-pub fn guests(desk: &Desk<'_>) -> Page {
-    let (tables, now) = (desk.appliance.dataplane.tables(), desk.appliance.now());
-    let mut table = Table::new([
-        ("GUEST", Left),
-        ("PORT", Left),
-        ("MAC", Left),
-        ("HEALTH", Left),
-        ("SINCE", Right),
-        ("SERVICES", Left),
-        ("ADDRESSES", Left),
-    ]);
-    let mut guests: Vec<(_, &Guest)> = tables.guests().collect();
-    guests.sort_by_key(|(_, guest)| &guest.spec.name);
-    for (id, guest) in guests {
-        let reals = tables.reals().filter(|(_, real)| real.guest == id && !real.retired);
-        let services: Vec<String> = reals.map(|(_, real)| name_of(tables, real.service)).collect();
-        let addresses = guest.spec.addresses.iter().map(|address| address.to_string());
-        let port = tables.port(guest.spec.port);
-        // A guest that serves nothing is not asked how it is.
-        let is_asked = !services.is_empty();
-        let since = age(now.since(guest.health_since));
-        table.push([
-            guest.spec.name.to_string(),
-            port.map_or(NOTHING.to_string(), |port| port.name.to_string()),
-            guest.spec.mac.to_string(),
-            if is_asked { guest.health.as_str() } else { NOTHING }.to_string(),
-            if is_asked { since } else { NOTHING.to_string() },
-            if is_asked { services.join(" ") } else { NOTHING.to_string() },
-            addresses.collect::<Vec<String>>().join(" "),
-        ]);
-    }
-    let mut page = Page::default();
-    page.table(&table, "No guest is defined (configure, set guest …).");
-    page
-}
+use crate::shell::value::Time;
 
 pub fn services(desk: &Desk<'_>) -> Page {
     let tables = desk.appliance.dataplane.tables();
     let mut table = Table::new([
         ("SERVICE", Left),
         ("VIP", Left),
+        ("FORWARDING", Left),
         ("SCHEDULER", Left),
         ("REALS UP", Right),
         ("FLOWS", Right),
@@ -70,12 +41,13 @@ pub fn services(desk: &Desk<'_>) -> Page {
     for (id, service) in services {
         table.push([
             service.spec.name.to_string(),
-            vip(service),
+            vip(service).to_string(),
+            service.spec.forwarding.as_str().to_string(),
             service.spec.scheduler.as_str().to_string(),
             reals_up(desk, service),
             flows_open(tables, id).to_string(),
             service.counters.flows_new.to_string(),
-            service.counters.refused_no_real.to_string(),
+            (service.counters.refused_no_real + service.counters.refused_full).to_string(),
             bytes(service.counters.traffic.bytes_in),
             bytes(service.counters.traffic.bytes_out),
         ]);
@@ -89,19 +61,36 @@ pub fn services(desk: &Desk<'_>) -> Page {
 pub fn service(desk: &Desk<'_>, name: &Name) -> Result<Page, Problem> {
     let (id, service) = find(desk, name)?;
     let tables = desk.appliance.dataplane.tables();
-    let (spec, counters) = (&service.spec, &service.counters);
+    let counters = &service.counters;
     let mut page = Page::default();
     page.row(format!("service {name}"));
-    fact(&mut page, "VIP", vip(service));
-    fact(&mut page, "scheduler", spec.scheduler.as_str());
-    fact(&mut page, "forwarding", spec.forwarding.as_str());
+    stated(&mut page, service);
     fact(&mut page, "reals up", reals_up(desk, service));
     fact(&mut page, "open flows", flows_open(tables, id));
     fact(&mut page, "new flows", counters.flows_new);
-    fact(&mut page, "refused", format!("{} (no real could take them)", counters.refused_no_real));
+    fact(&mut page, "refused: no real", counters.refused_no_real);
+    fact(&mut page, "refused: full", counters.refused_full);
+    fact(&mut page, "clients told so", counters.resets_sent);
     traffic(&mut page, &counters.traffic);
     page.table(&reals_table(desk, |real| real.service == id), NO_REAL);
     Ok(page)
+}
+
+/// What was said of a service, and the defaults of what was not.
+fn stated(page: &mut Page, service: &Service) {
+    let spec = &service.spec;
+    fact(page, "VIP", Vip { vlan: 0, ..vip(service) });
+    fact(page, "VLAN", or(NonZeroU16::new(spec.vlan), "untagged"));
+    fact(page, "scheduler", spec.scheduler.as_str());
+    fact(page, "forwarding", spec.forwarding.as_str());
+    let persistence = spec.persistence.as_ref().map(InWords);
+    fact(page, "persistence", or(persistence, "none"));
+    fact(page, "empty", InWords(&spec.empty));
+    fact(page, "most flows", or(spec.flows_max, "no limit"));
+    if spec.protocol == Protocol::Udp {
+        fact(page, "idle", Time(spec.udp_idle.unwrap_or(UDP_IDLE)));
+        fact(page, "scheduled", if spec.one_packet { "every datagram" } else { "every flow" });
+    }
 }
 
 const NO_REAL: &str = "No guest serves it (configure, set service … real …).";
@@ -130,11 +119,7 @@ pub fn real(desk: &Desk<'_>, service: &Name, guest: &Name) -> Result<Page, Probl
     fact(&mut page, "state", state(desk, id, real));
     fact(&mut page, "wanted", real.admin.as_str());
     fact(&mut page, "weight", weight(desk, id, real));
-    fact(
-        &mut page,
-        "most flows",
-        spec.flows_max.map_or("no limit".to_string(), |max| max.to_string()),
-    );
+    fact(&mut page, "most flows", or(spec.flows_max, "no limit"));
     fact(&mut page, "open flows", counters.flows_open);
     fact(&mut page, "new flows", counters.flows_new);
     fact(&mut page, "ended flows", counters.flows_ended);
@@ -179,12 +164,14 @@ fn reals_table(desk: &Desk<'_>, wanted: impl Fn(&Real) -> bool) -> Table {
     table
 }
 
-/// Where a real listens.
+/// The real's own end: its address of the VIP's version, and its port.
 fn real_end(tables: &Tables, real: &Real) -> String {
-    let service = tables.service(real.service);
-    let port = real.spec.port.or(service.map(|service| service.spec.port));
-    let address = tables.guest(real.guest).and_then(|guest| guest.spec.ipv4());
-    format!("{}:{}", or_nothing(address), or_nothing(port))
+    or_nothing(tables.service(real.service).and_then(|service| {
+        let guest = &tables.guest(real.guest)?.spec;
+        let address = guest.address_of(Version::of(service.spec.vip))?;
+        let port = real.spec.port.unwrap_or(service.spec.port).get();
+        Some(Endpoint { address: address.into(), port })
+    }))
 }
 
 /// The configured weight, and what is left of it if that is less.
@@ -204,6 +191,7 @@ pub fn flows(desk: &Desk<'_>, service: Option<Name>) -> Result<Page, Problem> {
     let tables = dataplane.tables();
     let mut table = Table::new([
         ("PROTOCOL", Left),
+        ("VLAN", Right),
         ("CLIENT", Left),
         ("VIP", Left),
         ("REAL", Left),
@@ -221,10 +209,11 @@ pub fn flows(desk: &Desk<'_>, service: Option<Name>) -> Result<Page, Problem> {
             continue;
         }
         table.push([
-            flow.protocol.to_string(),
-            end(flow.client),
-            end(flow.vip),
-            format!("{}:{}", or_nothing(real.map(|real| &real.spec.guest)), flow.real_end.port),
+            flow.protocol().to_string(),
+            vlan(flow.vlan()),
+            flow.client().to_string(),
+            flow.vip().to_string(),
+            format!("{}:{}", or_nothing(real.map(|real| &real.spec.guest)), flow.real_end().port),
             flow.state.as_str().to_string(),
             age(now.since(flow.started)),
             age(now.since(flow.seen)),
@@ -304,8 +293,12 @@ fn sorted_reals(tables: &Tables) -> Vec<(RealId, &Real)> {
 
 fn state(desk: &Desk<'_>, id: RealId, real: &Real) -> String {
     let standing = desk.appliance.dataplane.standing(id, desk.appliance.now());
+    let service = desk.appliance.dataplane.tables().service(real.service);
+    let is_sorry = service.is_some_and(|service| service.sorry == Some(id));
     match standing.map(|standing| standing.eligibility) {
+        Some(Ok(())) if is_sorry => "sorry".to_string(),
         Some(Ok(())) => "up".to_string(),
+        Some(Err(ineligible)) if is_sorry => format!("sorry: {}", ineligible.as_str()),
         Some(Err(ineligible)) => ineligible.as_str().to_string(),
         None if real.retired => "leaving".to_string(),
         None => NOTHING.to_string(),
@@ -325,15 +318,15 @@ fn flows_open(tables: &Tables, service: ServiceId) -> u32 {
     reals.map(|(_, real)| real.counters.flows_open).sum()
 }
 
-fn vip(service: &Service) -> String {
-    let spec = &service.spec;
-    format!("{} {} {}", spec.vip, spec.protocol, spec.port)
+fn vip(service: &Service) -> Vip {
+    let ServiceSpec { vip: address, protocol, port, vlan, .. } = service.spec;
+    Vip { address, protocol, port, vlan }
 }
 
 fn name_of(tables: &Tables, service: ServiceId) -> String {
     or_nothing(tables.service(service).map(|service| &service.spec.name))
 }
 
-fn end(endpoint: Endpoint) -> String {
-    format!("{}:{}", endpoint.address, endpoint.port)
+fn or(value: Option<impl Display>, otherwise: &str) -> String {
+    value.map_or(otherwise.to_string(), |value| value.to_string())
 }

@@ -2,12 +2,13 @@
 //! is cut at [`ROWS_MAX`] rows and says so.
 
 mod balancer;
+mod capacity;
+mod guests;
 mod switch;
 
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use lb::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICES_MAX};
 use lb::{Instant, Name};
 
 use super::Desk;
@@ -15,7 +16,7 @@ use super::grammar::Show;
 use super::page::Page;
 use super::parse::Sentence;
 use super::problem::Problem;
-use super::units::age;
+use super::units::{NOTHING, age};
 use crate::journal::JOURNAL;
 
 /// Rows of one table at most.
@@ -24,15 +25,17 @@ pub const ROWS_MAX: usize = 1000;
 /// The page that `what` asks for.
 pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Problem> {
     match what {
+        Show::Capacity => Ok(capacity::capacity(desk)),
         Show::Configuration => Ok(configuration(desk)),
         Show::Counters => Ok(switch::counters(desk)),
         Show::Drops => Ok(switch::drops(desk)),
-        Show::Tables => Ok(switch::tables(desk)),
+        Show::Tables => Ok(capacity::tables(desk)),
         Show::Flows => balancer::flows(desk, said.service()),
-        Show::Guests => Ok(balancer::guests(desk)),
+        Show::Guests => Ok(guests::guests(desk)),
         Show::Load => Ok(balancer::load(desk)),
         Show::Log => Ok(log()),
         Show::Macs => Ok(switch::macs(desk)),
+        Show::Neighbors => Ok(guests::neighbors(desk)),
         Show::Ports => match said.port() {
             Some(port) => switch::port(desk, &port),
             None => Ok(switch::ports(desk)),
@@ -50,21 +53,11 @@ pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Proble
 }
 
 fn version(desk: &Desk<'_>) -> Page {
-    let appliance = &*desk.appliance;
-    let (tables, now) = (appliance.dataplane.tables(), appliance.now());
-    let (fdb, flows) = (appliance.dataplane.fdb(), appliance.dataplane.flows());
-    let pool = appliance.pool();
+    let (tables, now) = (desk.appliance.dataplane.tables(), desk.appliance.now());
     let mut page = Page::default();
     page.row(format!("Fulcrum {}", env!("CARGO_PKG_VERSION")));
     fact(&mut page, "up", age(now.since(Instant::START)));
     fact(&mut page, "changes", tables.epoch());
-    fact(&mut page, "ports", format!("{} of {PORTS_MAX}", tables.ports().count()));
-    fact(&mut page, "MACs", format!("{} of {}", fdb.iter(now).count(), fdb.capacity()));
-    fact(&mut page, "guests", format!("{} of {GUESTS_MAX}", tables.guests().count()));
-    fact(&mut page, "services", format!("{} of {SERVICES_MAX}", tables.services().count()));
-    fact(&mut page, "reals", format!("{} of {REALS_MAX}", tables.reals().count()));
-    fact(&mut page, "flows", format!("{} of {}", flows.len(), flows.capacity()));
-    fact(&mut page, "buffers", format!("{} of {} free", pool.free(), pool.total()));
     page
 }
 
@@ -100,6 +93,11 @@ fn fact(page: &mut Page, name: &str, value: impl ToString) {
 fn absent<'a>(what: &'static str, name: &Name, known: impl Iterator<Item = &'a Name>) -> Problem {
     let known: alloc::vec::Vec<String> = known.map(|name| name.to_string()).collect();
     Problem::Absent { what, name: name.to_string(), known }
+}
+
+/// A VLAN; 0 is untagged.
+fn vlan(vlan: u16) -> String {
+    if vlan == 0 { NOTHING.to_string() } else { vlan.to_string() }
 }
 
 /// Says that a table was cut, if it was.

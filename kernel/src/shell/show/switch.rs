@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 
 use drivers::NicState;
 use lb::fdb::{FdbEntry, FdbKind};
-use lb::{DropReason, Endings, MacAddr, Name, Port, PortId};
+use lb::{DropReason, MacAddr, Name, Port, PortId};
 
-use super::{ROWS_MAX, absent, fact, note_cut};
+use super::{ROWS_MAX, absent, fact, note_cut, vlan};
 use crate::appliance::Attached;
 use crate::shell::Desk;
 use crate::shell::page::Align::{Left, Right};
@@ -16,9 +16,20 @@ use crate::shell::page::{Page, Table};
 use crate::shell::problem::Problem;
 use crate::shell::units::{NOTHING, age, bytes};
 
-/// Drops that a NIC counts before the switch sees the frame, or after it let go of it.
-const NIC_DROPS: [&str; 6] =
-    ["rx_runt", "rx_too_big", "rx_num_buffers", "rx_gso", "tx_full", "tx_broken"];
+/// Drops that are counted before the switch sees the frame, or after it let go of it: by the NIC,
+/// or by who does its work in software.
+const PORT_DROPS: [&str; 10] = [
+    "rx_runt",
+    "rx_too_big",
+    "rx_num_buffers",
+    "rx_csum_range",
+    "rx_gso",
+    "tx_full",
+    "tx_broken",
+    "soft_malformed",
+    "soft_no_buffer",
+    "soft_too_many",
+];
 
 /// Every port; the numbers are frames.
 pub fn ports(desk: &Desk<'_>) -> Page {
@@ -46,7 +57,7 @@ pub fn ports(desk: &Desk<'_>) -> Page {
             MacAddr(attached.nic.mac()).to_string(),
             counters.rx_frames.to_string(),
             counters.tx_frames.to_string(),
-            dropped(desk.appliance.dataplane.endings(id), attached).to_string(),
+            dropped(desk, id).to_string(),
             guests_at(desk, id),
         ]);
     }
@@ -68,7 +79,8 @@ pub fn port(desk: &Desk<'_>, name: &Name) -> Result<Page, Problem> {
     let counters = attached.nic.counters();
     fact(&mut page, "bytes in", bytes(counters.rx_bytes));
     fact(&mut page, "bytes out", bytes(counters.tx_bytes));
-    let counted = counters.iter().filter(|&(name, count)| count > 0 && !name.ends_with("_bytes"));
+    let counted =
+        counted_at(desk, id).filter(|&(name, count)| count > 0 && !name.ends_with("_bytes"));
     counted.for_each(|(name, count)| fact(&mut page, name, count));
     let endings = desk.appliance.dataplane.endings(id);
     page.row("frames received here, by their end:");
@@ -77,6 +89,7 @@ pub fn port(desk: &Desk<'_>, name: &Name) -> Result<Page, Problem> {
         ("flooded", endings.flooded),
         ("replied", endings.replied),
         ("punted", endings.punted),
+        ("held", endings.held),
     ];
     kept.iter().for_each(|(name, count)| fact(&mut page, name, count));
     let drops = endings.drops().filter(|(_, count)| *count > 0);
@@ -116,7 +129,7 @@ fn reports(page: &mut Page, desk: &Desk<'_>, id: PortId) {
 /// The forwarding database.
 pub fn macs(desk: &Desk<'_>) -> Page {
     let (dataplane, now) = (&desk.appliance.dataplane, desk.appliance.now());
-    let mut entries: Vec<&FdbEntry> = dataplane.fdb().iter(now).take(ROWS_MAX).collect();
+    let mut entries: Vec<FdbEntry> = dataplane.fdb().iter(now).take(ROWS_MAX).collect();
     entries.sort_by_key(|entry| (entry.port, entry.vlan, entry.mac));
     let mut table = Table::new([
         ("MAC", Left),
@@ -135,7 +148,7 @@ pub fn macs(desk: &Desk<'_>) -> Page {
         };
         table.push([
             entry.mac.to_string(),
-            if entry.vlan == 0 { NOTHING.to_string() } else { entry.vlan.to_string() },
+            vlan(entry.vlan),
             port.map_or(NOTHING.to_string(), |port| port.name.to_string()),
             kind.to_string(),
             idle,
@@ -157,6 +170,7 @@ pub fn counters(desk: &Desk<'_>) -> Page {
         ("FLOODED", Right),
         ("REPLIED", Right),
         ("PUNTED", Right),
+        ("HELD", Right),
         ("DROPPED", Right),
         ("OUT", Right),
     ]);
@@ -172,7 +186,8 @@ pub fn counters(desk: &Desk<'_>) -> Page {
             endings.flooded.to_string(),
             endings.replied.to_string(),
             endings.punted.to_string(),
-            dropped(endings, attached).to_string(),
+            endings.held.to_string(),
+            dropped(desk, id).to_string(),
             nic.tx_frames.to_string(),
         ]);
     }
@@ -188,40 +203,12 @@ pub fn drops(desk: &Desk<'_>) -> Page {
         let name = port.name.to_string();
         let endings = desk.appliance.dataplane.endings(id).drops();
         let endings = endings.map(|(reason, count): (DropReason, u64)| (reason.as_str(), count));
-        let nic = desk.appliance.nic(id).into_iter().flat_map(nic_drops);
-        for (reason, count) in endings.chain(nic).filter(|(_, count)| *count > 0) {
+        for (reason, count) in endings.chain(port_drops(desk, id)).filter(|(_, count)| *count > 0) {
             table.push([name.clone(), reason.to_string(), count.to_string()]);
         }
     }
     let mut page = Page::default();
     page.table(&table, "Nothing was dropped.");
-    page
-}
-
-/// What the tables of fixed size took in, and what they gave up or refused.
-pub fn tables(desk: &Desk<'_>) -> Page {
-    let dataplane = &desk.appliance.dataplane;
-    let (flows, macs) = (dataplane.flows().counters(), dataplane.fdb().counters());
-    let rows = [
-        ("flows", "created", flows.created, "new flows"),
-        ("flows", "expired", flows.expired, "idle for too long"),
-        ("flows", "evicted_closed", flows.evicted_closed, "closed flows that gave way early"),
-        ("flows", "evicted_embryonic", flows.evicted_embryonic, "unanswered ones that gave way"),
-        ("flows", "refused", flows.refused, "new flows that found no place"),
-        ("macs", "learned", macs.learned, "addresses"),
-        ("macs", "moved", macs.moved, "to another port"),
-        ("macs", "evicted", macs.evicted, "gave way in a full bucket"),
-        ("macs", "refused", macs.refused, "found no place, so they are flooded to"),
-        ("outbox", "lost", dataplane.outbox_lost(), "own frames that found the queue full"),
-        ("events", "lost", dataplane.events_lost(), "log lines that found the queue full"),
-    ];
-    let columns = [("TABLE", Left), ("COUNTER", Left), ("COUNT", Right), ("OF", Left)];
-    let mut table = Table::new(columns);
-    for (name, counter, count, what) in rows {
-        table.push([name, counter, &count.to_string(), what].map(str::to_string));
-    }
-    let mut page = Page::default();
-    page.table(&table, "There is no table.");
     page
 }
 
@@ -237,13 +224,20 @@ fn link(attached: &Attached) -> String {
     }
 }
 
-fn dropped(endings: &Endings, attached: &Attached) -> u64 {
-    let by_switch: u64 = endings.drops().map(|(_, count)| count).sum();
-    by_switch + nic_drops(attached).map(|(_, count)| count).sum::<u64>()
+fn dropped(desk: &Desk<'_>, id: PortId) -> u64 {
+    let by_switch = desk.appliance.dataplane.endings(id).drops().map(|(_, count)| count);
+    by_switch.chain(port_drops(desk, id).map(|(_, count)| count)).sum()
 }
 
-fn nic_drops(attached: &Attached) -> impl Iterator<Item = (&'static str, u64)> {
-    attached.nic.counters().iter().filter(|(name, _)| NIC_DROPS.contains(name))
+fn port_drops(desk: &Desk<'_>, id: PortId) -> impl Iterator<Item = (&'static str, u64)> {
+    counted_at(desk, id).filter(|(name, _)| PORT_DROPS.contains(name))
+}
+
+/// What the NIC of a port counts, and who does its work in software.
+fn counted_at(desk: &Desk<'_>, id: PortId) -> impl Iterator<Item = (&'static str, u64)> {
+    let nic = desk.appliance.nic(id).map(|attached| attached.nic.counters().iter());
+    let software = desk.appliance.software(id).map(|counters| counters.iter());
+    nic.into_iter().flatten().chain(software.into_iter().flatten())
 }
 
 /// Names of the guests behind a port.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Protocol;
-use crate::flow::{CLOSED_IDLE, CLOSING_IDLE, EMBRYONIC_IDLE, TCP_IDLE};
+use crate::flow::{CLOSED_IDLE, CLOSING_IDLE, EMBRYONIC_IDLE, Stage, TCP_IDLE, UDP_IDLE};
 use crate::wire::Endpoint;
 use core::net::Ipv4Addr;
 use proptest::prelude::*;
@@ -11,17 +11,21 @@ use std::vec::Vec;
 const ACK: TcpFlags = TcpFlags::ACK;
 
 fn end(host: u8, port: u16) -> Endpoint {
-    Endpoint { address: Ipv4Addr::new(10, 0, 0, host), port }
+    Endpoint { address: Ipv4Addr::new(10, 0, 0, host).into(), port }
 }
 
 fn new_flow(client_port: u16) -> NewFlow {
     NewFlow {
         protocol: Protocol::Tcp,
+        vlan: 0,
         client: end(1, client_port),
         vip: end(100, 80),
         client_at_real: end(1, client_port),
         real_end: end(21, 8080),
         real: RealId(0),
+        udp_idle: UDP_IDLE,
+        one_packet: false,
+        stage: Stage::Asked { sequence: 0 },
     }
 }
 
@@ -94,14 +98,14 @@ fn found_from_both_ends() {
     let id = counted.insert(5000, second(0)).unwrap();
     let flow = counted.table.get(id).unwrap().clone();
     for direction in [Direction::ToReal, Direction::ToClient] {
-        assert_eq!(counted.table.find(&flow.key(direction), direction), Some(id));
+        assert_eq!(counted.table.find(flow.key(direction), direction), Some(id));
     }
-    let udp = FlowKey { protocol: Protocol::Udp, ..flow.key(Direction::ToReal) };
+    let udp = FlowKey::new(Protocol::Udp, 0, flow.client(), flow.vip());
     assert_eq!(counted.table.find(&udp, Direction::ToReal), None, "the protocol is in the key");
-    assert_eq!(counted.table.find(&flow.key(Direction::ToReal), Direction::ToClient), None);
+    assert_eq!(counted.table.find(flow.key(Direction::ToReal), Direction::ToClient), None);
     assert_eq!(counted.insert(5000, second(0)), Err(InsertError::TupleTaken));
     counted.table.remove(id).unwrap();
-    assert_eq!(counted.table.find(&flow.key(Direction::ToReal), Direction::ToReal), None);
+    assert_eq!(counted.table.find(flow.key(Direction::ToReal), Direction::ToReal), None);
     assert!(counted.table.is_empty());
 }
 
@@ -196,8 +200,8 @@ fn p39_a_flood_of_syns_costs_no_established_flow() {
     counted.check();
     assert_eq!(counted.table.embryonic(), 256, "the quota of embryonic flows");
     for (client_port, id) in established.into_iter().enumerate() {
-        let key = counted.table.get(id).unwrap().key(Direction::ToReal);
-        assert_eq!(key.client.port, client_port as u16);
+        let key = *counted.table.get(id).unwrap().key(Direction::ToReal);
+        assert_eq!(key.client().port, client_port as u16);
         assert_eq!(counted.table.find(&key, Direction::ToReal), Some(id));
     }
 }
@@ -238,7 +242,7 @@ fn a_full_slab_fits_the_index() {
     for seed in 0..4 {
         let mut table = FlowTable::new(4096, seed);
         for number in 0..4096u32 {
-            let client = Endpoint { address: Ipv4Addr::from_bits(0x0a00_0000 + number), port: 7 };
+            let client = Endpoint { address: Ipv4Addr::from_bits(0x0a00_0000 + number).into(), port: 7 };
             let new = NewFlow { client, client_at_real: client, ..new_flow(0) };
             let id = table.insert(new, second(0), &mut |_| ()).expect("two buckets suffice");
             table.observe(id, Direction::ToClient, TcpFlags(0x12), second(0));
@@ -257,7 +261,7 @@ proptest! {
         let mut counted = Counted::new(24);
         let mut now = second(0);
         for (what, client_port, flags, to_real) in steps {
-            let key = Flow::new(new_flow(client_port), now).key(Direction::ToReal);
+            let key = *Flow::new(new_flow(client_port), now).key(Direction::ToReal);
             let id = counted.table.find(&key, Direction::ToReal);
             let direction = if to_real { Direction::ToReal } else { Direction::ToClient };
             match (what, id) {
@@ -281,9 +285,9 @@ proptest! {
             counted.check();
             for flow in counted.table.iter() {
                 for direction in [Direction::ToReal, Direction::ToClient] {
-                    let found = counted.table.find(&flow.key(direction), direction);
+                    let found = counted.table.find(flow.key(direction), direction);
                     let found = found.and_then(|id| counted.table.get(id));
-                    prop_assert_eq!(found.map(|f| f.client), Some(flow.client));
+                    prop_assert_eq!(found.map(|f| f.client()), Some(flow.client()));
                 }
             }
         }

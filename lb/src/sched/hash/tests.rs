@@ -10,6 +10,8 @@ use std::vec::Vec;
 
 use super::*;
 use crate::load::RealLoad;
+use crate::sched::{Arrival, Board, Candidate};
+use crate::{Instant, Scheduler};
 
 fn name(text: &str) -> NameHash {
     NameHash::of(&text.parse().unwrap())
@@ -22,18 +24,19 @@ fn client(number: u32) -> FlowHash {
 /// Reals by their guests' numbers and weights, in slots as they come.
 fn placed(reals: &[(usize, u16)], key: FlowHash) -> Option<usize> {
     let load = RealLoad::default();
-    let now = crate::Instant::START;
+    let now = Instant::START;
     let candidate = |(slot, &(guest, weight_set)): (usize, &(usize, u16))| Candidate {
         real: RealId(slot as u16),
         weight: load.effective_weight(weight_set, now),
         weight_set,
         name: name(&format!("web{guest}")),
         flows_open: 0,
-        credit: 0,
         load: &load,
     };
     let candidates: Vec<_> = reals.iter().enumerate().map(candidate).collect();
-    rendezvous(&candidates, key).map(|real| reals[real.index()].0)
+    let mut board = Board::new();
+    board.make(Scheduler::Sh, &candidates, now);
+    board.choose(&Arrival { now, dice: 0, key }).map(|real| reals[real.index()].0)
 }
 
 #[test]

@@ -16,9 +16,8 @@ struct Ring {
     shares: Shares,
     weights: Vec<u16>,
     away: Vec<bool>,
-    credits: Vec<Credit>,
+    names: Vec<String>,
     rotation: Rotation,
-    epoch: u64,
     load: RealLoad,
 }
 
@@ -28,38 +27,36 @@ impl Ring {
             shares,
             weights: weights.to_vec(),
             away: vec![false; weights.len()],
-            credits: vec![0; weights.len()],
-            rotation: Rotation::default(),
-            epoch: 1,
+            names: (0..weights.len()).map(|at| format!("web{at}")).collect(),
+            rotation: Rotation::new(),
             load: RealLoad::default(),
         }
     }
 
     fn candidates(&self) -> Vec<Candidate<'_>> {
+        let weight = |at: usize| if self.away[at] { 0 } else { self.weights[at] };
         let candidate = |at: usize| Candidate {
             real: RealId(at as u16),
-            weight: self.load.effective_weight(self.weights[at], Instant::START),
+            weight: self.load.effective_weight(weight(at), Instant::START),
             weight_set: self.weights[at],
-            name: NameHash::of(&format!("web{at}").parse().unwrap()),
+            name: NameHash::of(&self.names[at].parse().unwrap()),
             flows_open: 0,
-            credit: self.credits[at],
             load: &self.load,
         };
-        (0..self.weights.len()).filter(|&at| !self.away[at]).map(candidate).collect()
+        (0..self.weights.len()).map(candidate).collect()
     }
 
-    /// One flow, as `Dataplane::choose` gives it.
+    /// What becomes known of its reals before the next flow.
+    fn make(&mut self) {
+        let mut rotation = core::mem::replace(&mut self.rotation, Rotation::new());
+        rotation.make(self.shares, &self.candidates());
+        self.rotation = rotation;
+    }
+
+    /// One flow, whose board is new.
     fn turn(&mut self) -> Option<usize> {
-        let sum = sum(&self.shares.queue(&self.candidates()));
-        if self.rotation.is_stale(sum, self.epoch) {
-            self.rotation.set_right(sum, self.epoch, &mut self.credits);
-        }
-        let mut queue = self.shares.queue(&self.candidates());
-        let chosen = turn(&mut queue)?;
-        for waiting in queue {
-            self.credits[waiting.real.index()] = waiting.credit;
-        }
-        Some(chosen.index())
+        self.make();
+        self.rotation.turn().map(RealId::index)
     }
 
     fn turns(&mut self, count: usize) -> String {
@@ -95,10 +92,10 @@ fn sequences() {
 fn a_weight_that_falls_leaves_no_debt_and_one_that_rises_no_hoard() {
     let mut ring = Ring::new(Shares::ByWeight, &[1000, 1]);
     ring.turns(500);
-    (ring.weights[0], ring.epoch) = (1, 2);
+    ring.weights[0] = 1;
     let next = ring.turns(6);
     assert!(["ababab", "bababa"].contains(&next.as_str()), "{next}");
-    (ring.weights[1], ring.epoch) = (1000, 3);
+    ring.weights[1] = 1000;
     assert_eq!(ring.counts(1001), [1, 1000]);
 }
 
@@ -130,9 +127,9 @@ fn weights_that_flap_starve_nobody() {
 #[test]
 fn newcomers_stand_in_the_middle() {
     let mut ring = Ring::new(Shares::ByWeight, &[100; 4]);
-    for epoch in 2..200 {
+    for newcomer in 4..200 {
         ring.turns(2);
-        (ring.credits[3], ring.epoch) = (0, epoch);
+        ring.names[3] = format!("web{newcomer}");
     }
     let counts = ring.counts(40);
     assert!(counts.iter().all(|count| (8..=12).contains(count)), "{counts:?}");
@@ -148,9 +145,10 @@ proptest! {
         let mut ring = Ring::new(Shares::ByWeight, &weights);
         if sum > 0 {
             prop_assert_eq!(ring.counts(sum), &due[..]);
-            // Another epoch alone changes nothing.
-            ring.epoch += 1;
-            prop_assert_eq!(ring.counts(sum), &due[..]);
+            // On one board it is the same.
+            let mut given = vec![0; weights.len()];
+            (0..sum).for_each(|_| given[ring.rotation.turn().unwrap().index()] += 1);
+            prop_assert_eq!(&given, &due);
             let mut given = vec![0; weights.len()];
             for turn in 1..=sum {
                 given[ring.turn().unwrap()] += 1;

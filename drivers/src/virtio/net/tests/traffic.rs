@@ -28,7 +28,7 @@ fn a_received_frame_is_sent_on_without_a_copy() {
     let (mut left, mut right) = (Bench::on(&arena, |_| {}), Bench::on(&arena, |_| {}));
     left.device.receive(|ring| ring.deliver(b"from port to port"));
     let frame = left.received().pop().unwrap();
-    let address = frame.device_address(header::HEADER_BYTES);
+    let address = frame.device_address();
     right.nic.send(frame).unwrap();
     right.nic.flush();
     let posted = right.device.transmit(|ring| ring.fetch()[0].address);
@@ -151,7 +151,7 @@ fn d12_a_header_of_ten_bytes_still_says_one_buffer() {
     let mut bench = Bench::with(|device| device.set(|it| it.offered = OFFERED & !MRG_RXBUF));
     bench.device.receive(|ring| {
         let posted = ring.fetch().pop_front().unwrap();
-        ring.fill(posted, &[0; 10], &[]);
+        ring.fill(&posted, &[0; 10], &[]);
         ring.answer(posted.id.into(), 72);
         ring.show();
     });

@@ -1,0 +1,206 @@
+//! What can be wrong with a configuration as a whole, and how it is said.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::IpAddr;
+use core::num::{NonZeroU16, NonZeroU32};
+
+use lb::wire::ip::Version;
+use lb::{MacAddr, Name};
+
+use super::{Item, NicId, NicMatch, Vip};
+
+/// Something wrong with the whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub at: Item,
+    pub wrong: Wrong,
+    /// What it is in conflict with, and the line where that was stated, if it was a line.
+    pub with: Option<Item>,
+    pub with_line: Option<usize>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    NoSuchNic {
+        nic: NicMatch,
+        nics: Vec<NicId>,
+    },
+    /// A port without `match` whose name no NIC has by default.
+    NoDefaultPort {
+        known: Vec<Name>,
+    },
+    NicTaken {
+        port: Name,
+    },
+    NoPort,
+    NoMac,
+    UnknownPort {
+        port: Name,
+        known: Vec<Name>,
+    },
+    UplinkPort {
+        port: Name,
+    },
+    MacTaken {
+        mac: MacAddr,
+        guest: Name,
+    },
+    MacIsOurs {
+        mac: MacAddr,
+    },
+    AddressTaken {
+        address: IpAddr,
+        guest: Name,
+    },
+    AddressIsOurs {
+        address: IpAddr,
+    },
+    NoVip,
+    VipIsGuests {
+        address: IpAddr,
+        guest: Name,
+    },
+    VipTaken {
+        vip: Vip,
+        service: Name,
+    },
+    /// What the guest would serve as: `real` or `sorry`.
+    NoSuchGuest {
+        role: &'static str,
+        guest: Name,
+    },
+    /// It is reached by an address of the VIP's version, and has none.
+    NoAddress {
+        role: &'static str,
+        guest: Name,
+        version: Version,
+    },
+    /// `direct` forwarding leaves the port as it is.
+    DirectPort {
+        guest: Name,
+        port: NonZeroU16,
+        service_port: NonZeroU16,
+    },
+    /// TCP cannot have this, and why.
+    UdpOnly {
+        what: &'static str,
+        why: &'static str,
+    },
+    PrefixTooLong {
+        prefix_len: u8,
+        address: IpAddr,
+    },
+    FlowsDoNotFit {
+        flows: NonZeroU32,
+        flows_fit: usize,
+    },
+    TooMany {
+        what: &'static str,
+        max: usize,
+    },
+}
+
+impl Finding {
+    pub fn new(at: Item, wrong: Wrong) -> Finding {
+        Finding { at, wrong, with: None, with_line: None }
+    }
+
+    pub fn against(at: Item, wrong: Wrong, with: Item) -> Finding {
+        Finding { at, wrong, with: Some(with), with_line: None }
+    }
+
+    pub fn code(&self) -> u16 {
+        match self.wrong {
+            Wrong::NoSuchNic { .. }
+            | Wrong::NoDefaultPort { .. }
+            | Wrong::UnknownPort { .. }
+            | Wrong::NoSuchGuest { .. } => 201,
+            Wrong::NicTaken { .. }
+            | Wrong::MacTaken { .. }
+            | Wrong::MacIsOurs { .. }
+            | Wrong::AddressTaken { .. }
+            | Wrong::VipIsGuests { .. }
+            | Wrong::AddressIsOurs { .. }
+            | Wrong::VipTaken { .. } => 203,
+            Wrong::NoPort | Wrong::NoMac | Wrong::NoVip | Wrong::NoAddress { .. } => 204,
+            Wrong::UplinkPort { .. }
+            | Wrong::DirectPort { .. }
+            | Wrong::UdpOnly { .. }
+            | Wrong::PrefixTooLong { .. } => 205,
+            Wrong::TooMany { .. } | Wrong::FlowsDoNotFit { .. } => 601,
+        }
+    }
+
+    /// Whether it would still be wrong if lines that could not be read were there.
+    pub fn stands_alone(&self) -> bool {
+        !matches!(self.code(), 201 | 204)
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.at.fmt_owner(f)?;
+        f.write_str(": ")?;
+        match &self.wrong {
+            Wrong::NoSuchNic { nic, nics } => {
+                write!(f, "no NIC has {nic} (NICs: {})", listed(nics))?;
+            }
+            Wrong::NoDefaultPort { known } => {
+                write!(f, "no NIC is called so by itself (ports: {}); ", listed(known))?;
+                write!(f, "say which it is: match pci … or match mac …")?;
+            }
+            Wrong::NicTaken { port } => write!(f, "that NIC is also port {port}'s")?,
+            Wrong::NoPort => f.write_str("it has no port (set guest … port …)")?,
+            Wrong::NoMac => f.write_str("it has no MAC (set guest … mac …)")?,
+            Wrong::UnknownPort { port, known } => {
+                write!(f, "there is no port {port} (ports: {})", listed(known))?;
+            }
+            Wrong::UplinkPort { port } => {
+                write!(f, "port {port} is an uplink; a guest needs a guest port")?;
+            }
+            Wrong::MacTaken { mac, guest } => write!(f, "{mac} is also guest {guest}'s")?,
+            Wrong::MacIsOurs { mac } => write!(f, "{mac} is the switch's own")?,
+            Wrong::AddressTaken { address, guest } => {
+                write!(f, "{address} is also guest {guest}'s")?
+            }
+            Wrong::AddressIsOurs { address } => write!(f, "{address} is the appliance's own")?,
+            Wrong::NoVip => f.write_str("it has no VIP (set service … vip …)")?,
+            Wrong::VipIsGuests { address, guest } => {
+                write!(f, "{address} is guest {guest}'s own address; a VIP is nobody's own")?;
+            }
+            Wrong::VipTaken { vip, service } => write!(f, "{vip} is also service {service}'s")?,
+            Wrong::NoSuchGuest { role, guest } => {
+                write!(f, "{role} {guest} is no guest (set guest {guest} …)")?;
+            }
+            Wrong::NoAddress { role, guest, version } => {
+                let version = match version {
+                    Version::V4 => "IPv4",
+                    Version::V6 => "IPv6",
+                };
+                write!(f, "{role} {guest} has no {version} address (set guest {guest} address …)")?;
+            }
+            Wrong::DirectPort { guest, port, service_port } => {
+                write!(f, "real {guest} has port {port}, but direct forwarding leaves the ")?;
+                write!(f, "service's port {service_port} as it is")?;
+            }
+            Wrong::UdpOnly { what, why } => write!(f, "{what} is for UDP: {why}")?,
+            Wrong::PrefixTooLong { prefix_len, address } => {
+                let (bits, version) = if address.is_ipv4() { (32, "IPv4") } else { (128, "IPv6") };
+                write!(f, "a prefix of {prefix_len} bits is longer than an {version} address")?;
+                write!(f, " ({bits})")?;
+            }
+            Wrong::FlowsDoNotFit { flows, flows_fit } => {
+                write!(f, "there is no memory for {flows} flows; {flows_fit} fit")?;
+            }
+            Wrong::TooMany { what, max } => write!(f, "more than {max} {what}")?,
+        }
+        self.with_line.map_or(Ok(()), |line| write!(f, " (line {line})"))
+    }
+}
+
+fn listed<T: fmt::Display>(things: &[T]) -> String {
+    let things: Vec<String> = things.iter().map(|thing| thing.to_string()).collect();
+    if things.is_empty() { "none".to_string() } else { things.join(" ") }
+}

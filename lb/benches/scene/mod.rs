@@ -1,0 +1,228 @@
+//! What benches are measured on: a switch of the default machine's size, with stations, services
+//! and flows, all from one seed.
+
+#[path = "../../tests/world/mod.rs"]
+pub mod world;
+
+use std::time::Duration;
+
+use lb::addr::LINK_LOCAL;
+use lb::flow::EMBRYONIC_IDLE;
+use lb::wire::arp::{Arp, Operation};
+use lb::*;
+use world::{CLIENT_MAC, Ends, SWITCH_MAC, UPLINK, World, guest_address, guest_mac, port};
+
+/// As many as a service may have.
+pub const REALS_MAX: usize = 64;
+/// Guest ports: one bit of a set is the uplink's.
+pub const PORTS_MAX: usize = REALS_MAX - 1;
+/// What the default machine has.
+const CAPACITY: Capacity = Capacity { flows: 1 << 20, macs: 1 << 16, clients: 1 << 12 };
+pub const SEED: u64 = 0x5eed;
+const CLIENT_PORT_MIN: u16 = 1024;
+const CLIENTS_PER_ADDRESS: u32 = 1 << 14;
+
+/// A frame of the least length at the port where it comes in.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub struct Arrival {
+    pub bytes: [u8; 60],
+    pub ingress: PortId,
+}
+
+/// The flows of some clients, established, and a later packet of each, both ways.
+pub struct Traffic {
+    pub to_real: Vec<Arrival>,
+    pub to_client: Vec<Arrival>,
+}
+
+/// Numbers that a seed foretells (splitmix64).
+pub struct Random(pub u64);
+
+/// Opens every flow once and lets all expire, at random, as slots become free in a long life.
+/// Otherwise the figure would be that of memory which the host has yet to provide.
+pub fn use_slots_once(world: &mut World, calls: &[Arrival]) {
+    const TIMES: u32 = 64;
+    let second = |n: u32| Duration::from_secs(u64::from(n));
+    let (mut random, begin) = (Random(SEED), world.now);
+    for call in calls {
+        let now = begin + second(random.below(TIMES));
+        world.plane.receive(call.ingress, &mut Frame::plain(&mut call.bytes.clone()), now);
+    }
+    for time in 0..TIMES {
+        world.now = begin + second(time) + EMBRYONIC_IDLE;
+        // The whole table is swept in 512 turns.
+        (0..512).for_each(|_| world.plane.housekeep(world.now));
+    }
+    assert!(world.plane.flows().is_empty());
+}
+
+/// A switch of the default machine's size: an uplink, guests' ports, nobody defined.
+pub fn switch() -> World {
+    let mut world = World::new(PORTS_MAX);
+    let small = std::mem::replace(&mut world.plane, Dataplane::new(CAPACITY, SEED));
+    for (id, Port { name, role, .. }) in small.tables().ports() {
+        world.apply(Command::SetPort { port: id, name: name.clone(), role: *role });
+        world.apply(Command::SetLink { port: id, up: true });
+    }
+    world
+}
+
+/// The same with a service whose reals are there and have reported.
+pub fn serving(reals: usize, scheduler: Scheduler) -> World {
+    let mut world = switch();
+    world.set_service("web", Protocol::Tcp, 80, scheduler);
+    for n in 1..=reals {
+        let spec = GuestSpec {
+            name: world::name(&format!("web{n}")),
+            mac: MacAddr(guest_mac(n)),
+            addresses: [guest_address(n)].into_iter().collect(),
+            ..world.guest_spec(port_of(n))
+        };
+        world.apply(Command::SetGuest(spec));
+        world.set_real("web", n, Some(8080), 100);
+    }
+    prove(&mut world, reals);
+    world
+}
+
+/// There is one guest more than ports.
+fn port_of(guest: usize) -> usize {
+    guest.min(PORTS_MAX)
+}
+
+/// Every guest answers a probe and reports.
+pub fn prove(world: &mut World, reals: usize) {
+    for n in 1..=reals {
+        let mac = MacAddr(guest_mac(n));
+        let is_there = Arp {
+            operation: Operation::Reply,
+            sender_mac: mac,
+            sender: world::v4(guest_address(n)),
+            target_mac: MacAddr::SWITCH,
+            target: LINK_LOCAL,
+        };
+        let report = Ends {
+            vlan: 0,
+            source_mac: guest_mac(n),
+            destination_mac: SWITCH_MAC,
+            source: (guest_address(n), 3333),
+            destination: (LINK_LOCAL.into(), 3333),
+        };
+        let line = format!("up cpu=0.{:02}", 10 + n);
+        for frame in [&is_there.frame(MacAddr::SWITCH)[..], &report.udp(line.as_bytes())] {
+            world.plane.local(port(port_of(n)), frame, world.now);
+        }
+    }
+    let standings = world.plane.tables().reals().map(|(id, _)| world.plane.standing(id, world.now));
+    assert!(standings.flatten().all(|standing| standing.eligibility.is_ok()));
+    while world.plane.outbox().pop().is_some() {}
+}
+
+impl Traffic {
+    pub fn establish(world: &mut World, flows: u32) -> Traffic {
+        let mut traffic = Traffic { to_real: Vec::new(), to_client: Vec::new() };
+        let plane = &mut world.plane;
+        for client in 0..flows {
+            let call = call(client);
+            let mut syn = tcp(UPLINK, call, "S");
+            let Verdict::Forward(egress) =
+                plane.receive(port(UPLINK), &mut Frame::plain(&mut syn.bytes), world.now)
+            else {
+                panic!("no real for {call:?}");
+            };
+            let seen = world::read(&syn.bytes[..54]).0;
+            let answer = Ends { destination_mac: CLIENT_MAC, ..seen.reversed() };
+            let (ack, answer_ack) = (tcp(UPLINK, call, "A"), tcp(egress.index(), answer, "A"));
+            for arrival in [tcp(egress.index(), answer, "SA"), ack] {
+                plane.receive(
+                    arrival.ingress,
+                    &mut Frame::plain(&mut arrival.bytes.clone()),
+                    world.now,
+                );
+            }
+            traffic.to_real.push(ack);
+            traffic.to_client.push(answer_ack);
+        }
+        assert_eq!((plane.flows().len(), plane.flows().embryonic()), (flows as usize, 0));
+        traffic
+    }
+}
+
+/// A client's call to the VIP; the clients are behind one router.
+pub fn call(client: u32) -> Ends {
+    let [_, a, b, c] = (client / CLIENTS_PER_ADDRESS).to_be_bytes();
+    let port = CLIENT_PORT_MIN + (client % CLIENTS_PER_ADDRESS) as u16;
+    Ends { source: ([198, 18 + a, b, c + 1].into(), port), ..Ends::call(port, 80) }
+}
+
+pub fn outward() -> Ends {
+    Ends { destination_mac: CLIENT_MAC, destination: (world::CLIENT, 50_000), ..Ends::call(0, 0) }
+}
+
+/// Half of the stations are on the uplink, half behind guests' ports; all have been heard.
+pub fn stations_calls(world: &mut World, stations: u32) -> Vec<Arrival> {
+    let (half, mut random) = (stations / 2, Random(SEED));
+    for guest in half..stations {
+        learn(world, &udp(guest_port(guest), station_call(guest, 0)));
+    }
+    for outside in 0..half {
+        learn(world, &udp(UPLINK, station_call(outside, half)));
+    }
+    let to_any = |from| udp(UPLINK, station_call(from, half + random.below(half)));
+    (0..half).map(to_any).collect()
+}
+
+fn guest_port(station: u32) -> usize {
+    1 + station as usize % PORTS_MAX
+}
+
+pub fn learn(world: &mut World, arrival: &Arrival) {
+    let now = Instant::from_millis(10_000);
+    world.plane.receive(arrival.ingress, &mut Frame::plain(&mut arrival.bytes.clone()), now);
+}
+
+pub fn station_call(from: u32, to: u32) -> Ends {
+    let mac = |station: u32| {
+        let [_, _, a, b] = station.to_be_bytes();
+        [0x52, 0x56, 0, 0, a, b]
+    };
+    let end = |station: u32| {
+        let [_, _, a, b] = station.to_be_bytes();
+        ([10, 1, a, b].into(), 7)
+    };
+    Ends {
+        vlan: 0,
+        source_mac: mac(from),
+        destination_mac: mac(to),
+        source: end(from),
+        destination: end(to),
+    }
+}
+
+pub fn tcp(ingress: usize, ends: Ends, flags: &str) -> Arrival {
+    Arrival::new(ingress, &ends.tcp(flags, &[]))
+}
+
+pub fn udp(ingress: usize, ends: Ends) -> Arrival {
+    Arrival::new(ingress, &ends.udp(b"data"))
+}
+
+impl Arrival {
+    /// Padded as Ethernet demands.
+    pub fn new(ingress: usize, frame: &[u8]) -> Arrival {
+        let mut bytes = [0; 60];
+        bytes[..frame.len()].copy_from_slice(frame);
+        Arrival { bytes, ingress: port(ingress) }
+    }
+}
+
+impl Random {
+    pub fn below(&mut self, bound: u32) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ z >> 31) % u64::from(bound)) as u32
+    }
+}

@@ -1,0 +1,252 @@
+//! How a flow begins: the packet that belongs to none is given a real, or refused.
+//!
+//! ```text
+//!   flow? ─▶ service? ─▶ may one more? ─▶ persistence? ─▶ scheduler ─▶ sorry real ─▶ refused
+//! ```
+//!
+//! What the real sees as the client's end differs from the client in two cases. A guest that calls
+//! a VIP and is itself chosen would see its own address as the caller's, and sees the switch's
+//! link-local address. And two flows that would look the same at one real (a client that uses one
+//! port towards two VIPs) differ by a translated port. With `direct` forwarding the first is not
+//! needed, for a guest that has the VIP on a loopback never sends such a call, and the second only
+//! where every datagram is scheduled by itself: two reals that answer one client's port from the
+//! same VIP are told apart by it.
+
+use core::time::Duration;
+
+use crate::addr::link_local_like;
+use crate::dataplane::{Dataplane, Dice, Inbound};
+use crate::flow::{Direction, FlowId, FlowKey, InsertError, NewFlow, Stage, UDP_IDLE};
+use crate::persist::{Client, ClientKey};
+use crate::wire::ip::Version;
+use crate::wire::transport::{TcpFlags, UDP_HEADER_BYTES};
+use crate::wire::{Endpoint, Transport};
+use crate::{
+    DropReason, Forwarding, Health, Instant, Persistence, Protocol, Real, RealId, Scheduler,
+    ServiceId,
+};
+
+/// Ports that are tried before a colliding flow is refused.
+const TRANSLATIONS_MAX: usize = 8;
+
+impl Dataplane {
+    /// The flow of a segment to a VIP: the one that it belongs to, or a new one.
+    pub(crate) fn flow_to_real(
+        &mut self,
+        packet: &Inbound<'_>,
+        segment: &Transport,
+    ) -> Result<FlowId, DropReason> {
+        let vlan = packet.header.vlan;
+        let key = segment.key_to_real(vlan);
+        if let Some(id) = self.flows.find(&key, Direction::ToReal) {
+            if !self.flows.get(id).is_some_and(|flow| flow.begins_anew(segment)) {
+                return Ok(id);
+            }
+            self.forget(id);
+        }
+        let service = self.tables.service_at(vlan, segment.destination, segment.protocol);
+        let service = service.ok_or(DropReason::VipNoPort)?;
+        self.may_begin(service, segment)?;
+        let client = self.persistent_client(service, packet, segment);
+        let real = self.real_for(service, client.as_ref(), packet, segment)?;
+        let stage = Stage::Asked { sequence: segment.sequence };
+        let id = self.open(service, real, &key, stage, packet.now)?;
+        if let Some((client, timeout)) = client {
+            self.persistence.remember(&client, real, timeout, packet.now);
+        }
+        Ok(id)
+    }
+
+    /// A TCP flow begins with a SYN. One of before a restart is taken up where the hash that placed
+    /// it finds its real again; a reset would only end it.
+    fn may_begin(&self, service: ServiceId, segment: &Transport) -> Result<(), DropReason> {
+        let scheduler = self.tables.service(service).map(|service| service.spec.scheduler);
+        let finds_again = scheduler.is_some_and(Scheduler::is_by_hash);
+        let is_middle = !segment.flags.opens();
+        match segment.protocol {
+            Protocol::Tcp if is_middle && !finds_again => Err(DropReason::NoFlow),
+            Protocol::Tcp if segment.flags.has(TcpFlags::RST) => Err(DropReason::NoFlow),
+            Protocol::Tcp | Protocol::Udp => Ok(()),
+        }
+    }
+
+    /// The real that a new flow gets.
+    fn real_for(
+        &mut self,
+        service: ServiceId,
+        client: Option<&(Client, Duration)>,
+        packet: &Inbound<'_>,
+        segment: &Transport,
+    ) -> Result<RealId, DropReason> {
+        let now = packet.now;
+        if self.is_full(service) {
+            return Err(self.refuse(service, DropReason::ServiceFull, packet, segment));
+        }
+        let earlier = client.and_then(|(client, _)| {
+            let id = self.persistence.find(service, &client.key, now)?;
+            let real = self.tables.real(id).filter(|real| real.service == service)?;
+            self.tables.judge(service)?.eligibility(real, now).ok().map(|()| id)
+        });
+        earlier
+            .or_else(|| self.choose(service, segment.source, now))
+            .or_else(|| self.sorry_real(service))
+            .ok_or_else(|| self.refuse(service, DropReason::NoBackend, packet, segment))
+    }
+
+    /// By what the service knows this client again, and for how long.
+    fn persistent_client(
+        &self,
+        id: ServiceId,
+        packet: &Inbound<'_>,
+        segment: &Transport,
+    ) -> Option<(Client, Duration)> {
+        let (key, timeout) = match self.tables.service(id)?.spec.persistence? {
+            Persistence::Source { prefix_len, timeout } => {
+                (ClientKey::of_source(segment.source.address.into(), prefix_len), timeout)
+            }
+            Persistence::Payload { offset_bytes, len_bytes, timeout } => {
+                let datagram = packet.ip.payload(packet.head).get(UDP_HEADER_BYTES..)?;
+                let part = datagram.get(usize::from(offset_bytes)..)?;
+                (ClientKey::of_payload(part.get(..usize::from(len_bytes.get()))?)?, timeout)
+            }
+        };
+        Some((Client { service: id, key, ingress: packet.ingress }, timeout))
+    }
+
+    /// The client of a flow is where it says to be: its real is remembered whatever strangers send.
+    pub(crate) fn confirm_client(
+        &mut self,
+        flow: FlowId,
+        packet: &Inbound<'_>,
+        segment: &Transport,
+    ) {
+        let real = self.flows.get(flow).map(|flow| flow.real);
+        let service = real.and_then(|id| self.tables.real(id)).map(|real| real.service);
+        let (Some(real), Some(service)) = (real, service) else {
+            return;
+        };
+        if let Some((client, timeout)) = self.persistent_client(service, packet, segment) {
+            self.persistence.confirm(&client, real, timeout, packet.now);
+        }
+    }
+
+    /// Whether the service has as many open flows as it may.
+    fn is_full(&self, id: ServiceId) -> bool {
+        let Some(service) = self.tables.service(id) else {
+            return false;
+        };
+        let Some(max) = service.spec.flows_max else {
+            return false;
+        };
+        let reals = service.reals.iter().chain(&service.sorry);
+        let open = reals.filter_map(|&id| self.tables.real(id)).map(|r| r.counters.flows_open);
+        open.sum::<u32>() >= max.get()
+    }
+
+    /// The real that serves when no other does, if its guest can be reached.
+    fn sorry_real(&self, service: ServiceId) -> Option<RealId> {
+        let service = self.tables.service(service)?;
+        let id = service.sorry?;
+        let guest = self.tables.guest(self.tables.real(id)?.guest)?;
+        let is_up = self.tables.port_sets().up.contains(guest.spec.port);
+        let is_there = guest.health_by(Version::of(service.spec.vip)) != Health::Down;
+        (is_up && is_there).then_some(id)
+    }
+
+    /// Pins a new flow to its real.
+    pub(crate) fn open(
+        &mut self,
+        service: ServiceId,
+        real: RealId,
+        key: &FlowKey,
+        stage: Stage,
+        now: Instant,
+    ) -> Result<FlowId, DropReason> {
+        let mut new = self.new_flow(service, real, key, stage)?;
+        for attempt in 0..TRANSLATIONS_MAX {
+            if let Some(id) = self.way_back(&new) {
+                return Ok(id);
+            }
+            let Dataplane { flows, tables, .. } = self;
+            match flows.insert(new, now, &mut |gone| tables.flow_gone(gone)) {
+                Ok(id) => {
+                    self.tables.flow_opened(real, now);
+                    if let Some(service) = self.tables.service_mut(service) {
+                        service.counters.flows_new += 1;
+                    }
+                    return Ok(id);
+                }
+                Err(InsertError::TupleTaken) => {
+                    new.client_at_real.port = translated(new.client.port, real, attempt);
+                }
+                Err(InsertError::Full) => break,
+            }
+        }
+        Err(DropReason::FlowsFull)
+    }
+
+    /// What is to be known of a new flow.
+    fn new_flow(
+        &self,
+        service: ServiceId,
+        real: RealId,
+        key: &FlowKey,
+        stage: Stage,
+    ) -> Result<NewFlow, DropReason> {
+        let (client, vip) = (key.client(), key.server());
+        let spec = &self.tables.service(service).ok_or(DropReason::NoBackend)?.spec;
+        let address = self.address_of(real, vip).ok_or(DropReason::NoBackend)?;
+        let is_own = address.address == client.address || self.is_guests_own(real, client);
+        let (client_address, real_end) = match spec.forwarding {
+            Forwarding::Nat if is_own => (link_local_like(client.address.into()).into(), address),
+            Forwarding::Nat => (client.address, address),
+            Forwarding::Direct if is_own => return Err(DropReason::Hairpin),
+            Forwarding::Direct => (client.address, vip),
+        };
+        Ok(NewFlow {
+            protocol: key.protocol(),
+            vlan: key.vlan(),
+            client,
+            vip,
+            client_at_real: Endpoint { address: client_address, port: client.port },
+            real_end,
+            real,
+            udp_idle: spec.udp_idle.unwrap_or(UDP_IDLE),
+            one_packet: spec.one_packet,
+            stage,
+        })
+    }
+
+    /// The flow of before by which the answer to a datagram that is scheduled by itself finds back.
+    fn way_back(&self, new: &NewFlow) -> Option<FlowId> {
+        if !new.one_packet {
+            return None;
+        }
+        let NewFlow { protocol, vlan, client_at_real: client, real_end: server, .. } = *new;
+        let key = FlowKey::new(protocol, vlan, client, server);
+        let id = self.flows.find(&key, Direction::ToClient)?;
+        let flow = self.flows.get(id)?;
+        ((flow.client(), flow.vip(), flow.real) == (new.client, new.vip, new.real)).then_some(id)
+    }
+
+    /// A real's own address, of the VIP's version, and its port.
+    fn address_of(&self, real: RealId, vip: Endpoint) -> Option<Endpoint> {
+        let real = self.tables.real(real)?;
+        let address = self.tables.guest(real.guest)?.spec.address_of(vip.address.version())?;
+        Some(Endpoint { address: address.into(), port: real.spec.port.map_or(vip.port, |port| port.get()) })
+    }
+
+    /// Whether the client is the very guest that the real runs on, by any of its addresses.
+    fn is_guests_own(&self, real: RealId, client: Endpoint) -> bool {
+        let guest_of = |real: &Real| self.tables.guest(real.guest);
+        let guest = self.tables.real(real).and_then(guest_of);
+        guest.is_some_and(|guest| guest.spec.addresses.contains(&client.address.into()))
+    }
+}
+
+/// The port that stands for a client's at a real, in the upper half. The same one each time, so that
+/// datagrams that are scheduled one by one find the way back of those before.
+fn translated(client_port: u16, real: RealId, attempt: usize) -> u16 {
+    let seed = u64::from(client_port) | (real.index() as u64) << 16 | (attempt as u64) << 32;
+    Dice::new(seed).roll() as u16 | 0x8000
+}

@@ -1,0 +1,84 @@
+//! Whom the appliance wants to reach: whether an address answers, asked again and again, each
+//! address by itself.
+//!
+//! An address is asked four times a second; three questions without an answer and it is down, so a
+//! dead guest is known within a second. One that is down is asked no less often: it costs a frame,
+//! and it is back as soon as it answers. Nobody waits for anybody: a silent address delays no
+//! other's question.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::Instant;
+
+/// Time between two questions to one address.
+pub const PROBE_INTERVAL: Duration = Duration::from_millis(250);
+/// Questions in a row without an answer after which an address is down.
+pub const FALL: u32 = 3;
+
+/// What is observed of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// Asked, and silent.
+    Down,
+    /// No answer yet, and not enough silence either.
+    Unknown,
+    Up,
+}
+
+/// An address that is asked for, and what was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Neighbor {
+    pub address: IpAddr,
+    /// Where it is asked; 0 is untagged.
+    pub vlan: u16,
+    pub health: Health,
+    /// Since when `health` says so.
+    pub since: Instant,
+    /// Questions in a row without an answer.
+    pub missed: u32,
+    probe_at: Instant,
+}
+
+impl Neighbor {
+    pub(crate) fn new(address: IpAddr, vlan: u16, now: Instant) -> Neighbor {
+        let health = Health::Unknown;
+        Neighbor { address, vlan, health, since: now, missed: 0, probe_at: now }
+    }
+
+    /// Whether a question is due; if so it counts as asked, and as missed until it is answered.
+    pub(crate) fn probe(&mut self, now: Instant) -> bool {
+        if now < self.probe_at {
+            return false;
+        }
+        self.probe_at = now + PROBE_INTERVAL;
+        if self.missed >= FALL {
+            self.observe(Health::Down, now);
+        }
+        self.missed = self.missed.saturating_add(1);
+        true
+    }
+
+    /// It has answered.
+    pub(crate) fn answered(&mut self, now: Instant) {
+        self.missed = 0;
+        self.observe(Health::Up, now);
+    }
+
+    fn observe(&mut self, health: Health, now: Instant) {
+        if self.health != health {
+            self.health = health;
+            self.since = now;
+        }
+    }
+}
+
+impl Health {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Health::Unknown => "unknown",
+            Health::Up => "up",
+            Health::Down => "down",
+        }
+    }
+}

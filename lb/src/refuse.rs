@@ -1,0 +1,184 @@
+//! A refused flow: what its client is told.
+//!
+//! A client that hears nothing tries for a minute; one that hears a TCP reset (RFC 9293 §3.5.2) or
+//! "port unreachable" (RFC 1122 §3.2.2.1, RFC 4443 §3.1) knows at once. A service says which it
+//! wants. What is told comes from the VIP, by the way that the packet came.
+//!
+//! Errors about UDP are limited, resets are not: a reset is shorter than the SYN that asks for it,
+//! so nobody gains by forging senders, and it needs no memory.
+
+use core::time::Duration;
+
+use crate::dataplane::{Dataplane, Inbound};
+use crate::wire::checksum::Sum;
+use crate::wire::ethernet::{self, Ethernet, PAYLOAD_BYTES_MAX};
+use crate::wire::ip::{self, Version, pseudo_header};
+use crate::wire::{Ip, Transport, bytes_at, icmp, put};
+use crate::{DropReason, Empty, Frame, Instant, MacAddr, PortId, PortSet, Protocol, ServiceId};
+
+const TTL: u8 = 64;
+/// Errors a second, over all services.
+const ERRORS_PER_SECOND: u32 = 10;
+
+/// How many ICMP errors may still be sent (RFC 1812 §4.3.2.8, RFC 4443 §2.4 f).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ErrorLimit {
+    second: Instant,
+    sent: u32,
+}
+
+/// What an ICMP error says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Complaint {
+    PortUnreachable,
+    TooBig { mtu: u16 },
+}
+
+impl Dataplane {
+    /// Counts that a service takes no flow, and tells the client if the service wants that.
+    pub(crate) fn refuse(
+        &mut self,
+        service: ServiceId,
+        reason: DropReason,
+        packet: &Inbound<'_>,
+        segment: &Transport,
+    ) -> DropReason {
+        let Some(service) = self.tables.service_mut(service) else {
+            return reason;
+        };
+        match reason {
+            DropReason::ServiceFull => service.counters.refused_full += 1,
+            _ => service.counters.refused_no_real += 1,
+        }
+        if service.spec.empty != Empty::Reset {
+            return reason;
+        }
+        service.counters.resets_sent += 1;
+        match segment.protocol {
+            Protocol::Tcp => self.reset(packet, segment),
+            Protocol::Udp => self.complain(packet, Complaint::PortUnreachable),
+        }
+        reason
+    }
+
+    /// A reset as the VIP would send it to this segment; none to a reset.
+    fn reset(&mut self, packet: &Inbound<'_>, segment: &Transport) {
+        let Inbound { ip, ref head, .. } = *packet;
+        let Some(header) = bytes_at::<20>(head, segment.at) else {
+            return;
+        };
+        if let Some(reset) = reset_to(&header, segment, ip) {
+            self.tell(packet, Protocol::Tcp.number(), &reset);
+        }
+    }
+
+    /// An ICMP error about this packet to who sent it, as far as the limit allows.
+    pub(crate) fn complain(&mut self, packet: &Inbound<'_>, complaint: Complaint) {
+        let Inbound { ip, ref head, now, .. } = *packet;
+        if !self.errors.allows(now) {
+            return;
+        }
+        let (message, protocol) = error_about(ip, head, complaint);
+        self.tell(packet, protocol, &message);
+    }
+
+    /// Tells who sent a VIP a frame beyond the MTU what would fit (RFC 1191 §4, RFC 8201 §4). Of an
+    /// IPv4 packet that may be cut a router would say nothing; neither do we, who cut none.
+    pub(crate) fn too_big(
+        &mut self,
+        ingress: PortId,
+        header: &Ethernet,
+        frame: &mut Frame<'_>,
+        now: Instant,
+    ) {
+        let parsed = Ip::parse(frame.head, frame.len, header.payload_at, header.ethertype);
+        let Some(Ok(ip)) = parsed else {
+            return;
+        };
+        let is_to_vip = self.tables.is_virtual(header.destination)
+            && self.tables.is_vip(header.vlan, ip.destination.into());
+        if !is_to_vip || ip.check(frame.head).is_err() || ip.may_be_cut(frame.head) {
+            return;
+        }
+        let Frame { ref mut head, len, offload } = *frame;
+        let packet = Inbound { ingress, header, ip: &ip, head, len, offload, now };
+        self.complain(&packet, Complaint::TooBig { mtu: PAYLOAD_BYTES_MAX as u16 });
+    }
+
+    /// Sends a packet from the VIP back the way that `packet` came.
+    fn tell(&mut self, packet: &Inbound<'_>, protocol: u8, payload: &[u8]) {
+        let Inbound { ingress, header, ip, .. } = *packet;
+        let mac = MacAddr::virtual_of(ip.destination.into());
+        let ethernet = ethernet::header(header.source, mac, header.vlan, header.ethertype);
+        let len = payload.len() as u16;
+        let network = ip::header(ip.destination, ip.source, protocol, len, TTL);
+        self.outbox.push(PortSet::EMPTY.with(ingress), &[&ethernet, &network, payload]);
+    }
+}
+
+impl ErrorLimit {
+    fn allows(&mut self, now: Instant) -> bool {
+        if now.since(self.second) >= Duration::from_secs(1) {
+            *self = ErrorLimit { second: now, sent: 0 };
+        }
+        let allowed = self.sent < ERRORS_PER_SECOND;
+        self.sent += u32::from(allowed);
+        allowed
+    }
+}
+
+/// The reset to a segment that belongs to no connection (RFC 9293 §3.10.7.1).
+fn reset_to(header: &[u8; 20], segment: &Transport, ip: &Ip) -> Option<[u8; 20]> {
+    const FIN: u32 = 0x01;
+    const SYN: u32 = 0x02;
+    const RST: u8 = 0x04;
+    const ACK: u8 = 0x10;
+    let flags = header[13];
+    if flags & RST != 0 {
+        return None;
+    }
+    let word = |at: usize| bytes_at::<4>(header, at).map_or(0, u32::from_be_bytes);
+    let header_len = usize::from(header[12] >> 4) * 4;
+    let data_len = ip.payload_len().saturating_sub(header_len) as u32;
+    let length = data_len + (u32::from(flags) & FIN) + (u32::from(flags) & SYN) / SYN;
+    let (sequence, acknowledged, flags) = match flags & ACK != 0 {
+        true => (word(8), 0, RST),
+        false => (0, word(4).wrapping_add(length), RST | ACK),
+    };
+    let mut reset = [0; 20];
+    put(&mut reset, 0, segment.destination.port.to_be_bytes());
+    put(&mut reset, 2, segment.source.port.to_be_bytes());
+    put(&mut reset, 4, sequence.to_be_bytes());
+    put(&mut reset, 8, acknowledged.to_be_bytes());
+    (reset[12], reset[13]) = (5 << 4, flags);
+    let pseudo =
+        pseudo_header(ip.destination, ip.source, Protocol::Tcp.number(), reset.len());
+    let checksum = pseudo.bytes(&reset).checksum();
+    put(&mut reset, 16, checksum.to_be_bytes());
+    Some(reset)
+}
+
+/// An ICMP error that quotes the packet: its header and 8 bytes at least, at most as much as makes
+/// a packet of 576 (RFC 1812 §4.3.2.3) or 1280 bytes (RFC 4443 §2.4 c).
+fn error_about(ip: &Ip, head: &[u8], complaint: Complaint) -> (heapless::Vec<u8, 1240>, u8) {
+    let (kind, code, word, protocol, quote_max) = match (ip.version, complaint) {
+        (Version::V4, Complaint::PortUnreachable) => (3, 3, 0, icmp::PROTOCOL_V4, 548),
+        (Version::V4, Complaint::TooBig { mtu }) => (3, 4, mtu, icmp::PROTOCOL_V4, 548),
+        (Version::V6, Complaint::PortUnreachable) => (1, 4, 0, icmp::PROTOCOL_V6, 1232),
+        (Version::V6, Complaint::TooBig { mtu }) => (2, 0, mtu, icmp::PROTOCOL_V6, 1232),
+    };
+    let packet = &head[ip.at..ip.end_at.min(head.len())];
+    let quote = &packet[..packet.len().min(quote_max)];
+    let mut message = [0; icmp::HEADER_BYTES];
+    (message[0], message[1]) = (kind, code);
+    put(&mut message, 6, word.to_be_bytes());
+    let len = message.len() + quote.len();
+    let pseudo = match ip.version {
+        Version::V4 => Sum::default(),
+        Version::V6 => pseudo_header(ip.destination, ip.source, protocol, len),
+    };
+    let checksum = pseudo.bytes(&message).bytes(quote).checksum();
+    put(&mut message, 2, checksum.to_be_bytes());
+    // A quote is cut to what there is room for.
+    (message.into_iter().chain(quote.iter().copied()).collect(), protocol)
+}

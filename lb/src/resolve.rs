@@ -1,0 +1,266 @@
+//! Who has which address: ARP and neighbor discovery about addresses of ours, and what we say and
+//! ask unasked.
+//!
+//! A VIP and the switch's own addresses are answered for with their virtual MAC, also to a probe
+//! for duplicates (RFC 5227, RFC 4862 §5.4): the address is taken. Who claims one is dropped, and
+//! counted as a spoof.
+//!
+//! With `direct` forwarding a guest has the VIP on a loopback, and a stock Linux guest then talks
+//! about it. All of that is kept from the network, but for one thing: it uses the VIP as the sender
+//! in its own questions (`arp_announce` 0), and those are sent on with the guest's own address,
+//! since the answer is needed.
+//!
+//! ```text
+//!   what the guest says                        what becomes of it
+//!   who has X? tell the VIP                    who has X? tell the guest's own address
+//!   I have the VIP; has anybody the VIP?       vip_suppressed
+//! ```
+
+use core::net::IpAddr;
+
+use crate::addr::{LINK_LOCAL_V6, is_link_local_of_ours};
+use crate::dataplane::{Dataplane, Inbound};
+use crate::event::Event;
+use crate::wire::arp::{Arp, Operation};
+use crate::wire::ethernet::{self, ETHERTYPE_ARP, Ethernet};
+use crate::wire::ip::Version;
+use crate::wire::nd::{self, Neighbor};
+use crate::{DropReason, Instant, MacAddr, PortId, PortSet, Verdict};
+
+impl Dataplane {
+    /// ARP about an address of ours; `None` leaves the packet to the switch.
+    pub(crate) fn arp(
+        &mut self,
+        ingress: PortId,
+        header: &Ethernet,
+        head: &mut [u8],
+        now: Instant,
+    ) -> Result<Option<Verdict>, DropReason> {
+        let arp = Arp::parse(head, header.payload_at)?;
+        let (sender, target) = (IpAddr::V4(arp.sender), IpAddr::V4(arp.target));
+        if self.is_ours(header.vlan, sender) {
+            let own = self.may_ask_for(ingress, header, sender).ok_or(DropReason::ArpSpoof)?;
+            return match (arp.operation, own) {
+                (Operation::Request, IpAddr::V4(own)) if !self.is_ours(header.vlan, target) => {
+                    Arp { sender: own, ..arp }.write(head, header.payload_at);
+                    Ok(None)
+                }
+                _ => Err(DropReason::VipSuppressed),
+            };
+        }
+        if self.tables.is_virtual(arp.sender_mac) || self.is_elsewhere(ingress, sender) {
+            return Err(DropReason::ArpSpoof);
+        }
+        if arp.sender == arp.target {
+            self.limit_announcements(ingress, header, sender, now)?;
+        }
+        match arp.operation {
+            Operation::Request if self.is_ours(header.vlan, target) => {
+                let is_probe = arp.sender.is_unspecified();
+                self.check_question(ingress, header, target, is_probe)?;
+                let mac = MacAddr::virtual_of(target);
+                arp.answer(mac).write(head, header.payload_at);
+                ethernet::set_addresses(head, header.source, mac);
+                Ok(Some(Verdict::Reply))
+            }
+            Operation::Reply if header.destination == MacAddr::SWITCH && self.is_guest(ingress) => {
+                Ok(Some(Verdict::Punt))
+            }
+            Operation::Request | Operation::Reply => Ok(None),
+        }
+    }
+
+    /// Neighbor discovery about an address of ours; `None` leaves the packet to the switch.
+    pub(crate) fn neighbor(
+        &mut self,
+        packet: &mut Inbound<'_>,
+    ) -> Result<Option<Verdict>, DropReason> {
+        let Inbound { ingress, header, ip, ref mut head, .. } = *packet;
+        let Some(target) = nd::target(head, ip).map(IpAddr::V6) else {
+            return Ok(None);
+        };
+        let target_is_ours = self.is_ours(header.vlan, target);
+        let source = ip.source.into();
+        if self.is_ours(header.vlan, source) {
+            let own = self.may_ask_for(ingress, header, source).ok_or(DropReason::NdSpoof)?;
+            return match Neighbor::parse(head, ip)?.kind {
+                nd::Kind::Solicitation if !target_is_ours => {
+                    nd::set_source(head, ip, own);
+                    self.switch(ingress, header, packet.now).map(Some)
+                }
+                nd::Kind::Solicitation | nd::Kind::Advertisement => Err(DropReason::VipSuppressed),
+            };
+        }
+        if !target_is_ours {
+            let claimed = if nd::is_advertisement(head, ip) { target } else { ip.source.into() };
+            if self.is_elsewhere(ingress, claimed) {
+                return Err(DropReason::NdSpoof);
+            }
+            let is_answer = header.destination == MacAddr::SWITCH && self.is_guest(ingress);
+            return Ok(is_answer.then_some(Verdict::Punt));
+        }
+        let message = Neighbor::parse(head, ip)?;
+        match message.kind {
+            nd::Kind::Advertisement => match self.may_ask_for(ingress, header, target) {
+                Some(_) => Err(DropReason::VipSuppressed),
+                None => Err(DropReason::NdSpoof),
+            },
+            nd::Kind::Solicitation => {
+                let is_probe = message.source.is_unspecified();
+                self.check_question(ingress, header, target, is_probe)?;
+                Ok(Some(Verdict::Punt))
+            }
+        }
+    }
+
+    /// Answers a solicitation for an address of ours.
+    pub(crate) fn answer_neighbor(
+        &mut self,
+        ingress: PortId,
+        header: &Ethernet,
+        question: &Neighbor,
+    ) {
+        let mac = MacAddr::virtual_of(question.target.into());
+        let answer = question.answer(mac);
+        let destination = answer.link_destination().unwrap_or(header.source);
+        let ethertype = Version::V6.ethertype();
+        let header = ethernet::header(destination, mac, header.vlan, ethertype);
+        self.outbox.push(PortSet::EMPTY.with(ingress), &[&header, &answer.packet()]);
+    }
+
+    /// Whether an address is that of a guest on another port whose link is up.
+    fn is_elsewhere(&self, ingress: PortId, address: IpAddr) -> bool {
+        let up = self.tables.port_sets().up;
+        let mut others = self.tables.guests().map(|(_, guest)| &guest.spec);
+        others.any(|guest| {
+            let is_there = guest.port != ingress && up.contains(guest.port);
+            is_there && guest.addresses.contains(&address)
+        })
+    }
+
+    /// A guest may say once a second where an address of its own is.
+    fn limit_announcements(
+        &mut self,
+        ingress: PortId,
+        header: &Ethernet,
+        address: IpAddr,
+        now: Instant,
+    ) -> Result<(), DropReason> {
+        let id = self.tables.guest_at(ingress, header.source);
+        let guest = id.and_then(|id| self.tables.guest_mut(id));
+        match guest.is_none_or(|guest| guest.may_announce(address, now)) {
+            true => Ok(()),
+            false => Err(DropReason::ArpRate),
+        }
+    }
+
+    /// Whether the switch answers for this address.
+    pub(crate) fn is_ours(&self, vlan: u16, address: IpAddr) -> bool {
+        is_link_local_of_ours(address) || self.tables.is_vip(vlan, address)
+    }
+
+    /// Whether a frame is from a defined guest.
+    pub(crate) fn is_guests(&self, ingress: PortId, header: &Ethernet) -> bool {
+        self.tables.guest_at(ingress, header.source).is_some()
+    }
+
+    pub(crate) fn is_guest(&self, port: PortId) -> bool {
+        !self.tables.port_sets().uplinks.contains(port)
+    }
+
+    /// The own address of a guest that has `vip` on a loopback; `None` for everybody else.
+    fn may_ask_for(&self, ingress: PortId, header: &Ethernet, vip: IpAddr) -> Option<IpAddr> {
+        let (source, vlan) = (header.source, header.vlan);
+        let has_it = self.tables.has_on_loopback(ingress, source, vlan, vip);
+        let guest = self.tables.guest_at(ingress, source).filter(|_| has_it)?;
+        self.tables.guest(guest)?.spec.address_of(Version::of(vip))
+    }
+
+    /// Whether somebody who asks for an address of ours is told.
+    fn check_question(
+        &self,
+        ingress: PortId,
+        header: &Ethernet,
+        target: IpAddr,
+        is_probe: bool,
+    ) -> Result<(), DropReason> {
+        if is_link_local_of_ours(target) && !self.is_guest(ingress) {
+            return Err(DropReason::NotForUs);
+        }
+        // Told that the address is taken, the guest would not use it.
+        match is_probe && self.may_ask_for(ingress, header, target).is_some() {
+            true => Err(DropReason::VipSuppressed),
+            false => Ok(()),
+        }
+    }
+
+    /// Asks every guest that is a real whether it is still there.
+    pub(crate) fn ask_neighbors(&mut self, now: Instant) {
+        let Dataplane { tables, outbox, events, .. } = self;
+        let up = tables.port_sets().up;
+        let mut has_news = false;
+        for guest in tables.guests_mut() {
+            let health = guest.health();
+            let (port, mac) = (guest.spec.port, guest.spec.mac);
+            for neighbor in &mut guest.neighbors {
+                let before = neighbor.health;
+                let is_due = neighbor.probe(now);
+                has_news |= neighbor.health != before;
+                if is_due && up.contains(port) {
+                    let egress = PortSet::EMPTY.with(port);
+                    ask(neighbor.address, neighbor.vlan, mac, |parts| outbox.push(egress, parts));
+                }
+            }
+            if guest.health() != health {
+                let name = guest.spec.name.clone();
+                events.push(Event::GuestHealth { guest: name, health: guest.health() });
+            }
+        }
+        if has_news {
+            tables.unsettle();
+        }
+    }
+
+    /// Says where the VIPs are, so that switches and neighbours learn it before they ask.
+    pub(crate) fn announce_vips(&mut self, now: Instant) {
+        let Dataplane { tables, outbox, .. } = self;
+        let up = tables.port_sets().up;
+        for service in tables.services_mut().filter(|service| !service.retired) {
+            if !service.announcements.take(now) {
+                continue;
+            }
+            let (vip, vlan) = (service.spec.vip, service.spec.vlan);
+            let mac = MacAddr::virtual_of(vip);
+            match vip {
+                IpAddr::V4(vip) => {
+                    let header = ethernet::header(MacAddr::BROADCAST, mac, vlan, ETHERTYPE_ARP);
+                    outbox.push(up, &[&header, &Arp::announcement(vip, mac).packet()]);
+                }
+                IpAddr::V6(vip) => {
+                    let destination = nd::group_mac(nd::ALL_NODES);
+                    let ethertype = Version::V6.ethertype();
+                    let header = ethernet::header(destination, mac, vlan, ethertype);
+                    outbox.push(up, &[&header, &Neighbor::announcement(vip, mac).packet()]);
+                }
+            }
+        }
+    }
+}
+
+/// A question to the station that should have this address. By ARP in nobody's name (RFC 5227
+/// §2.1.1): every stack answers, none learns. By neighbor discovery in the switch's, for an answer
+/// to nobody would go to everybody.
+fn ask(address: IpAddr, vlan: u16, mac: MacAddr, push: impl FnOnce(&[&[u8]])) {
+    let ethertype = match address {
+        IpAddr::V4(_) => ETHERTYPE_ARP,
+        IpAddr::V6(_) => Version::V6.ethertype(),
+    };
+    let header = ethernet::header(mac, MacAddr::SWITCH, vlan, ethertype);
+    match address {
+        IpAddr::V4(address) => push(&[&header, &Arp::probe(address).packet()]),
+        IpAddr::V6(address) => {
+            let question = Neighbor::solicitation(LINK_LOCAL_V6, MacAddr::SWITCH, address);
+            push(&[&header, &question.packet()]);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! After a restart: flows that began before this appliance did are taken up in the middle.
+//!
+//! What comes from the client tells the real only where that follows from the packet itself: `mh`
+//! and `sh` place it by hash ([`crate::begin`]). With the other schedulers the client is left
+//! without an answer (`no_flow`) until its real speaks; the real's own packet says which real it
+//! is, and what it says is believed if it can belong to one service alone.
+//!
+//! But a real's port may also be reached straight, by the guest's own address, and such a
+//! connection must never be given the VIP's. So this is done for a while after the start, while the
+//! configuration is that of the start, and not for a connection that was seen to begin: a SYN-ACK of
+//! a guest that belongs to no flow is the answer to such a call, and its ends are noted. What is
+//! left is a straight connection of before the restart in which the guest speaks first; that one is
+//! lost.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use core::hash::BuildHasher;
+use core::time::Duration;
+
+use foldhash::fast::FixedState;
+
+use crate::addr::is_link_local_of_ours;
+use crate::dataplane::{Dataplane, Inbound};
+use crate::flow::{FlowId, FlowKey, Stage};
+use crate::wire::ip::Version;
+use crate::wire::transport::TcpFlags;
+use crate::wire::{Endpoint, Transport};
+use crate::{Command, Forwarding, Instant, Protocol, RealId, ServiceId};
+
+/// How long after the start a real's packet is taken for one of a flow of before.
+pub const RECOVERY: Duration = Duration::from_secs(600);
+/// Straight connections that are remembered, the latest of those that fall on one place.
+const STRAIGHT_MAX: usize = 4096;
+
+/// Whether flows are taken up again, and which connections are none of ours.
+pub(crate) struct Recovery {
+    until: Option<Instant>,
+    /// Keyed hashes of the ends of straight connections.
+    straight: Box<[u64]>,
+    key: FixedState,
+}
+
+impl Dataplane {
+    /// The flow of a real's packet that belongs to none, if it began before the start.
+    pub(crate) fn resume(&mut self, packet: &Inbound<'_>, segment: &Transport) -> Option<FlowId> {
+        let Transport { protocol, source, destination, flags, .. } = *segment;
+        let is_on = self.recovery.until.is_some_and(|end| packet.now < end);
+        if protocol != Protocol::Tcp || !is_on || flags.has(TcpFlags::RST) {
+            return None;
+        }
+        if flags.has(TcpFlags::SYN) {
+            self.recovery.note(source, destination);
+            return None;
+        }
+        if self.recovery.is_straight(source, destination) {
+            return None;
+        }
+        let (real, service) = self.real_at(packet, source)?;
+        let spec = &self.tables.service(service)?.spec;
+        let guest = &self.tables.guest(self.tables.real(real)?.guest)?.spec;
+        let client = match is_link_local_of_ours(destination.address.into()) {
+            // The far end of a guest's flow with itself.
+            true => guest.address_of(source.address.version())?.into(),
+            false => destination.address,
+        };
+        let client = Endpoint { address: client, port: destination.port };
+        let server = Endpoint { address: spec.vip.into(), port: spec.port.get() };
+        let key = FlowKey::new(protocol, packet.header.vlan, client, server);
+        self.open(service, real, &key, Stage::Answered, packet.now).ok()
+    }
+
+    /// The one real that this end can be.
+    fn real_at(&self, packet: &Inbound<'_>, end: Endpoint) -> Option<(RealId, ServiceId)> {
+        let guest = self.tables.guest_at(packet.ingress, packet.header.source)?;
+        let mut fitting = self.tables.reals().filter(|(_, real)| {
+            let is_here = |id: ServiceId| {
+                let spec = &self.tables.service(id)?.spec;
+                let port = real.spec.port.unwrap_or(spec.port).get();
+                let version = Version::of(spec.vip);
+                let address = match spec.forwarding {
+                    Forwarding::Nat => self.tables.guest(guest)?.spec.address_of(version)?,
+                    Forwarding::Direct => spec.vip,
+                };
+                let is_there = (end.address, end.port) == (address.into(), port);
+                Some(is_there && spec.vlan == packet.header.vlan && spec.protocol == Protocol::Tcp)
+            };
+            real.guest == guest && !real.retired && is_here(real.service) == Some(true)
+        });
+        let (id, real) = fitting.next()?;
+        fitting.next().is_none().then_some((id, real.service))
+    }
+}
+
+impl Recovery {
+    /// Off until it begins.
+    pub(crate) fn new(secret: u64) -> Recovery {
+        let straight = vec![0; STRAIGHT_MAX].into_boxed_slice();
+        Recovery { until: None, straight, key: FixedState::with_seed(secret) }
+    }
+
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.until = Some(now + RECOVERY);
+    }
+
+    /// Ends with the first change of who serves what: connections that were none of ours yesterday
+    /// may look like flows today.
+    pub(crate) fn follow(&mut self, command: &Command) {
+        match command {
+            Command::SetPort { .. } | Command::SetLink { .. } | Command::Administer { .. } => {}
+            Command::SetGuest(_)
+            | Command::DeleteGuest(_)
+            | Command::SetService(_)
+            | Command::DeleteService(_)
+            | Command::SetReal { .. }
+            | Command::DeleteReal { .. } => self.until = None,
+        }
+    }
+
+    fn note(&mut self, server: Endpoint, client: Endpoint) {
+        let hash = self.hash(server, client);
+        self.straight[hash as usize % STRAIGHT_MAX] = hash;
+    }
+
+    fn is_straight(&self, server: Endpoint, client: Endpoint) -> bool {
+        let hash = self.hash(server, client);
+        self.straight[hash as usize % STRAIGHT_MAX] == hash
+    }
+
+    fn hash(&self, server: Endpoint, client: Endpoint) -> u64 {
+        self.key.hash_one((server, client))
+    }
+}

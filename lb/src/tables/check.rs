@@ -1,0 +1,114 @@
+//! What must hold before a command is applied: each refusal, and nothing is changed here.
+
+use core::net::IpAddr;
+
+use super::Tables;
+use crate::addr::is_host_address;
+use crate::wire::ethernet::VLAN_MAX;
+use crate::wire::ip::Version;
+use crate::{
+    Empty, Forwarding, GuestId, GuestSpec, Persistence, Protocol, RealSpec, Refusal, Role,
+    ServiceId, ServiceSpec,
+};
+
+impl Tables {
+    pub(super) fn check_guest(&self, spec: &GuestSpec, known: Option<GuestId>) -> Result<(), Refusal> {
+        let port = self.port(spec.port).ok_or(Refusal::UnknownPort)?;
+        if port.role != Role::Guest {
+            return Err(Refusal::NotAGuestPort(port.name.clone()));
+        }
+        if !spec.mac.is_station() {
+            return Err(Refusal::NotAStation(spec.mac));
+        }
+        for (_, other) in self.guests().filter(|&(id, _)| Some(id) != known) {
+            let guest = other.spec.name.clone();
+            if other.spec.mac == spec.mac {
+                return Err(Refusal::MacTaken { mac: spec.mac, guest });
+            }
+            let taken = spec.addresses.iter().find(|a| other.spec.addresses.contains(a));
+            if let Some(&address) = taken {
+                return Err(Refusal::AddressTaken { address, guest });
+            }
+        }
+        for &address in &spec.addresses {
+            if !is_host_address(address) {
+                return Err(Refusal::NotAHostAddress(address));
+            }
+            if let Some((_, service)) = self.services().find(|(_, s)| s.spec.vip == address) {
+                let service = service.spec.name.clone();
+                return Err(Refusal::AddressIsVip { address, service });
+            }
+        }
+        let of_guest = self.reals().filter(|(_, real)| Some(real.guest) == known && !real.retired);
+        for service in of_guest.filter_map(|(_, real)| self.service(real.service)) {
+            need_address(spec, service.spec.vip)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_service(&self, spec: &ServiceSpec, known: Option<ServiceId>) -> Result<(), Refusal> {
+        if !is_host_address(spec.vip) {
+            return Err(Refusal::NotAHostAddress(spec.vip));
+        }
+        if spec.vlan > VLAN_MAX {
+            return Err(Refusal::VlanRange);
+        }
+        if let Some((_, guest)) = self.guests().find(|(_, g)| g.spec.addresses.contains(&spec.vip))
+        {
+            let guest = guest.spec.name.clone();
+            return Err(Refusal::VipIsGuest { address: spec.vip, guest });
+        }
+        let end = |spec: &ServiceSpec| (spec.vlan, spec.vip, spec.protocol, spec.port);
+        let taken =
+            self.services().find(|(id, other)| Some(*id) != known && end(&other.spec) == end(spec));
+        if let Some((_, other)) = taken {
+            return Err(Refusal::VipTaken { service: other.spec.name.clone() });
+        }
+        self.check_options(spec)?;
+        let members = known.and_then(|id| self.service(id)).map_or(&[][..], |s| &s.reals);
+        for real in members.iter().filter_map(|&id| self.real(id)) {
+            self.check_real(spec, &real.spec)?;
+        }
+        Ok(())
+    }
+
+    /// What only some services can have.
+    fn check_options(&self, spec: &ServiceSpec) -> Result<(), Refusal> {
+        if let Empty::Sorry(guest) = &spec.empty {
+            let guest = self.guest(self.need_guest(guest)?);
+            guest.map_or(Ok(()), |guest| need_address(&guest.spec, spec.vip))?;
+        }
+        let by_payload = matches!(spec.persistence, Some(Persistence::Payload { .. }));
+        let udp_only = [
+            ("persistence by payload", by_payload),
+            ("an idle time", spec.udp_idle.is_some()),
+            ("one-packet scheduling", spec.one_packet),
+        ];
+        match udp_only.into_iter().find(|(_, is_asked)| *is_asked) {
+            Some((what, _)) if spec.protocol != Protocol::Udp => Err(Refusal::UdpOnly { what }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a real can be one of this service.
+    pub(super) fn check_real(&self, service: &ServiceSpec, real: &RealSpec) -> Result<(), Refusal> {
+        let guest = self.guest(self.need_guest(&real.guest)?);
+        guest.map_or(Ok(()), |guest| need_address(&guest.spec, service.vip))?;
+        let other_port = real.port.is_some_and(|port| port != service.port);
+        if service.forwarding == Forwarding::Direct && other_port {
+            let (service, guest) = (service.name.clone(), real.guest.clone());
+            return Err(Refusal::DirectPort { service, guest });
+        }
+        match real.weight > RealSpec::WEIGHT_MAX {
+            true => Err(Refusal::WeightRange),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A real is reached by an address of its VIP's version.
+fn need_address(guest: &GuestSpec, vip: IpAddr) -> Result<(), Refusal> {
+    let version = Version::of(vip);
+    let refusal = || Refusal::NoAddressForReal { guest: guest.name.clone(), version };
+    guest.address_of(version).map(|_| ()).ok_or_else(refusal)
+}
