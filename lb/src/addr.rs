@@ -5,6 +5,8 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
+use crate::wire::Address;
+
 /// A 48-bit MAC address (IEEE 802).
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MacAddr(pub [u8; 6]);
@@ -35,14 +37,17 @@ impl MacAddr {
     pub const SWITCH: MacAddr = MacAddr::virtual_of(IpAddr::V4(LINK_LOCAL));
 
     /// The virtual MAC with which the switch answers for `address`: locally administered, and the
-    /// same on every appliance, so that clients keep it when another host takes over. An IPv6
-    /// address is folded into its last four bytes; two VIPs that share one are told apart by their
+    /// same on every appliance, so that clients keep it when another host takes over. The switch's
+    /// own addresses share one. Any other IPv6 address is folded into its last four bytes; two VIPs that share one are told apart by their
     /// addresses, as any two addresses of one host are.
     pub const fn virtual_of(address: IpAddr) -> MacAddr {
         match address {
             IpAddr::V4(address) => {
                 let [a, b, c, d] = address.octets();
                 MacAddr([0x02, 0x6c, a, b, c, d])
+            }
+            IpAddr::V6(address) if address.to_bits() == LINK_LOCAL_V6.to_bits() => {
+                MacAddr::virtual_of(IpAddr::V4(LINK_LOCAL))
             }
             IpAddr::V6(address) => {
                 let bits = address.to_bits();
@@ -123,6 +128,15 @@ impl fmt::Debug for MacAddr {
 impl Protocol {
     pub const ALL: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
 
+    /// The protocol with this IANA number.
+    pub const fn of(number: u8) -> Option<Protocol> {
+        match number {
+            6 => Some(Protocol::Tcp),
+            17 => Some(Protocol::Udp),
+            _ => None,
+        }
+    }
+
     /// The word of the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -155,8 +169,11 @@ pub const fn link_local_like(address: IpAddr) -> IpAddr {
 }
 
 /// Whether packets to this address are for the switch itself, on guest ports.
-pub fn is_link_local_of_ours(address: IpAddr) -> bool {
-    address == link_local_like(address)
+pub fn is_link_local_of_ours(address: impl Into<Address>) -> bool {
+    const OURS: [Address; 2] =
+        [Address::v4(LINK_LOCAL.to_bits()), Address::v6(LINK_LOCAL_V6.octets())];
+    let address = address.into();
+    address == OURS[0] || address == OURS[1]
 }
 
 /// Whether a host may have this address as its own: not unspecified, loopback, multicast or

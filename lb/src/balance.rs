@@ -31,9 +31,19 @@ pub(crate) struct Delivery {
 
 impl Dataplane {
     /// A segment to a VIP goes to the real of its flow, or begins a flow.
+    #[inline]
     pub(crate) fn balance(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
-        let segment = Transport::parse(packet.head, packet.ip)?;
-        let id = self.flow_to_real(&packet, &segment)?;
+        let Inbound { header, ip, ref head, .. } = packet;
+        let segment = Transport::parse(head, ip);
+        let key = segment.as_ref().map(|segment| segment.key_to_real(header.vlan));
+        let known = key.ok().and_then(|key| self.flows.find(&key, Direction::ToReal));
+        // The VIP of a flow that there is need not be looked for.
+        if known.is_none() && !self.tables.is_vip(header.vlan, ip.destination) {
+            return Err(DropReason::NotForUs);
+        }
+        ip.check(head)?;
+        let segment = segment?;
+        let id = self.flow_to_real(&packet, &segment, known)?;
         self.deliver(packet, &segment, id)
     }
 
@@ -48,16 +58,17 @@ impl Dataplane {
         if !self.tables.port_sets().up.contains(delivery.port) {
             return Err(DropReason::NoPort);
         }
+        let (port, head) = (delivery.port, &mut *packet.head);
+        if delivery.translates() {
+            let (source, destination) = (delivery.client_at_real, delivery.real_end);
+            segment.rewrite(packet.ip, head, &packet.offload, source, destination);
+        }
+        ethernet::set_addresses(head, delivery.mac, MacAddr::SWITCH);
         let step = self.count(id, Direction::ToReal, segment.flags, packet.len, packet.now);
         if step == Step::Confirmed {
             self.confirm_client(id, &packet, segment);
         }
-        let Inbound { ip, head, offload, .. } = packet;
-        if delivery.translates() {
-            segment.rewrite(ip, head, &offload, delivery.client_at_real, delivery.real_end);
-        }
-        ethernet::set_addresses(head, delivery.mac, MacAddr::SWITCH);
-        Ok(Verdict::Forward(delivery.port))
+        Ok(Verdict::Forward(port))
     }
 
     /// A packet of a guest, if it belongs to a flow that the guest serves, leaves in the VIP's
@@ -70,8 +81,8 @@ impl Dataplane {
             return Ok(None);
         };
         let key = segment.key_to_client(packet.header.vlan);
-        let found = self.flows.find(&key, Direction::ToClient);
-        let Some(id) = found.or_else(|| self.resume(&packet, &segment)) else {
+        let known = self.flows.find(&key, Direction::ToClient);
+        let Some(id) = known.or_else(|| self.resume(&packet, &segment)) else {
             return Ok(None);
         };
         let delivery = self.delivery(id)?;
@@ -81,10 +92,10 @@ impl Dataplane {
         }
         let verdict = self.leave(&delivery, &mut packet)?;
         let Inbound { ip, head, len, offload, now, .. } = packet;
-        self.count(id, Direction::ToClient, segment.flags, len, now);
         if delivery.translates() {
             segment.rewrite(ip, head, &offload, delivery.vip, delivery.client);
         }
+        self.count(id, Direction::ToClient, segment.flags, len, now);
         Ok(Some(verdict))
     }
 
@@ -95,7 +106,7 @@ impl Dataplane {
         packet: &mut Inbound<'_>,
     ) -> Result<Verdict, DropReason> {
         let mac = MacAddr::virtual_of(delivery.vip.address.into());
-        if is_link_local_of_ours(delivery.client_at_real.address.into()) {
+        if is_link_local_of_ours(delivery.client_at_real.address) {
             ethernet::set_addresses(packet.head, delivery.mac, mac);
             return Ok(Verdict::Forward(packet.ingress));
         }
@@ -105,6 +116,7 @@ impl Dataplane {
     }
 
     /// Where the flow's packets go. A flow whose guest is gone is forgotten.
+    #[inline]
     pub(crate) fn delivery(&mut self, id: FlowId) -> Result<Delivery, DropReason> {
         let flow = self.flows.get(id).ok_or(DropReason::NoFlow)?;
         let guest_of = |id: GuestId| self.tables.guest(id);

@@ -31,19 +31,29 @@ const TRANSLATIONS_MAX: usize = 8;
 
 impl Dataplane {
     /// The flow of a segment to a VIP: the one that it belongs to, or a new one.
+    #[inline]
     pub(crate) fn flow_to_real(
+        &mut self,
+        packet: &Inbound<'_>,
+        segment: &Transport,
+        known: Option<FlowId>,
+    ) -> Result<FlowId, DropReason> {
+        if let Some(id) = known {
+            if !self.flows.get(id).is_some_and(|flow| flow.begins_anew(segment)) {
+                return Ok(id);
+            }
+            self.forget(id);
+        }
+        self.begin(packet, segment)
+    }
+
+    fn begin(
         &mut self,
         packet: &Inbound<'_>,
         segment: &Transport,
     ) -> Result<FlowId, DropReason> {
         let vlan = packet.header.vlan;
         let key = segment.key_to_real(vlan);
-        if let Some(id) = self.flows.find(&key, Direction::ToReal) {
-            if !self.flows.get(id).is_some_and(|flow| flow.begins_anew(segment)) {
-                return Ok(id);
-            }
-            self.forget(id);
-        }
         let service = self.tables.service_at(vlan, segment.destination, segment.protocol);
         let service = service.ok_or(DropReason::VipNoPort)?;
         self.may_begin(service, segment)?;
@@ -51,7 +61,7 @@ impl Dataplane {
         let real = self.real_for(service, client.as_ref(), packet, segment)?;
         let stage = Stage::Asked { sequence: segment.sequence };
         let id = self.open(service, real, &key, stage, packet.now)?;
-        if let Some((client, timeout)) = client {
+        if let Some((client, timeout)) = client.filter(|_| !self.is_sorry(service, real)) {
             self.persistence.remember(&client, real, timeout, packet.now);
         }
         Ok(id)
@@ -84,8 +94,9 @@ impl Dataplane {
         }
         let earlier = client.and_then(|(client, _)| {
             let id = self.persistence.find(service, &client.key, now)?;
-            let real = self.tables.real(id).filter(|real| real.service == service)?;
-            self.tables.judge(service)?.eligibility(real, now).ok().map(|()| id)
+            let judge = self.tables.judge(service)?;
+            let real = self.tables.real(id).filter(|_| judge.service.reals.contains(&id))?;
+            judge.eligibility(real, now).ok().map(|()| id)
         });
         earlier
             .or_else(|| self.choose(service, segment.source, now))
@@ -125,7 +136,8 @@ impl Dataplane {
         let (Some(real), Some(service)) = (real, service) else {
             return;
         };
-        if let Some((client, timeout)) = self.persistent_client(service, packet, segment) {
+        let client = self.persistent_client(service, packet, segment);
+        if let Some((client, timeout)) = client.filter(|_| !self.is_sorry(service, real)) {
             self.persistence.confirm(&client, real, timeout, packet.now);
         }
     }
@@ -151,6 +163,11 @@ impl Dataplane {
         let is_up = self.tables.port_sets().up.contains(guest.spec.port);
         let is_there = guest.health_by(Version::of(service.spec.vip)) != Health::Down;
         (is_up && is_there).then_some(id)
+    }
+
+    /// Whether a real only stands in, and is no client's home.
+    fn is_sorry(&self, service: ServiceId, real: RealId) -> bool {
+        self.tables.service(service).is_some_and(|service| service.sorry == Some(real))
     }
 
     /// Pins a new flow to its real.

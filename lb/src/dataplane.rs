@@ -1,4 +1,4 @@
-//! The data path: one frame in, one verdict out.
+//! The data path: one frame in, one verdict out. How frames come in is in [`crate::receive`].
 //!
 //! ```text
 //!  frame ─▶ parse ─▶ learn ─┬─ ARP, ND ─▶ about an address of ours?  answer, or keep it in (resolve)
@@ -12,9 +12,8 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
-use core::net::IpAddr;
 
-use crate::addr::{REPORT_PORT, is_link_local_of_ours};
+use crate::addr::REPORT_PORT;
 use crate::event::Events;
 use crate::fdb::{Fdb, Lesson};
 use crate::flow::FlowTable;
@@ -25,10 +24,9 @@ use crate::outbox::Outbox;
 use crate::persist::PersistenceTable;
 use crate::resume::Recovery;
 use crate::tables::Tables;
-use crate::wire::ethernet::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
-use crate::wire::{Ip, Offload, Transport, bytes_at, icmp, nd};
+use crate::wire::{Ethernet, Ip, Offload, Transport, ethernet, icmp};
 use crate::{
-    Command, DropReason, Endings, Frame, Instant, MacAddr, PortId, PortSet, Protocol, RealId,
+    Command, DropReason, Endings, Instant, MacAddr, PortId, PortSet, Protocol, RealId,
     Refusal, ServiceId, Verdict,
 };
 
@@ -90,13 +88,6 @@ impl Dataplane {
             recovery: Recovery::new(secret),
             endings: vec![Endings::default(); PORTS_MAX].into_boxed_slice(),
         }
-    }
-
-    /// Decides about a frame that came in on `ingress`, rewrites it in place and counts its end.
-    pub fn receive(&mut self, ingress: PortId, frame: &mut Frame<'_>, now: Instant) -> Verdict {
-        let verdict = self.decide(ingress, frame, now).unwrap_or_else(Verdict::Drop);
-        self.endings[ingress.index()].count(verdict);
-        verdict
     }
 
     /// Counts that a punted frame found the queue to the slow path full.
@@ -196,37 +187,9 @@ impl Dataplane {
         &self.endings[port.index()]
     }
 
-    fn decide(
-        &mut self,
-        ingress: PortId,
-        frame: &mut Frame<'_>,
-        now: Instant,
-    ) -> Result<Verdict, DropReason> {
-        let header = Ethernet::parse(frame.head)?;
-        if header.destination.is_reserved_group() {
-            return Err(DropReason::LinkLocal);
-        }
-        if let Err(reason) = frame.check(&header) {
-            if reason == DropReason::TooBig {
-                self.too_big(ingress, &header, frame, now);
-            }
-            return Err(reason);
-        }
-        self.learn(&header, ingress, now)?;
-        let decided = match header.ethertype {
-            ETHERTYPE_ARP => self.arp(ingress, &header, frame.head, now)?,
-            ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => self.ip(ingress, &header, frame, now)?,
-            _ => None,
-        };
-        match decided {
-            Some(verdict) => Ok(verdict),
-            None if self.tables.is_virtual(header.destination) => Err(DropReason::NotForUs),
-            None => self.switch(ingress, &header, now),
-        }
-    }
-
     /// Takes in where the source is, and refuses one that cannot be there.
-    fn learn(
+    #[inline]
+    pub(crate) fn learn(
         &mut self,
         header: &Ethernet,
         ingress: PortId,
@@ -281,64 +244,14 @@ impl Dataplane {
         if sets.uplinks.contains(ingress) { others.minus(sets.uplinks) } else { others }
     }
 
-    /// Sorts out the packets that are ours to answer or to balance; `None` leaves the packet to
-    /// the switch.
-    fn ip(
-        &mut self,
-        ingress: PortId,
-        header: &Ethernet,
-        frame: &mut Frame<'_>,
-        now: Instant,
-    ) -> Result<Option<Verdict>, DropReason> {
-        let sets = *self.tables.port_sets();
-        let is_guest = !sets.uplinks.contains(ingress);
-        let to_us = self.tables.is_virtual(header.destination);
-        let peek = Peek::of(header, frame.head);
-        let to_link_local = peek.destination.is_some_and(is_link_local_of_ours);
-        if to_link_local && !is_guest {
-            return Err(DropReason::ReportPort);
+    /// A packet to a VIP's MAC.
+    #[inline]
+    pub(crate) fn at_vip(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
+        if packet.ip.is_whole_segment() {
+            return self.balance(packet);
         }
-        if !to_us && !is_guest && !peek.may_be_neighbor {
-            return Ok(None);
-        }
-        let parsed = Ip::parse(frame.head, frame.len, header.payload_at, header.ethertype);
-        let ip = match parsed {
-            Some(Ok(ip)) => ip,
-            Some(Err(reason)) if to_us || to_link_local => return Err(reason),
-            Some(Err(reason @ DropReason::Ip6Extension)) if self.is_guests(ingress, header) => {
-                return Err(reason);
-            }
-            Some(Err(_)) | None => return Ok(None),
-        };
-        let Frame { ref mut head, len, offload } = *frame;
-        let mut packet = Inbound { ingress, header, ip: &ip, head, len, offload, now };
-        if is_guest {
-            self.guard(&packet)?;
-        }
-        if peek.may_be_neighbor
-            && nd::is_neighbor(packet.head, &ip)
-            && let Some(verdict) = self.neighbor(&mut packet)?
-        {
-            return Ok(Some(verdict));
-        }
-        if to_link_local {
-            return self.at_link_local(packet).map(Some);
-        }
-        if to_us {
-            return self.at_vip(packet).map(Some);
-        }
-        if sets.with_reals.contains(ingress)
-            && let Some(verdict) = self.of_real(packet)?
-        {
-            return Ok(Some(verdict));
-        }
-        let in_a_vips_name = is_guest && self.tables.is_vip(header.vlan, ip.source.into());
-        if in_a_vips_name { Err(DropReason::VipSource) } else { Ok(None) }
-    }
-
-    fn at_vip(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
         let Inbound { header, ip, ref head, .. } = packet;
-        if !self.tables.is_vip(header.vlan, ip.destination.into()) {
+        if !self.tables.is_vip(header.vlan, ip.destination) {
             return Err(DropReason::NotForUs);
         }
         ip.check(head)?;
@@ -348,12 +261,13 @@ impl Dataplane {
         match icmp::is_icmp(ip) {
             true if icmp::is_error(head, ip) => self.error_to_vip(packet),
             true => answer_echo(header, ip, packet.head),
-            false => self.balance(packet),
+            false => Err(DropReason::Protocol),
         }
     }
 
     /// What a guest sends that may belong to a flow that it serves; `None` if it does not.
-    fn of_real(&mut self, packet: Inbound<'_>) -> Result<Option<Verdict>, DropReason> {
+    #[inline]
+    pub(crate) fn of_real(&mut self, packet: Inbound<'_>) -> Result<Option<Verdict>, DropReason> {
         match packet.ip.part() {
             Some(part) => self.part_of_real(packet, part),
             None if icmp::is_icmp(packet.ip) => self.error_of_real(packet),
@@ -362,7 +276,7 @@ impl Dataplane {
     }
 
     /// A guest talks to the switch: a load report, an echo, or the far end of its flow with itself.
-    fn at_link_local(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
+    pub(crate) fn at_link_local(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
         let Inbound { header, ip, ref head, .. } = packet;
         if ip.part().is_some() {
             return Err(DropReason::Fragment);
@@ -427,28 +341,6 @@ impl Dice {
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
-    }
-}
-
-/// What is looked at before a packet is parsed: most are only switched.
-struct Peek {
-    destination: Option<IpAddr>,
-    /// Neighbor discovery, or something whose extension headers would have to be walked to know.
-    may_be_neighbor: bool,
-}
-
-impl Peek {
-    fn of(header: &Ethernet, head: &[u8]) -> Peek {
-        let at = header.payload_at;
-        if header.ethertype == ETHERTYPE_IPV4 {
-            let destination = bytes_at::<4>(head, at + 16).map(IpAddr::from);
-            return Peek { destination, may_be_neighbor: false };
-        }
-        let is_transport = |next: &u8| Protocol::ALL.iter().any(|p| p.number() == *next);
-        Peek {
-            destination: bytes_at::<16>(head, at + 24).map(IpAddr::from),
-            may_be_neighbor: head.get(at + 6).is_some_and(|next| !is_transport(next)),
-        }
     }
 }
 

@@ -84,6 +84,10 @@ pub struct FdbCounters {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Key(NonZeroU64);
 
+/// A bucket that will be looked into.
+#[derive(Clone, Copy)]
+pub(crate) struct Spot(usize);
+
 /// What is known of an address.
 #[derive(Clone, Copy)]
 struct Place {
@@ -92,11 +96,11 @@ struct Place {
     kind: FdbKind,
 }
 
-/// Two cache lines side by side. A place without a key is free.
+/// Two cache lines side by side. A place whose key is 0 is free.
 #[derive(Clone, Copy)]
 #[repr(C, align(128))]
 struct Bucket {
-    keys: [Option<Key>; WAYS],
+    keys: [u64; WAYS],
     places: [Place; WAYS],
 }
 
@@ -137,6 +141,9 @@ impl Fdb {
         let Some(key) = Key::of(mac, vlan) else {
             return Lesson::Refused;
         };
+        if let Some(to) = self.pinned_elsewhere(mac, vlan, port) {
+            return Lesson::Pinned { to };
+        }
         let at = self.bucket_of(key);
         let bucket = &mut self.buckets[at];
         let Some(way) = bucket.find(key) else {
@@ -161,13 +168,17 @@ impl Fdb {
         Lesson::Moved { from }
     }
 
-    /// Brings the lines of an address into the cache, ahead of its use; the value says nothing.
+    /// Where an address would be.
     #[inline]
-    pub(crate) fn touch(&self, mac: MacAddr, vlan: u16) -> u64 {
-        Key::of(mac, vlan).map_or(0, |key| {
-            let Bucket { keys, places } = &self.buckets[self.bucket_of(key)];
-            keys[0].map_or(0, |key| key.0.get()) ^ u64::from(places[0].seen_s)
-        })
+    pub(crate) fn spot(&self, mac: MacAddr, vlan: u16) -> Spot {
+        Spot(Key::of(mac, vlan).map_or(0, |key| self.bucket_of(key)))
+    }
+
+    /// Brings both lines of a spot into the cache; the value says nothing.
+    #[inline]
+    pub(crate) fn touch(&self, Spot(at): Spot) -> u64 {
+        let Bucket { keys, places } = &self.buckets[at];
+        keys[0] ^ u64::from(places[0].seen_s)
     }
 
     /// Binds an untagged address to a port, wherever it was learned before.
@@ -242,9 +253,10 @@ impl Fdb {
         if vlan == 0 {
             return None;
         }
-        let bucket = &self.buckets[self.bucket_of(mac, 0)];
-        let entry = bucket.iter().flatten().find(|entry| entry.is(mac, 0))?;
-        (entry.kind == FdbKind::Pinned && entry.port != port).then_some(entry.port)
+        let key = Key::of(mac, 0)?;
+        let bucket = &self.buckets[self.bucket_of(key)];
+        let place = &bucket.places[bucket.find(key)?];
+        (place.kind == FdbKind::Pinned && place.port != port).then_some(place.port)
     }
 
     #[inline]
@@ -267,19 +279,19 @@ impl Fdb {
 
     fn replace(&mut self, at: usize, way: usize, entry: FdbEntry) {
         let bucket = &self.buckets[at];
-        if bucket.keys[way].is_some() && !bucket.places[way].is_aged(entry.seen) {
+        if bucket.keys[way] != 0 && !bucket.places[way].is_aged(entry.seen) {
             self.counters.evicted += 1;
         }
         self.clear(at, way);
         let FdbEntry { mac, vlan, port, kind, seen } = entry;
         self.held[port.index()] += 1;
-        self.buckets[at].keys[way] = Key::of(mac, vlan);
+        self.buckets[at].keys[way] = Key::of(mac, vlan).map_or(0, |key| key.0.get());
         self.buckets[at].places[way] = Place { seen_s: seconds(seen), port, kind };
     }
 
     fn clear(&mut self, at: usize, way: usize) {
         let bucket = &mut self.buckets[at];
-        if bucket.keys[way].take().is_some() {
+        if core::mem::take(&mut bucket.keys[way]) != 0 {
             self.held[bucket.places[way].port.index()] -= 1;
         }
     }
@@ -314,19 +326,19 @@ impl Place {
 
 impl Bucket {
     const FREE: Place = Place { seen_s: 0, port: PortId::FIRST, kind: FdbKind::Learned };
-    const EMPTY: Bucket = Bucket { keys: [None; WAYS], places: [Self::FREE; WAYS] };
+    const EMPTY: Bucket = Bucket { keys: [0; WAYS], places: [Self::FREE; WAYS] };
 
     /// The way of an address. All are compared before anything is asked.
     #[inline]
     fn find(&self, key: Key) -> Option<usize> {
-        let each = self.keys.iter().enumerate();
-        let fitting = each.fold(0u32, |bits, (way, &its)| bits | u32::from(its == Some(key)) << way);
-        (fitting != 0).then(|| fitting.trailing_zeros() as usize % WAYS)
+        let fitting = u64::from_le_bytes(self.keys.map(|its| u8::from(its == key.0.get())));
+        (fitting != 0).then(|| fitting.trailing_zeros() as usize / 8)
     }
 
     fn entries(&self) -> [Option<FdbEntry>; WAYS] {
         core::array::from_fn(|way| {
-            let (key, Place { seen_s, port, kind }) = (self.keys[way]?, self.places[way]);
+            let key = NonZeroU64::new(self.keys[way]).map(Key)?;
+            let Place { seen_s, port, kind } = self.places[way];
             let seen = Instant::from_millis(u64::from(seen_s) * 1000);
             Some(FdbEntry { mac: key.mac(), vlan: key.vlan(), port, kind, seen })
         })

@@ -58,6 +58,7 @@ pub enum FlowState {
 
 /// A five-tuple pinned to a real.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Flow {
     /// The client and the VIP.
     to_real: FlowKey,

@@ -49,7 +49,8 @@ impl Dataplane {
             return Err(DropReason::TinyFragment);
         }
         let segment = Transport::parse(packet.head, packet.ip)?;
-        let flow = self.flow_to_real(&packet, &segment)?;
+        let known = self.flows.find(&segment.key_to_real(packet.header.vlan), Direction::ToReal);
+        let flow = self.flow_to_real(&packet, &segment, known)?;
         let course = self.flows.get(flow).map(|flow| {
             let direction = flow.directions()[0];
             Course::Flow(*flow.key(direction), Direction::ToReal)

@@ -68,7 +68,7 @@ impl Dataplane {
             // A neighbour of the real, who cannot have seen the packet.
             return Err(DropReason::SpoofMac);
         }
-        if ip.source != delivery.real_end.address && self.tables.is_vip(header.vlan, ip.source.into()) {
+        if ip.source != delivery.real_end.address && self.tables.is_vip(header.vlan, ip.source) {
             return Err(DropReason::VipSource);
         }
         let verdict = self.leave(&delivery, &mut packet)?;

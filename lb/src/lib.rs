@@ -37,6 +37,7 @@ pub mod neighbor;
 pub mod outbox;
 pub mod persist;
 pub mod port;
+mod receive;
 mod refuse;
 pub mod report;
 mod resolve;

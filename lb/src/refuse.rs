@@ -38,12 +38,12 @@ impl Dataplane {
     /// Counts that a service takes no flow, and tells the client if the service wants that.
     pub(crate) fn refuse(
         &mut self,
-        service: ServiceId,
+        id: ServiceId,
         reason: DropReason,
         packet: &Inbound<'_>,
         segment: &Transport,
     ) -> DropReason {
-        let Some(service) = self.tables.service_mut(service) else {
+        let Some(service) = self.tables.service_mut(id) else {
             return reason;
         };
         match reason {
@@ -53,33 +53,37 @@ impl Dataplane {
         if service.spec.empty != Empty::Reset {
             return reason;
         }
-        service.counters.resets_sent += 1;
-        match segment.protocol {
+        let is_told = match segment.protocol {
             Protocol::Tcp => self.reset(packet, segment),
             Protocol::Udp => self.complain(packet, Complaint::PortUnreachable),
+        };
+        if let Some(service) = self.tables.service_mut(id) {
+            service.counters.resets_sent += u64::from(is_told);
         }
         reason
     }
 
-    /// A reset as the VIP would send it to this segment; none to a reset.
-    fn reset(&mut self, packet: &Inbound<'_>, segment: &Transport) {
+    /// A reset as the VIP would send it to this segment; none to a reset. Whether one was sent.
+    fn reset(&mut self, packet: &Inbound<'_>, segment: &Transport) -> bool {
         let Inbound { ip, ref head, .. } = *packet;
-        let Some(header) = bytes_at::<20>(head, segment.at) else {
-            return;
+        let header = bytes_at::<20>(head, segment.at);
+        let Some(reset) = header.and_then(|header| reset_to(&header, segment, ip)) else {
+            return false;
         };
-        if let Some(reset) = reset_to(&header, segment, ip) {
-            self.tell(packet, Protocol::Tcp.number(), &reset);
-        }
+        self.tell(packet, Protocol::Tcp.number(), &reset);
+        true
     }
 
-    /// An ICMP error about this packet to who sent it, as far as the limit allows.
-    pub(crate) fn complain(&mut self, packet: &Inbound<'_>, complaint: Complaint) {
+    /// An ICMP error about this packet to who sent it, as far as the limit allows; whether it was
+    /// sent.
+    pub(crate) fn complain(&mut self, packet: &Inbound<'_>, complaint: Complaint) -> bool {
         let Inbound { ip, ref head, now, .. } = *packet;
-        if !self.errors.allows(now) {
-            return;
+        let is_allowed = self.errors.allows(now);
+        if is_allowed {
+            let (message, protocol) = error_about(ip, head, complaint);
+            self.tell(packet, protocol, &message);
         }
-        let (message, protocol) = error_about(ip, head, complaint);
-        self.tell(packet, protocol, &message);
+        is_allowed
     }
 
     /// Tells who sent a VIP a frame beyond the MTU what would fit (RFC 1191 §4, RFC 8201 §4). Of an
@@ -96,7 +100,13 @@ impl Dataplane {
             return;
         };
         let is_to_vip = self.tables.is_virtual(header.destination)
-            && self.tables.is_vip(header.vlan, ip.destination.into());
+            && self.tables.is_vip(header.vlan, ip.destination);
+        // Nobody hears an error about an error, a fragment that is not the first, or to a group
+        // (RFC 1122 §3.2.2, RFC 4443 §2.4).
+        let is_error = icmp::is_icmp(&ip) && icmp::is_error(frame.head, &ip);
+        if is_error || ip.is_later_part() || !header.source.is_station() {
+            return;
+        }
         if !is_to_vip || ip.check(frame.head).is_err() || ip.may_be_cut(frame.head) {
             return;
         }

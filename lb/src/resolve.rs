@@ -91,6 +91,9 @@ impl Dataplane {
                 nd::Kind::Solicitation | nd::Kind::Advertisement => Err(DropReason::VipSuppressed),
             };
         }
+        if nd::link_layer_of(head, ip).is_some_and(|mac| self.tables.is_virtual(mac)) {
+            return Err(DropReason::NdSpoof);
+        }
         if !target_is_ours {
             let claimed = if nd::is_advertisement(head, ip) { target } else { ip.source.into() };
             if self.is_elsewhere(ingress, claimed) {

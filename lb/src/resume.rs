@@ -29,8 +29,9 @@ use crate::{Command, Forwarding, Instant, Protocol, RealId, ServiceId};
 
 /// How long after the start a real's packet is taken for one of a flow of before.
 pub const RECOVERY: Duration = Duration::from_secs(600);
-/// Straight connections that are remembered, the latest of those that fall on one place.
+/// Straight connections that are remembered, in sets of which each keeps its latest.
 const STRAIGHT_MAX: usize = 4096;
+const STRAIGHT_WAYS: usize = 16;
 
 /// Whether flows are taken up again, and which connections are none of ours.
 pub(crate) struct Recovery {
@@ -58,7 +59,7 @@ impl Dataplane {
         let (real, service) = self.real_at(packet, source)?;
         let spec = &self.tables.service(service)?.spec;
         let guest = &self.tables.guest(self.tables.real(real)?.guest)?.spec;
-        let client = match is_link_local_of_ours(destination.address.into()) {
+        let client = match is_link_local_of_ours(destination.address) {
             // The far end of a guest's flow with itself.
             true => guest.address_of(source.address.version())?.into(),
             false => destination.address,
@@ -118,12 +119,18 @@ impl Recovery {
 
     fn note(&mut self, server: Endpoint, client: Endpoint) {
         let hash = self.hash(server, client);
-        self.straight[hash as usize % STRAIGHT_MAX] = hash;
+        let (sets, _) = self.straight.as_chunks_mut::<STRAIGHT_WAYS>();
+        let at = hash as usize % sets.len();
+        if !sets[at].contains(&hash) {
+            sets[at].rotate_right(1);
+            sets[at][0] = hash;
+        }
     }
 
     fn is_straight(&self, server: Endpoint, client: Endpoint) -> bool {
         let hash = self.hash(server, client);
-        self.straight[hash as usize % STRAIGHT_MAX] == hash
+        let (sets, _) = self.straight.as_chunks::<STRAIGHT_WAYS>();
+        sets[hash as usize % sets.len()].contains(&hash)
     }
 
     fn hash(&self, server: Endpoint, client: Endpoint) -> u64 {

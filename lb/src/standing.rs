@@ -147,6 +147,9 @@ impl<'a> Judge<'a> {
         }
         match guest.health_by(Version::of(self.service.spec.vip)) {
             Health::Up => {}
+            // Who is placed by hash must be placed alike right after a restart, when nobody has
+            // answered yet; a guest that is silent is known as such soon enough.
+            Health::Unknown if self.service.spec.scheduler.is_by_hash() => {}
             Health::Unknown => return Err(Ineligible::Unproven),
             Health::Down => return Err(Ineligible::Silent),
         }

@@ -16,7 +16,7 @@ use core::net::IpAddr;
 use crate::flow::Gone;
 use crate::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
 use crate::service::{Announcements, Empty, Forwarding};
-use crate::wire::Endpoint;
+use crate::wire::{Address, Endpoint};
 use crate::wire::ip::Version;
 use crate::{
     AdminState, Command, Guest, GuestId, GuestSpec, Instant, MacAddr, Name, Port, PortId, PortSet,
@@ -214,8 +214,8 @@ impl Tables {
     }
 
     /// Whether some service in this VLAN has this address.
-    pub fn is_vip(&self, vlan: u16, address: IpAddr) -> bool {
-        self.vips.has(vlan, address)
+    pub fn is_vip(&self, vlan: u16, address: impl Into<Address>) -> bool {
+        self.vips.has(vlan, address.into())
     }
 
     /// Whether the switch itself has this MAC: its own, or a VIP's.

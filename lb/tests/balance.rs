@@ -13,7 +13,7 @@ use world::*;
 
 /// Opens a TCP flow from the uplink; the guest that got it, and the ends as it sees them.
 fn open(world: &mut World, call: Ends) -> (usize, Ends) {
-    let out = world.send(UPLINK, &call.tcp("S", &[])).unwrap();
+    let out = world.send(UPLINK, &call.new_syn(world)).unwrap();
     let (seen, _) = read(&out.frame);
     let guest = out.ports[0];
     let answer = world.send(guest, &seen.reversed_to(call.source_mac).tcp("SA", &[])).unwrap();
@@ -319,9 +319,13 @@ fn f6_a_flow_table_full_of_established_flows_refuses_and_moves_nobody() {
 fn a_closed_tuple_begins_anew() {
     let mut world = World::serving(2);
     let call = Ends::call(1000, 80);
-    open(&mut world, call);
+    let opening = call.new_syn(&world);
+    let (guest, _) = open(&mut world, call);
     world.send(UPLINK, &call.tcp("RA", &[])).unwrap();
     assert_eq!(world.plane.flows().len(), 1, "kept for its last segments");
+    let out = world.send(UPLINK, &opening).unwrap();
+    assert_eq!(out.ports, [guest], "a late copy of the SYN");
+    assert_eq!(world.plane.flows().iter().next().unwrap().state, FlowState::Closed);
     open(&mut world, call);
     assert_eq!(world.plane.flows().len(), 1);
     assert_eq!(world.plane.flows().iter().next().unwrap().state, FlowState::Established);

@@ -27,15 +27,22 @@ fn udp(version: Version) -> Served {
     Served { version, protocol: Protocol::Udp, ..Served::default() }
 }
 
-/// An order of so many things (Fisher and Yates, over splitmix64).
+/// Numbers from a seed (splitmix64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        ((mixed ^ (mixed >> 27)) >> 8) as usize % end
+    }
+}
+
+/// An order of so many things (Fisher and Yates).
 fn shuffled(count: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
-    let mut state = seed;
-    for at in (1..count).rev() {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        order.swap(at, ((mixed ^ (mixed >> 27)) % (at as u64 + 1)) as usize);
-    }
+    let mut dice = Dice(seed);
+    (1..count).rev().for_each(|at| order.swap(at, dice.below(at + 1)));
     order
 }
 
@@ -185,57 +192,55 @@ fn p20_orphans_end_at_the_port_that_they_came_in_on() {
 fn f10_orphans_take_no_memory_and_no_place_of_another_port() {
     const ORPHANS: u32 = 100_000;
     for (version, flooder) in [(Version::V4, UPLINK), (Version::V6, 2)] {
-        {
-            let served = udp(version);
-            let mut world = World::serving_as(2, served);
-            let honest = if flooder == UPLINK { 2 } else { UPLINK };
-            let honest_call = |n| match honest {
-                UPLINK => served.call(n),
-                guest => served.call_of_guest(guest, n),
-            };
-            let call = match flooder {
-                UPLINK => served.call(9),
-                guest => served.call_of_guest(guest, 9),
-            };
-            let mut orphan = cut(&call.udp(&payload(64)), &call, 0, 32)[1].clone();
-            for n in 0..ORPHANS {
-                let [.., i0, i1] = n.to_be_bytes();
-                let dice = (n / 65_536) as u8;
-                match version {
-                    Version::V4 => {
-                        patch_ipv4(&mut orphan, 14, &[(4, i0), (5, i1), (13, dice + 77)]);
-                    }
-                    Version::V6 => orphan[14 + 44..14 + 48].copy_from_slice(&n.to_be_bytes()),
+        let served = udp(version);
+        let mut world = World::serving_as(2, served);
+        let honest = if flooder == UPLINK { 2 } else { UPLINK };
+        let honest_call = |n| match honest {
+            UPLINK => served.call(n),
+            guest => served.call_of_guest(guest, n),
+        };
+        let call = match flooder {
+            UPLINK => served.call(9),
+            guest => served.call_of_guest(guest, 9),
+        };
+        let mut orphan = cut(&call.udp(&payload(64)), &call, 0, 32)[1].clone();
+        for n in 0..ORPHANS {
+            let [.., i0, i1] = n.to_be_bytes();
+            let dice = (n / 65_536) as u8;
+            match version {
+                Version::V4 => {
+                    patch_ipv4(&mut orphan, 14, &[(4, i0), (5, i1), (13, dice + 77)]);
                 }
-                let verdict = world.verdict(flooder, &orphan);
-                let is_expected = matches!(verdict, Verdict::Hold)
-                    || verdict == Verdict::Drop(DropReason::Fragment);
-                assert!(is_expected, "{verdict:?}");
-                let counters = world.plane.fragments();
-                let gone = counters.completed + counters.expired + counters.evicted;
-                assert!(counters.begun - gone <= FRAGMENTED_DATAGRAMS_MAX as u64);
-                let held: u64 = [0, 1, 2].map(|at| world.plane.endings(port(at)).held).iter().sum();
-                let untold = counters.undelivered - world.dropped(flooder, DropReason::Fragment);
-                assert!(held - untold <= HELD_FRAGMENTS_MAX as u64, "{held}, of them {untold}");
-                if n % 100 == 99 {
-                    world.pass(Duration::from_millis(10));
-                }
-                if n % 10_000 == 9_999 {
-                    let call = honest_call(1000 + (n / 10_000) as u16);
-                    let order = ORDERS[n as usize / 10_000 % 6];
-                    let parts = cut(&call.udp(&payload(3001)), &call, 1, 1400);
-                    let outs = send_all(&mut world, honest, &parts, &order);
-                    assert!(whole(&outs, &call).1.payload == payload(3001), "after {n}");
-                }
+                Version::V6 => orphan[14 + 44..14 + 48].copy_from_slice(&n.to_be_bytes()),
             }
-            world.pass(Duration::from_secs(3));
-            let counters = *world.plane.fragments();
+            let verdict = world.verdict(flooder, &orphan);
+            let is_expected =
+                matches!(verdict, Verdict::Hold) || verdict == Verdict::Drop(DropReason::Fragment);
+            assert!(is_expected, "{verdict:?}");
+            let counters = world.plane.fragments();
             let gone = counters.completed + counters.expired + counters.evicted;
-            assert_eq!((counters.begun - gone, counters.completed), (0, 10), "{counters:?}");
-            assert_eq!(world.dropped(flooder, DropReason::Fragment), u64::from(ORPHANS));
-            let held = [0, 1, 2].map(|at| world.plane.endings(port(at)).held);
-            assert_eq!(held, [0; 3]);
+            assert!(counters.begun - gone <= FRAGMENTED_DATAGRAMS_MAX as u64);
+            let held: u64 = [0, 1, 2].map(|at| world.plane.endings(port(at)).held).iter().sum();
+            let untold = counters.undelivered - world.dropped(flooder, DropReason::Fragment);
+            assert!(held - untold <= HELD_FRAGMENTS_MAX as u64, "{held}, of them {untold}");
+            if n % 100 == 99 {
+                world.pass(Duration::from_millis(10));
+            }
+            if n % 10_000 == 9_999 {
+                let call = honest_call(1000 + (n / 10_000) as u16);
+                let order = ORDERS[n as usize / 10_000 % 6];
+                let parts = cut(&call.udp(&payload(3001)), &call, 1, 1400);
+                let outs = send_all(&mut world, honest, &parts, &order);
+                assert!(whole(&outs, &call).1.payload == payload(3001), "after {n}");
+            }
         }
+        world.pass(Duration::from_secs(3));
+        let counters = *world.plane.fragments();
+        let gone = counters.completed + counters.expired + counters.evicted;
+        assert_eq!((counters.begun - gone, counters.completed), (0, 10), "{counters:?}");
+        assert_eq!(world.dropped(flooder, DropReason::Fragment), u64::from(ORPHANS));
+        let held = [0, 1, 2].map(|at| world.plane.endings(port(at)).held);
+        assert_eq!(held, [0; 3]);
     }
 }
 
@@ -336,5 +341,58 @@ fn fragments_to_the_switch_itself_are_dropped_from_wherever() {
             }
         }
         assert_eq!(world.plane.fragments().begun, 0);
+    }
+}
+
+#[test]
+fn whatever_fragments_come_each_ends_once() {
+    for (seed, served) in (0..).zip(SERVED) {
+        let mut dice = Dice(seed);
+        let mut world = World::serving_as(2, served);
+        let mut came_out = 0;
+        for at in 0..4000 {
+            let ingress = dice.below(3);
+            let client_port = 1000 + dice.below(4) as u16;
+            let home = 1 + dice.below(2);
+            let call = served.call(client_port);
+            let ends = match (ingress, dice.below(2)) {
+                (UPLINK, _) => call,
+                (guest, 0) => served.call_of_guest(guest, client_port),
+                (guest, _) => {
+                    let answer = served.at_real(home, call).reversed_to(CLIENT_MAC);
+                    Ends { source_mac: guest_mac(guest), ..answer }
+                }
+            };
+            let flags = ["S", "A", "SA", "PA", "R"][dice.below(5)];
+            let packet = served.packet(ends, flags, &payload(200));
+            let (headers, bytes) = packet.split_at(ends.payload_at());
+            // Mostly parts that fit together.
+            let (offset, len, more) = match dice.below(8) {
+                0 => (8 * dice.below(8), [0, 7, 8, 16, 24][dice.below(5)], dice.below(2) == 0),
+                1 => (65_528, 64, false),
+                _ => [(0, 64, true), (64, 64, true), (128, 72, false)][dice.below(3)],
+            };
+            let from = offset.min(bytes.len() - len);
+            let identification = (at / 12) as u16;
+            let bytes = &bytes[from..from + len];
+            let frame = match dice.below(8) {
+                0 => packet,
+                _ => part(headers, &ends, identification, offset, more, bytes),
+            };
+            // Counts and conservation are checked with every frame.
+            let went = world.send(ingress, &frame).is_ok_and(|out| !out.ports.is_empty());
+            came_out += usize::from(went) + world.originated().len();
+            if dice.below(10) == 0 {
+                world.pass(Duration::from_millis(10 * dice.below(20) as u64));
+            }
+        }
+        world.pass(Duration::from_secs(3));
+        for at in [0, 1, 2] {
+            assert_eq!(world.plane.endings(port(at)).held, 0, "seed {seed}");
+        }
+        let counters = world.plane.fragments();
+        let gone = counters.completed + counters.expired + counters.evicted;
+        assert_eq!(counters.begun, gone, "{counters:?}, seed {seed}");
+        assert!(came_out > 0 && counters.held > 0 && counters.completed > 0, "{counters:?}");
     }
 }

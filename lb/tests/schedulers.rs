@@ -28,10 +28,9 @@ fn call_from(host: u32, client_port: u16) -> Ends {
 
 /// Which guest a new connection goes to. It is established.
 fn open(world: &mut World, call: Ends) -> usize {
-    let out = world.send(UPLINK, &call.tcp("S", &[])).unwrap();
+    let out = world.send(UPLINK, &call.new_syn(world)).unwrap();
     let guest = out.ports[0];
-    let (seen, _) = read(&out.frame);
-    let answer = Ends { destination_mac: call.source_mac, ..seen.reversed() };
+    let answer = read(&out.frame).0.reversed_to(call.source_mac);
     world.send(guest, &answer.tcp("SA", &[])).unwrap();
     world.send(UPLINK, &call.tcp("A", &[])).unwrap();
     guest
@@ -313,55 +312,6 @@ fn sh_port_spreads_a_client_and_keeps_each_of_its_ports() {
         world.pass_without(Duration::from_secs(1), &[2]);
         for (home, now) in homes.iter().zip(all(&mut world)) {
             assert!(now != 2 && (*home == now || *home == 2), "only its flows move");
-        }
-    }
-}
-
-/// A flow of before: the appliance that knew it is gone, this one has the same configuration.
-#[test]
-fn p38_f17_a_flow_in_mid_life_is_placed_by_hash() {
-    for scheduler in [Scheduler::Mh, Scheduler::Sh, Scheduler::ShPort] {
-        for served in SERVED.into_iter().filter(|served| served.protocol == Protocol::Tcp) {
-            let appliance = || {
-                let mut world = World::serving_as(4, served);
-                world.apply(Command::SetService(ServiceSpec { scheduler, ..served.spec("web") }));
-                world.settle();
-                world
-            };
-            let (mut before, mut after) = (appliance(), appliance());
-            for client_port in 1000..1020 {
-                let call = served.call(client_port);
-                let home = open(&mut before, call);
-                let flows = after.plane.flows().len();
-                let reset = after.send(UPLINK, &call.tcp("R", b"")).unwrap_err();
-                assert_eq!((reset, after.plane.flows().len()), (DropReason::NoFlow, flows));
-                let out = after.send(UPLINK, &call.tcp("PA", b"where was I?")).unwrap();
-                assert_eq!(out.ports, [home], "{scheduler:?}, {served:?}");
-                let answer = read(&out.frame).0.reversed_to(CLIENT_MAC).tcp("PA", b"here");
-                let out = after.send(home, &answer).unwrap();
-                assert_eq!(read(&out.frame).0, call.reversed(), "{scheduler:?}, {served:?}");
-            }
-        }
-    }
-}
-
-/// With the other schedulers the client waits until its real speaks.
-#[test]
-fn p38_f17_a_flow_in_mid_life_comes_back_by_its_real() {
-    for scheduler in [Scheduler::Wll, Scheduler::Rr] {
-        for served in SERVED.into_iter().filter(|served| served.protocol == Protocol::Tcp) {
-            let mut world = World::serving_as(4, served);
-            world.apply(Command::SetService(ServiceSpec { scheduler, ..served.spec("web") }));
-            let call = served.call(1000);
-            let ended = world.send(UPLINK, &call.tcp("A", b"on"));
-            assert_eq!(ended.unwrap_err(), DropReason::NoFlow, "{served:?}");
-            let answer = served.at_real(3, call).reversed_to(CLIENT_MAC);
-            let out = world.send(3, &answer.tcp("PA", b"are you there?")).unwrap();
-            let expected = (vec![UPLINK], call.reversed());
-            assert_eq!((out.ports, read(&out.frame).0), expected, "{served:?}");
-            let out = world.send(UPLINK, &call.tcp("A", b"on")).unwrap();
-            let expected = (vec![3], served.at_real(3, call));
-            assert_eq!((out.ports, read(&out.frame).0), expected, "{served:?}");
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct FlowId(NonZeroU32);
 
 /// The keyed hash of a key, seen from one direction.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Hash(u64);
+pub(crate) struct Hash(u64);
 
 /// The flow in a place, `None` when it is free, and the upper half of its hash.
 #[derive(Clone, Copy)]
@@ -52,6 +52,7 @@ impl Index {
         }
     }
 
+    #[inline]
     pub(super) fn hash(&self, key: &FlowKey, direction: Direction) -> Hash {
         let mut hasher = self.key.build_hasher();
         let [a, b, c, d, e] = *key.words();
@@ -64,9 +65,17 @@ impl Index {
 
     /// The flow with this hash that is the one: of sixteen at most that may have it, rarely more
     /// than one.
+    #[inline]
     pub(super) fn find(&self, hash: Hash, is_it: impl Fn(FlowId) -> bool) -> Option<FlowId> {
         let in_bucket = |at: usize| self.buckets[at].fitting(hash.tag()).find(|&id| is_it(id));
         self.buckets_of(hash).into_iter().find_map(in_bucket)
+    }
+
+    /// Reads a word of the first bucket, so that it is in the cache.
+    #[inline]
+    pub(super) fn touch(&self, hash: Hash) -> u64 {
+        let [first, _] = self.buckets_of(hash);
+        u64::from(self.buckets[first].tags[0])
     }
 
     /// Enters a flow; `false` when there is no place for it.
@@ -108,6 +117,7 @@ impl Index {
     }
 
     /// Both buckets of a hash, never the same one.
+    #[inline]
     fn buckets_of(&self, hash: Hash) -> [usize; 2] {
         let first = hash.0 as usize & (self.buckets.len() - 1);
         [first, self.other_of(first, hash.tag())]
@@ -124,17 +134,16 @@ impl Bucket {
     const EMPTY: Bucket = Bucket { tags: [0; WAYS], flows: [None; WAYS] };
 
     /// The flows with this tag.
+    #[inline]
     fn fitting(&self, tag: u32) -> impl Iterator<Item = FlowId> {
-        // Bits of the ways, so that all are compared before anything is asked.
-        let bits = self.tags.iter().enumerate();
-        let mut left = bits.fold(0u32, |bits, (way, &its)| bits | u32::from(its == tag) << way);
-        core::iter::from_fn(move || {
-            let way = left.trailing_zeros() as usize;
+        // A byte for every way, so that all are compared before anything is asked.
+        let mut left = u64::from_le_bytes(self.tags.map(|its| u8::from(its == tag)));
+        let ways = core::iter::from_fn(move || {
+            let way = left.trailing_zeros() as usize / 8;
             left &= left.wrapping_sub(1);
             self.flows.get(way)
-        })
-        .flatten()
-        .copied()
+        });
+        ways.copied().flatten()
     }
 
     /// Puts an entry into a free place, if there is one.

@@ -12,7 +12,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::index::{FlowId, Index};
+use super::index::{FlowId, Hash, Index};
 use super::{Direction, Flow, FlowKey, FlowState, NewFlow, News};
 use crate::wire::transport::TcpFlags;
 use crate::{Instant, RealId};
@@ -83,7 +83,7 @@ pub struct FlowCounters {
 }
 
 /// A flow and its neighbours in the list of its state.
-#[repr(align(128))]
+#[repr(C, align(128))]
 struct Slot {
     flow: Flow,
     older: Option<FlowId>,
@@ -120,9 +120,28 @@ impl FlowTable {
     }
 
     /// The flow with this key, by what comes from the given side.
+    #[inline]
     pub fn find(&self, key: &FlowKey, direction: Direction) -> Option<FlowId> {
-        let hash = self.index.hash(key, direction);
+        let hash = self.hash(key, direction);
         self.index.find(hash, |id| self.get(id).is_some_and(|flow| flow.key(direction) == key))
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self, key: &FlowKey, direction: Direction) -> Hash {
+        self.index.hash(key, direction)
+    }
+
+    /// Brings a key's place in the index into the cache; the value says nothing.
+    #[inline]
+    pub(crate) fn touch_index(&self, hash: Hash) -> u64 {
+        self.index.touch(hash)
+    }
+
+    /// Brings the flow that the index names first into the cache, both of its lines.
+    #[inline]
+    pub(crate) fn touch_flow(&self, hash: Hash) -> u64 {
+        let named = self.index.find(hash, |_| true).and_then(|id| self.get(id));
+        named.map_or(0, |flow| flow.seen.as_nanos() ^ flow.key(Direction::ToReal).words()[0])
     }
 
     pub fn get(&self, id: FlowId) -> Option<&Flow> {

@@ -7,8 +7,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::checksum::{Delta, Sum};
 use super::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
-use super::{Address, bytes_at, ipv4, ipv6, put};
-use crate::DropReason;
+use super::{Address, bytes_at, ipv4, ipv6, part_mut, put};
+use crate::{DropReason, Protocol};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
@@ -90,6 +90,11 @@ impl Ip {
         }
     }
 
+    /// In one piece, and with a transport header that a service may be for.
+    pub fn is_whole_segment(&self) -> bool {
+        self.part().is_none() && Protocol::of(self.protocol).is_some()
+    }
+
     /// A fragment that is not the first: what it carries does not begin with a header.
     pub fn is_later_part(&self) -> bool {
         self.part().is_some_and(|fragment| fragment.offset_bytes > 0)
@@ -131,15 +136,17 @@ impl Ip {
             Delta::default().address(self.source, source).address(self.destination, destination);
         match self.version {
             Version::V4 => {
-                put(head, self.at + 12, source.v4_bits().to_be_bytes());
-                put(head, self.at + 16, destination.v4_bits().to_be_bytes());
+                let header = part_mut::<{ ipv4::HEADER_BYTES }>(head, self.at);
+                put(header, 12, source.v4_bits().to_be_bytes());
+                put(header, 16, destination.v4_bits().to_be_bytes());
+                change_checksum(header, delta);
             }
             Version::V6 => {
-                put(head, self.at + 8, source.v6_octets());
-                put(head, self.at + 24, destination.v6_octets());
+                let header = part_mut::<{ ipv6::HEADER_BYTES }>(head, self.at);
+                put(header, 8, source.v6_octets());
+                put(header, 24, destination.v6_octets());
             }
         }
-        self.change_checksum(head, delta);
         delta
     }
 
@@ -155,21 +162,22 @@ impl Ip {
         };
         head[at] = ttl;
         let word = |ttl: u8| u16::from_be_bytes([ttl, beside]);
-        self.change_checksum(head, Delta::default().word(word(self.ttl), word(ttl)));
+        if self.version == Version::V4 {
+            let delta = Delta::default().word(word(self.ttl), word(ttl));
+            change_checksum(part_mut(head, self.at), delta);
+        }
     }
 
     /// The sum of the pseudo header (RFC 768, RFC 9293 §3.1, RFC 8200 §8.1).
     pub fn pseudo_header(&self) -> Sum {
         pseudo_header(self.source, self.destination, self.protocol, self.payload_len())
     }
+}
 
-    fn change_checksum(&self, head: &mut [u8], delta: Delta) {
-        if self.version == Version::V4 {
-            let at = self.at + 10;
-            let old = u16::from_be_bytes([head[at], head[at + 1]]);
-            put(head, at, delta.apply(old).to_be_bytes());
-        }
-    }
+/// Brings the checksum of an IPv4 header along.
+fn change_checksum(header: &mut [u8; ipv4::HEADER_BYTES], delta: Delta) {
+    let old = u16::from_be_bytes([header[10], header[11]]);
+    put(header, 10, delta.apply(old).to_be_bytes());
 }
 
 /// The sum of the pseudo header for `len` bytes of `protocol`.

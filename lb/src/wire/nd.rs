@@ -70,6 +70,13 @@ pub fn target(frame: &[u8], ip: &Ip) -> Option<Ipv6Addr> {
     bytes_at(ip.payload(frame), 8).map(Ipv6Addr::from_octets)
 }
 
+/// The MAC that a message gives for its sender or target, if it has readable options.
+pub fn link_layer_of(frame: &[u8], ip: &Ip) -> Option<MacAddr> {
+    let options = ip.payload(frame).get(MESSAGE_BYTES..)?;
+    let kind = if is_advertisement(frame, ip) { TARGET_LINK_LAYER } else { SOURCE_LINK_LAYER };
+    link_layer(options, kind).ok().flatten()
+}
+
 /// Gives a message another sender.
 pub fn set_source(frame: &mut [u8], ip: &Ip, source: IpAddr) {
     let delta = ip.set_addresses(frame, source.into(), ip.destination);

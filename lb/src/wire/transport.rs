@@ -105,8 +105,8 @@ impl Transport {
         destination: Endpoint,
     ) {
         let addresses = ip.set_addresses(head, source.address, destination.address);
-        put(head, self.at, source.port.to_be_bytes());
-        put(head, self.at + 2, destination.port.to_be_bytes());
+        let [[s0, s1], [d0, d1]] = [source.port, destination.port].map(u16::to_be_bytes);
+        put(head, self.at, [s0, s1, d0, d1]);
         let at = self.at + Self::checksum_offset(self.protocol);
         let old = u16::from_be_bytes([head[at], head[at + 1]]);
         let new = if self.owes(offload) {

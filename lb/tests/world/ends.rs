@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use etherparse::{IpHeaders, IpNumber, Ipv4Header, Ipv6Header, PacketBuilder, PacketBuilderStep};
 use lb::MacAddr;
 
-use super::{CLIENT, CLIENT_MAC, VIP, VIP_MAC};
+use super::{CLIENT, CLIENT_MAC, VIP, VIP_MAC, World};
 
 /// The ends of a packet; for one without a transport the ports are 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +62,18 @@ impl Ends {
         [&self.destination_mac[..], &self.source_mac, tag, &ethertype.to_be_bytes()].concat()
     }
 
+    /// A segment with sequence number 1000, which acknowledges 7 if it has that flag.
     pub fn tcp(&self, flags: &str, payload: &[u8]) -> Vec<u8> {
-        let mut tcp = self.builder(64).tcp(self.source.1, self.destination.1, 1000, 4096);
+        self.tcp_at(1000, flags, payload)
+    }
+
+    /// A SYN with another sequence number than that of any flow before, and so no copy of one.
+    pub fn new_syn(&self, world: &World) -> Vec<u8> {
+        self.tcp_at(2000 + world.plane.flows().counters().created as u32, "S", &[])
+    }
+
+    fn tcp_at(&self, sequence: u32, flags: &str, payload: &[u8]) -> Vec<u8> {
+        let mut tcp = self.builder(64).tcp(self.source.1, self.destination.1, sequence, 4096);
         for flag in flags.chars() {
             tcp = match flag {
                 'S' => tcp.syn(),
