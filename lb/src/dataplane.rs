@@ -188,7 +188,7 @@ impl Dataplane {
     }
 
     /// Takes in where the source is, and refuses one that cannot be there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn learn(
         &mut self,
         header: &Ethernet,
@@ -217,6 +217,7 @@ impl Dataplane {
     }
 
     /// The ordinary work of a switch.
+    #[inline(always)]
     pub(crate) fn switch(
         &self,
         ingress: PortId,
@@ -245,7 +246,7 @@ impl Dataplane {
     }
 
     /// A packet to a VIP's MAC.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn at_vip(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
         if packet.ip.is_whole_segment() {
             return self.balance(packet);
@@ -266,7 +267,7 @@ impl Dataplane {
     }
 
     /// What a guest sends that may belong to a flow that it serves; `None` if it does not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of_real(&mut self, packet: Inbound<'_>) -> Result<Option<Verdict>, DropReason> {
         match packet.ip.part() {
             Some(part) => self.part_of_real(packet, part),
@@ -278,8 +279,10 @@ impl Dataplane {
     /// A guest talks to the switch: a load report, an echo, or the far end of its flow with itself.
     pub(crate) fn at_link_local(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
         let Inbound { header, ip, ref head, .. } = packet;
-        if ip.part().is_some() {
-            return Err(DropReason::Fragment);
+        if let Some(part) = ip.part() {
+            // The far end of a guest's flow with itself; nothing else may come in pieces.
+            ip.check(head)?;
+            return self.part_of_real(packet, part)?.ok_or(DropReason::Fragment);
         }
         if icmp::is_icmp(ip) {
             ip.check(head)?;

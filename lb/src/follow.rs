@@ -11,6 +11,7 @@
 //! of anything else is noted as such, and wherever the table refuses one of a guest's fragments, the
 //! switch takes it as it is.
 
+use crate::addr::is_link_local_of_ours;
 use crate::dataplane::{Dataplane, Inbound};
 use crate::flow::{Direction, FlowKey};
 use crate::fragments::{DatagramKey, Fragment, HELD_BYTES_MAX, Later};
@@ -101,7 +102,11 @@ impl Dataplane {
     /// Lets a later fragment go the way of its first.
     fn follow(&mut self, mut packet: Inbound<'_>, course: Course) -> Result<Verdict, DropReason> {
         let Course::Flow(key, direction) = course else {
-            return self.switch(packet.ingress, packet.header, packet.now);
+            // What is for the switch itself goes no further.
+            return match is_link_local_of_ours(packet.ip.destination) {
+                true => Err(DropReason::Fragment),
+                false => self.switch(packet.ingress, packet.header, packet.now),
+            };
         };
         let found = Direction::BOTH.into_iter().find_map(|by| self.flows.find(&key, by));
         let id = found.ok_or(DropReason::Fragment)?;

@@ -153,10 +153,6 @@ impl Case {
                 (true, ..) => DropReason::Hairpin,
             });
         }
-        if (self.kind, self.turn, self.caller) == (Kind::Fragments, Turn::Reply, Caller::Itself) {
-            // They are for the switch itself, which takes no fragments.
-            return Expected::Drop(DropReason::Fragment);
-        }
         match self.is_to_real() {
             true => Expected::Out { port: REAL, ends: self.at_real() },
             false => Expected::Out { port: client_port, ends: call.reversed() },
