@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use drivers::pci::Address;
-use drivers::{Batch, Frame, Nic, NicState, Pool};
+use drivers::{BATCH, Batch, Frame, Nic, NicState, Pool};
 use lb::limits::PORTS_MAX;
 use lb::{Command, Dataplane, Instant, PortId, PortSet, Verdict};
 
@@ -163,18 +163,27 @@ impl Appliance {
             let ingress = slot.id;
             slot.attached.nic.receive(&mut batch);
             received += batch.len();
-            for mut frame in batch.drain(..) {
-                let verdict = self.decide(ingress, &mut frame);
+            let verdicts = self.decide(ingress, &mut batch);
+            for (frame, verdict) in batch.drain(..).zip(verdicts) {
                 self.act(ingress, frame, verdict);
             }
         }
         received
     }
 
-    fn decide(&mut self, ingress: PortId, frame: &mut Frame) -> Verdict {
-        let (len, offload) = (frame.total_len(), offload_of(frame));
-        let mut frame = lb::Frame { head: frame, len, offload };
-        self.dataplane.receive(ingress, &mut frame, self.now)
+    /// A verdict for each frame.
+    fn decide(&mut self, ingress: PortId, batch: &mut Batch) -> heapless::Vec<Verdict, BATCH> {
+        let seen = batch.iter_mut().map(|frame| {
+            let (len, offload) = (frame.total_len(), offload_of(frame));
+            lb::Frame { head: frame, len, offload }
+        });
+        let mut frames: heapless::Vec<_, BATCH> = seen.collect();
+        let mut verdicts = heapless::Vec::new();
+        self.dataplane.receive_batch(ingress, &mut frames, self.now, |verdict| {
+            // There are as many places as frames.
+            let _ = verdicts.push(verdict);
+        });
+        verdicts
     }
 
     /// Does what was decided; nothing is left to decide here.

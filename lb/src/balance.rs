@@ -31,23 +31,36 @@ pub(crate) struct Delivery {
 
 impl Dataplane {
     /// A segment to a VIP goes to the real of its flow, or begins a flow.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn balance(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
         let Inbound { header, ip, ref head, .. } = packet;
-        let segment = Transport::parse(head, ip);
-        let key = segment.as_ref().map(|segment| segment.key_to_real(header.vlan));
-        let known = key.ok().and_then(|key| self.flows.find(&key, Direction::ToReal));
+        let segment = match Transport::parse(head, ip) {
+            Ok(segment) => segment,
+            Err(reason) => return Err(self.no_segment(&packet, reason)),
+        };
+        let key = segment.key_to_real(header.vlan);
+        let known = self.flows.find_named(packet.named, &key, Direction::ToReal);
         // The VIP of a flow that there is need not be looked for.
         if known.is_none() && !self.tables.is_vip(header.vlan, ip.destination) {
             return Err(DropReason::NotForUs);
         }
         ip.check(head)?;
-        let segment = segment?;
         let id = self.flow_to_real(&packet, &segment, known)?;
         self.deliver(packet, &segment, id)
     }
 
+    /// What is wrong first about a packet that has no good transport header either.
+    #[cold]
+    fn no_segment(&self, packet: &Inbound<'_>, reason: DropReason) -> DropReason {
+        let Inbound { header, ip, ref head, .. } = *packet;
+        match self.tables.is_vip(header.vlan, ip.destination) {
+            true => ip.check(head).err().unwrap_or(reason),
+            false => DropReason::NotForUs,
+        }
+    }
+
     /// Sends a segment of a flow on to its real.
+    #[inline(always)]
     pub(crate) fn deliver(
         &mut self,
         packet: Inbound<'_>,
@@ -73,6 +86,7 @@ impl Dataplane {
 
     /// A packet of a guest, if it belongs to a flow that the guest serves, leaves in the VIP's
     /// name; `None` leaves the packet as it is.
+    #[inline(always)]
     pub(crate) fn answer_of_real(
         &mut self,
         mut packet: Inbound<'_>,
@@ -81,7 +95,7 @@ impl Dataplane {
             return Ok(None);
         };
         let key = segment.key_to_client(packet.header.vlan);
-        let known = self.flows.find(&key, Direction::ToClient);
+        let known = self.flows.find_named(packet.named, &key, Direction::ToClient);
         let Some(id) = known.or_else(|| self.resume(&packet, &segment)) else {
             return Ok(None);
         };
@@ -100,6 +114,7 @@ impl Dataplane {
     }
 
     /// The way of a real's packet to the client, and the MAC addresses that it leaves with.
+    #[inline(always)]
     pub(crate) fn leave(
         &self,
         delivery: &Delivery,
@@ -116,7 +131,7 @@ impl Dataplane {
     }
 
     /// Where the flow's packets go. A flow whose guest is gone is forgotten.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn delivery(&mut self, id: FlowId) -> Result<Delivery, DropReason> {
         let flow = self.flows.get(id).ok_or(DropReason::NoFlow)?;
         let guest_of = |id: GuestId| self.tables.guest(id);
@@ -135,6 +150,7 @@ impl Dataplane {
     }
 
     /// Takes a packet into the counts of its flow, real and service.
+    #[inline(always)]
     fn count(
         &mut self,
         id: FlowId,
@@ -162,6 +178,7 @@ impl Dataplane {
     }
 
     /// The same for the real and the service alone: the flow's life goes on as it was.
+    #[inline(always)]
     pub(crate) fn count_traffic(&mut self, id: FlowId, direction: Direction, len: usize) {
         let Some(real) = self.real_of(id) else {
             return;

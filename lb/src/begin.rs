@@ -47,11 +47,8 @@ impl Dataplane {
         self.begin(packet, segment)
     }
 
-    fn begin(
-        &mut self,
-        packet: &Inbound<'_>,
-        segment: &Transport,
-    ) -> Result<FlowId, DropReason> {
+    #[cold]
+    fn begin(&mut self, packet: &Inbound<'_>, segment: &Transport) -> Result<FlowId, DropReason> {
         let vlan = packet.header.vlan;
         let key = segment.key_to_real(vlan);
         let service = self.tables.service_at(vlan, segment.destination, segment.protocol);
@@ -250,7 +247,10 @@ impl Dataplane {
     fn address_of(&self, real: RealId, vip: Endpoint) -> Option<Endpoint> {
         let real = self.tables.real(real)?;
         let address = self.tables.guest(real.guest)?.spec.address_of(vip.address.version())?;
-        Some(Endpoint { address: address.into(), port: real.spec.port.map_or(vip.port, |port| port.get()) })
+        Some(Endpoint {
+            address: address.into(),
+            port: real.spec.port.map_or(vip.port, |port| port.get()),
+        })
     }
 
     /// Whether the client is the very guest that the real runs on, by any of its addresses.

@@ -12,11 +12,12 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
+use core::time::Duration;
 
 use crate::addr::REPORT_PORT;
-use crate::event::Events;
+use crate::event::{Event, Events};
 use crate::fdb::{Fdb, Lesson};
-use crate::flow::FlowTable;
+use crate::flow::{FlowId, FlowTable};
 use crate::follow::Course;
 use crate::fragments::{FragmentCounters, Fragments};
 use crate::limits::{FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX, PORTS_MAX};
@@ -26,9 +27,12 @@ use crate::resume::Recovery;
 use crate::tables::Tables;
 use crate::wire::{Ethernet, Ip, Offload, Transport, ethernet, icmp};
 use crate::{
-    Command, DropReason, Endings, Instant, MacAddr, PortId, PortSet, Protocol, RealId,
-    Refusal, ServiceId, Verdict,
+    Command, DropReason, Endings, Instant, MacAddr, PortId, PortSet, Protocol, RealId, Refusal,
+    ServiceId, Verdict,
 };
+
+/// The least time between two lines of the log about the same trouble.
+const ALARM_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Sizes of the tables that grow with the machine's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub struct Dataplane {
     pub(crate) events: Events,
     pub(crate) reports: crate::local::Reports,
     pub(crate) dice: Dice,
+    /// When the log last heard of an address that moves too fast.
+    restless_told: Option<Instant>,
     pub(crate) errors: crate::refuse::ErrorLimit,
     pub(crate) fragments: Fragments<Course>,
     pub(crate) persistence: PersistenceTable,
@@ -64,6 +70,8 @@ pub(crate) struct Inbound<'a> {
     pub head: &'a mut [u8],
     pub len: usize,
     pub offload: Offload,
+    /// The flow that it is most likely of.
+    pub named: Option<FlowId>,
     pub now: Instant,
 }
 
@@ -82,6 +90,7 @@ impl Dataplane {
             events: Events::default(),
             reports: crate::local::Reports::new(),
             dice: Dice(!secret),
+            restless_told: None,
             errors: crate::refuse::ErrorLimit::default(),
             fragments: Fragments::new(FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX, secret),
             persistence: PersistenceTable::new(capacity.clients, secret),
@@ -208,12 +217,24 @@ impl Dataplane {
                 true => Err(DropReason::SpoofMac),
                 false => Err(DropReason::SpoofUplink),
             },
+            Lesson::Restless { .. } => Err(self.restless(header.source, ingress, now)),
             Lesson::Known
             | Lesson::New
             | Lesson::Moved { .. }
             | Lesson::Refused
             | Lesson::Pinned { .. } => Ok(()),
         }
+    }
+
+    /// An address is now here, now there; the log hears of it once a minute.
+    #[cold]
+    fn restless(&mut self, mac: MacAddr, ingress: PortId, now: Instant) -> DropReason {
+        let is_news = self.restless_told.is_none_or(|told| now.since(told) >= ALARM_INTERVAL);
+        if let Some(port) = self.tables.port(ingress).filter(|_| is_news) {
+            self.restless_told = Some(now);
+            self.events.push(Event::MacMoves { mac, port: port.name.clone() });
+        }
+        DropReason::MacMove
     }
 
     /// The ordinary work of a switch.

@@ -6,13 +6,15 @@
 use core::fmt;
 
 use crate::limits::EVENTS_MAX;
-use crate::{Health, Name};
+use crate::{Health, MacAddr, Name};
 
 /// Something that changed by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A guest's probes found something else than before.
     GuestHealth { guest: Name, health: Health },
+    /// A MAC moves between ports faster than a station can; last it wanted to this one.
+    MacMoves { mac: MacAddr, port: Name },
 }
 
 #[derive(Default)]
@@ -49,6 +51,9 @@ impl fmt::Display for Event {
             }
             Event::GuestHealth { guest, health: Health::Unknown } => {
                 write!(f, "guest {guest} has not answered yet")
+            }
+            Event::MacMoves { mac, port } => {
+                write!(f, "{mac} moves to port {port} and back: a loop, or two stations with one MAC")
             }
         }
     }

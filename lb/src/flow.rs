@@ -206,6 +206,7 @@ impl Flow {
     }
 
     /// The directions by whose packets it is found.
+    #[inline]
     pub(crate) fn directions(&self) -> &'static [Direction] {
         match self.marks.has(Marks::ONE_PACKET) {
             false => &[Direction::ToReal, Direction::ToClient],
@@ -233,6 +234,7 @@ impl Flow {
 
     /// Takes in that a packet passed. The state to go on in is for the table to set, which keeps
     /// lists by it.
+    #[inline(always)]
     pub(crate) fn pass(
         &mut self,
         direction: Direction,
@@ -259,6 +261,7 @@ impl Flow {
         (self.next_state(direction, flags), news)
     }
 
+    #[inline(always)]
     fn next_state(&mut self, direction: Direction, flags: TcpFlags) -> FlowState {
         let fin = match (self.protocol(), direction) {
             (Protocol::Udp, Direction::ToReal) => return self.state,

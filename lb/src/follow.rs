@@ -162,7 +162,7 @@ impl Dataplane {
             return Verdict::Drop(DropReason::Fragment);
         };
         let offload = Default::default();
-        let packet = Inbound { ingress, header: &header, ip: &ip, head, len, offload, now };
+        let packet = Inbound { ingress, header: &header, ip: &ip, head, len, offload, named: None, now };
         self.follow(packet, course).unwrap_or_else(Verdict::Drop)
     }
 }

@@ -5,7 +5,7 @@
 //! service is set to `mh`), so one seed replays a whole world of switches, guests and clients, and
 //! every test of a decision runs on the host.
 //!
-//! The way in is [`Dataplane`]: `receive` decides about one frame (and rewrites it in place),
+//! The way in is [`Dataplane`]: `receive_batch` decides about frames (and rewrites them in place),
 //! `apply` changes a table, `housekeep` does a bounded slice of what time brings, and whatever
 //! the switch itself wants to say waits in the `outbox`.
 #![no_std]

@@ -1,4 +1,4 @@
-//! How frames come in: up to [`BATCH_FRAMES`] at once, a verdict each, the memory's latency hidden.
+//! How frames come in: many at once, a verdict each, and the memory's latency hidden.
 //!
 //! ```text
 //!   1  glance   which lines will this frame want?              instructions, every frame
@@ -16,98 +16,103 @@
 //! frame that comes alone goes there straight.
 
 use core::hint::black_box;
-use core::slice;
+use core::{iter, slice};
 
 use crate::addr::is_link_local_of_ours;
 use crate::dataplane::{Dataplane, Inbound};
 use crate::fdb;
-use crate::flow::{Direction, FlowKey, index};
+use crate::flow::{Direction, FlowId, FlowKey, index};
 use crate::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
 use crate::wire::{Address, Endpoint, Ip, bytes_at, nd};
 use crate::{DropReason, Frame, Instant, PortId, Protocol, Verdict};
 
 /// Frames that are under way at once. What they touch, some eight lines each, fills a third of a
 /// first cache of 48 KiB; and no processor waits for more lines than this at a time.
-pub const BATCH_FRAMES: usize = 32;
+const BATCH_FRAMES: usize = 32;
 
 /// Where a frame will look.
 struct Glance {
     source: fdb::Spot,
-    /// `None` for a frame to a MAC of the switch's own.
-    destination: Option<fdb::Spot>,
+    destination: fdb::Spot,
     flow: Option<index::Hash>,
 }
+
+/// The flow that each frame of a batch is most likely of.
+type Named = heapless::Vec<Option<FlowId>, BATCH_FRAMES>;
 
 impl Dataplane {
     /// Decides about a frame that came in on `ingress`, rewrites it in place and counts its end.
     pub fn receive(&mut self, ingress: PortId, frame: &mut Frame<'_>, now: Instant) -> Verdict {
         let mut verdict = Verdict::Drop(DropReason::Runt);
-        self.receive_batch(ingress, slice::from_mut(frame), now, |_, its| verdict = its);
+        self.receive_batch(ingress, slice::from_mut(frame), now, |its| verdict = its);
         verdict
     }
 
-    /// The same for many, which costs less for each; `ended` hears of each frame's place and verdict
-    /// in their order.
+    /// The same for many, which costs less for each; `ended` hears the verdicts in the frames' order.
     #[inline]
     pub fn receive_batch(
         &mut self,
         ingress: PortId,
         frames: &mut [Frame<'_>],
         now: Instant,
-        mut ended: impl FnMut(usize, Verdict),
+        mut ended: impl FnMut(Verdict),
     ) {
-        let mut places = 0..frames.len();
         for batch in frames.chunks_mut(BATCH_FRAMES) {
-            if batch.len() > 1 {
-                self.touch(ingress, batch);
-            }
-            for (frame, at) in batch.iter_mut().zip(&mut places) {
-                let verdict = self.decide(ingress, frame, now).unwrap_or_else(Verdict::Drop);
+            let named = if batch.len() > 1 { self.touch(ingress, batch) } else { Named::new() };
+            let named = named.into_iter().chain(iter::repeat(None));
+            for (frame, named) in batch.iter_mut().zip(named) {
+                let verdict = settled(self.decide(ingress, frame, named, now));
                 self.endings[ingress.index()].count(verdict);
-                ended(at, verdict);
+                ended(verdict);
             }
         }
     }
 
-    /// Passes 1 to 3.
-    fn touch(&self, ingress: PortId, frames: &[Frame<'_>]) {
-        let glances = frames.iter().map(|frame| self.glance(ingress, frame.head));
+    /// Passes 1 to 3. Which flow the index names for each frame is not lost: whoever looks for the
+    /// flow asks that one first whether it is the one.
+    fn touch(&self, ingress: PortId, frames: &[Frame<'_>]) -> Named {
+        let from_real = self.tables.port_sets().with_reals.contains(ingress);
+        let glances = frames.iter().map(|frame| self.glance(frame.head, from_real));
         let glances: heapless::Vec<Option<Glance>, BATCH_FRAMES> = glances.collect();
         let mut words = 0;
         for Glance { source, destination, flow } in glances.iter().flatten() {
-            words ^= self.fdb.touch(*source);
-            words ^= destination.map_or(0, |spot| self.fdb.touch(spot));
+            words ^= self.fdb.touch(*source) ^ self.fdb.touch(*destination);
             words ^= flow.map_or(0, |hash| self.flows.touch_index(hash));
         }
-        for Glance { flow, .. } in glances.iter().flatten() {
-            words ^= flow.map_or(0, |hash| self.flows.touch_flow(hash));
-        }
+        let hashes = glances.iter().map(|glance| glance.as_ref().and_then(|glance| glance.flow));
+        let named = hashes.map(|hash| {
+            let named = self.flows.named(hash?)?;
+            words ^= self.flows.touch(named);
+            Some(named)
+        });
+        let named = named.collect();
         black_box(words);
+        named
     }
 
-    #[inline]
-    fn glance(&self, ingress: PortId, head: &[u8]) -> Option<Glance> {
+    #[inline(always)]
+    fn glance(&self, head: &[u8], from_real: bool) -> Option<Glance> {
         let header = Ethernet::parse(head).ok()?;
-        let to_us = header.destination.looks_virtual();
-        let from_real = self.tables.port_sets().with_reals.contains(ingress);
-        let key = |direction| glance_at_key(&header, head, direction);
-        let flow = match (to_us, from_real) {
-            (true, _) => key(Direction::ToReal).map(|key| (key, Direction::ToReal)),
-            (false, true) => key(Direction::ToClient).map(|key| (key, Direction::ToClient)),
-            (false, false) => None,
-        };
-        Some(Glance {
-            source: self.fdb.spot(header.source, header.vlan),
-            destination: (!to_us).then(|| self.fdb.spot(header.destination, header.vlan)),
-            flow: flow.map(|(key, direction)| self.flows.hash(&key, direction)),
-        })
+        let source = self.fdb.spot(header.source, header.vlan);
+        if header.destination.looks_virtual() {
+            let key = glance_at_key(&header, head, Direction::ToReal);
+            let flow = key.map(|key| self.flows.hash(&key, Direction::ToReal));
+            // Nobody asks where our own addresses are.
+            return Some(Glance { source, destination: source, flow });
+        }
+        let key = if from_real { glance_at_key(&header, head, Direction::ToClient) } else { None };
+        let flow = key.map(|key| self.flows.hash(&key, Direction::ToClient));
+        let destination = self.fdb.spot(header.destination, header.vlan);
+        Some(Glance { source, destination, flow })
     }
 
     /// Pass 4.
+    #[inline(always)]
     fn decide(
         &mut self,
         ingress: PortId,
         frame: &mut Frame<'_>,
+        named: Option<FlowId>,
         now: Instant,
     ) -> Result<Verdict, DropReason> {
         let header = Ethernet::parse(frame.head)?;
@@ -124,7 +129,9 @@ impl Dataplane {
         let to_us = self.tables.is_virtual(header.destination);
         let decided = match header.ethertype {
             ETHERTYPE_ARP => self.arp(ingress, &header, frame.head, now)?,
-            ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => self.ip(ingress, &header, to_us, frame, now)?,
+            ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => {
+                self.ip(ingress, &header, to_us, frame, named, now)?
+            }
             _ => None,
         };
         match decided {
@@ -136,13 +143,14 @@ impl Dataplane {
 
     /// Sorts out the packets that are ours to answer or to balance; `None` leaves the packet to
     /// the switch.
-    #[inline]
+    #[inline(always)]
     fn ip(
         &mut self,
         ingress: PortId,
         header: &Ethernet,
         to_us: bool,
         frame: &mut Frame<'_>,
+        named: Option<FlowId>,
         now: Instant,
     ) -> Result<Option<Verdict>, DropReason> {
         let sets = *self.tables.port_sets();
@@ -164,7 +172,7 @@ impl Dataplane {
             Some(Err(_)) | None => return Ok(None),
         };
         let Frame { ref mut head, len, offload } = *frame;
-        let mut packet = Inbound { ingress, header, ip: &ip, head, len, offload, now };
+        let mut packet = Inbound { ingress, header, ip: &ip, head, len, offload, named, now };
         if is_guest {
             self.guard(&packet)?;
         }
@@ -190,8 +198,22 @@ impl Dataplane {
     }
 }
 
+/// Case by case, which stays in registers: a verdict copied whole, of which only a part has just
+/// been written, waits until its parts have met in the cache (5 ns).
+#[inline(always)]
+fn settled(decided: Result<Verdict, DropReason>) -> Verdict {
+    match decided {
+        Ok(Verdict::Forward(port)) => Verdict::Forward(port),
+        Ok(Verdict::Flood(ports)) => Verdict::Flood(ports),
+        Ok(Verdict::Reply) => Verdict::Reply,
+        Ok(Verdict::Punt) => Verdict::Punt,
+        Ok(Verdict::Hold) => Verdict::Hold,
+        Ok(Verdict::Drop(reason)) | Err(reason) => Verdict::Drop(reason),
+    }
+}
+
 /// The key of the flow that a frame is of, if it is what most are: a segment without options.
-#[inline]
+#[inline(always)]
 fn glance_at_key(header: &Ethernet, head: &[u8], direction: Direction) -> Option<FlowKey> {
     let packet = head.get(header.payload_at..)?;
     let (protocol, [source, destination], ports) = match header.ethertype {

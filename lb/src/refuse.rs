@@ -111,7 +111,7 @@ impl Dataplane {
             return;
         }
         let Frame { ref mut head, len, offload } = *frame;
-        let packet = Inbound { ingress, header, ip: &ip, head, len, offload, now };
+        let packet = Inbound { ingress, header, ip: &ip, head, len, offload, named: None, now };
         self.complain(&packet, Complaint::TooBig { mtu: PAYLOAD_BYTES_MAX as u16 });
     }
 

@@ -51,6 +51,8 @@ drop_reasons! {
     SpoofMac = "spoof_mac",
     /// From an uplink in the name of a guest that is here.
     SpoofUplink = "spoof_uplink",
+    /// From a MAC that has moved to another port within this second.
+    MacMove = "mac_move",
     /// To a reserved group address (IEEE 802.1Q, table 8-1).
     LinkLocal = "link_local",
     /// A VLAN tag cut short.

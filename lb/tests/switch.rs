@@ -198,3 +198,22 @@ fn refusals_say_what_is_wrong_and_change_nothing() {
         assert_eq!(world.refused(command), refusal);
     }
 }
+
+#[test]
+fn p46_a_mac_on_two_ports_in_turn() {
+    let mut world = World::new(3);
+    let hello = frame(mac(9), BROADCAST, &OTHER);
+    for turn in 0..1000 {
+        let ended = world.send(1 + turn % 2, &hello);
+        // Its one move of this second was to port 2.
+        let expected = if turn > 0 && turn % 2 == 0 { Some(DropReason::MacMove) } else { None };
+        assert_eq!(ended.err(), expected, "frame {turn}");
+        world.now = world.now + Duration::from_micros(999);
+    }
+    let counters = world.plane.fdb().counters();
+    assert_eq!((counters.moved, counters.restless), (1, 499));
+    let told: Vec<_> = std::iter::from_fn(|| world.plane.events().pop()).collect();
+    assert_eq!(told, [Event::MacMoves { mac: MacAddr(mac(9)), port: name("p1") }], "said once");
+    world.now = world.now + Duration::from_millis(1);
+    assert!(world.send(1, &hello).is_ok(), "the next second");
+}

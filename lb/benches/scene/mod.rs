@@ -1,5 +1,6 @@
 //! What benches are measured on: a switch of the default machine's size, with stations, services
 //! and flows, all from one seed.
+#![allow(dead_code, reason = "each bench uses its part")]
 
 #[path = "../../tests/world/mod.rs"]
 pub mod world;
@@ -9,8 +10,9 @@ use std::time::Duration;
 use lb::addr::LINK_LOCAL;
 use lb::flow::EMBRYONIC_IDLE;
 use lb::wire::arp::{Arp, Operation};
+use lb::wire::ip::Version;
 use lb::*;
-use world::{CLIENT_MAC, Ends, SWITCH_MAC, UPLINK, World, guest_address, guest_mac, port};
+use world::{CLIENT_MAC, Ends, SWITCH_MAC, Served, UPLINK, World, guest_address, guest_mac, port};
 
 /// As many as a service may have.
 pub const REALS_MAX: usize = 64;
@@ -19,14 +21,17 @@ pub const PORTS_MAX: usize = REALS_MAX - 1;
 /// What the default machine has.
 const CAPACITY: Capacity = Capacity { flows: 1 << 20, macs: 1 << 16, clients: 1 << 12 };
 pub const SEED: u64 = 0x5eed;
+/// When all is set up.
+pub const NOW: Instant = Instant::from_millis(10_000);
 const CLIENT_PORT_MIN: u16 = 1024;
 const CLIENTS_PER_ADDRESS: u32 = 1 << 14;
 
-/// A frame of the least length at the port where it comes in.
+/// A frame, as short as it may be, at the port where it comes in.
 #[derive(Clone, Copy)]
-#[repr(align(64))]
+#[repr(align(16))]
 pub struct Arrival {
-    pub bytes: [u8; 60],
+    bytes: [u8; 76],
+    len: u8,
     pub ingress: PortId,
 }
 
@@ -47,7 +52,7 @@ pub fn use_slots_once(world: &mut World, calls: &[Arrival]) {
     let (mut random, begin) = (Random(SEED), world.now);
     for call in calls {
         let now = begin + second(random.below(TIMES));
-        world.plane.receive(call.ingress, &mut Frame::plain(&mut call.bytes.clone()), now);
+        world.plane.receive(call.ingress, &mut call.clone().frame(), now);
     }
     for time in 0..TIMES {
         world.now = begin + second(time) + EMBRYONIC_IDLE;
@@ -86,6 +91,18 @@ pub fn serving(reals: usize, scheduler: Scheduler) -> World {
     world
 }
 
+/// The same with a service of this kind and eight reals.
+pub fn serving_as(served: Served) -> World {
+    let mut world = switch();
+    world.apply(Command::SetService(served.spec("web")));
+    for n in 1..=8 {
+        world.define(n);
+        world.set_real("web", n, served.real_port(), 100);
+    }
+    world.settle();
+    world
+}
+
 /// There is one guest more than ports.
 fn port_of(guest: usize) -> usize {
     guest.min(PORTS_MAX)
@@ -120,26 +137,21 @@ pub fn prove(world: &mut World, reals: usize) {
 }
 
 impl Traffic {
-    pub fn establish(world: &mut World, flows: u32) -> Traffic {
+    pub fn establish(world: &mut World, flows: u32, call: impl Fn(u32) -> Ends) -> Traffic {
         let mut traffic = Traffic { to_real: Vec::new(), to_client: Vec::new() };
         let plane = &mut world.plane;
         for client in 0..flows {
             let call = call(client);
             let mut syn = tcp(UPLINK, call, "S");
-            let Verdict::Forward(egress) =
-                plane.receive(port(UPLINK), &mut Frame::plain(&mut syn.bytes), world.now)
+            let Verdict::Forward(egress) = plane.receive(port(UPLINK), &mut syn.frame(), world.now)
             else {
                 panic!("no real for {call:?}");
             };
-            let seen = world::read(&syn.bytes[..54]).0;
+            let seen = world::read(syn.frame().head).0;
             let answer = Ends { destination_mac: CLIENT_MAC, ..seen.reversed() };
             let (ack, answer_ack) = (tcp(UPLINK, call, "A"), tcp(egress.index(), answer, "A"));
             for arrival in [tcp(egress.index(), answer, "SA"), ack] {
-                plane.receive(
-                    arrival.ingress,
-                    &mut Frame::plain(&mut arrival.bytes.clone()),
-                    world.now,
-                );
+                plane.receive(arrival.ingress, &mut arrival.clone().frame(), world.now);
             }
             traffic.to_real.push(ack);
             traffic.to_client.push(answer_ack);
@@ -151,9 +163,21 @@ impl Traffic {
 
 /// A client's call to the VIP; the clients are behind one router.
 pub fn call(client: u32) -> Ends {
+    call_to(Served::default(), client)
+}
+
+/// The same to the VIP of a service of this kind.
+pub fn call_to(served: Served, client: u32) -> Ends {
     let [_, a, b, c] = (client / CLIENTS_PER_ADDRESS).to_be_bytes();
+    let address = match served.version {
+        Version::V4 => [198, 18 + a, b, c + 1].into(),
+        Version::V6 => {
+            let group = u16::from_be_bytes([b, c]);
+            [0x2001, 0xdb8, 0, u16::from(a), 0, 0, 0, group + 1].into()
+        }
+    };
     let port = CLIENT_PORT_MIN + (client % CLIENTS_PER_ADDRESS) as u16;
-    Ends { source: ([198, 18 + a, b, c + 1].into(), port), ..Ends::call(port, 80) }
+    Ends { source: (address, port), ..served.call(port) }
 }
 
 pub fn outward() -> Ends {
@@ -178,8 +202,7 @@ fn guest_port(station: u32) -> usize {
 }
 
 pub fn learn(world: &mut World, arrival: &Arrival) {
-    let now = Instant::from_millis(10_000);
-    world.plane.receive(arrival.ingress, &mut Frame::plain(&mut arrival.bytes.clone()), now);
+    world.plane.receive(arrival.ingress, &mut arrival.clone().frame(), NOW);
 }
 
 pub fn station_call(from: u32, to: u32) -> Ends {
@@ -209,11 +232,15 @@ pub fn udp(ingress: usize, ends: Ends) -> Arrival {
 }
 
 impl Arrival {
-    /// Padded as Ethernet demands.
     pub fn new(ingress: usize, frame: &[u8]) -> Arrival {
-        let mut bytes = [0; 60];
+        let mut bytes = [0; 76];
         bytes[..frame.len()].copy_from_slice(frame);
-        Arrival { bytes, ingress: port(ingress) }
+        // Padded as Ethernet demands.
+        Arrival { bytes, len: frame.len().max(60) as u8, ingress: port(ingress) }
+    }
+
+    pub fn frame(&mut self) -> Frame<'_> {
+        Frame::plain(&mut self.bytes[..usize::from(self.len)])
     }
 }
 

@@ -27,13 +27,17 @@ pub struct FlowId(NonZeroU32);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hash(u64);
 
-/// The flow in a place, `None` when it is free, and the upper half of its hash.
+/// The flow in a place, `None` when it is free, and the upper bits of its hash.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Bucket {
-    tags: [u32; WAYS],
+    tags: Tags,
     flows: [Option<FlowId>; WAYS],
 }
+
+/// As many as there are ways, in one number.
+#[derive(Clone, Copy)]
+struct Tags(u128);
 
 pub(super) struct Index {
     buckets: Box<[Bucket]>,
@@ -52,7 +56,7 @@ impl Index {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn hash(&self, key: &FlowKey, direction: Direction) -> Hash {
         let mut hasher = self.key.build_hasher();
         let [a, b, c, d, e] = *key.words();
@@ -65,17 +69,18 @@ impl Index {
 
     /// The flow with this hash that is the one: of sixteen at most that may have it, rarely more
     /// than one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, hash: Hash, is_it: impl Fn(FlowId) -> bool) -> Option<FlowId> {
         let in_bucket = |at: usize| self.buckets[at].fitting(hash.tag()).find(|&id| is_it(id));
-        self.buckets_of(hash).into_iter().find_map(in_bucket)
+        let [first, second] = self.buckets_of(hash);
+        in_bucket(first).or_else(|| in_bucket(second))
     }
 
     /// Reads a word of the first bucket, so that it is in the cache.
     #[inline]
     pub(super) fn touch(&self, hash: Hash) -> u64 {
         let [first, _] = self.buckets_of(hash);
-        u64::from(self.buckets[first].tags[0])
+        self.buckets[first].tags.0 as u64
     }
 
     /// Enters a flow; `false` when there is no place for it.
@@ -108,12 +113,18 @@ impl Index {
     fn make_room(&mut self, at: usize) {
         for way in 0..WAYS {
             let Bucket { tags, flows } = self.buckets[at];
-            let other = self.other_of(at, tags[way]);
-            if flows[way].is_some_and(|flow| self.buckets[other].put(tags[way], flow)) {
+            let (tag, other) = (tags.get(way), self.other_of(at, tags.get(way)));
+            if flows[way].is_some_and(|flow| self.buckets[other].put(tag, flow)) {
                 self.buckets[at].flows[way] = None;
                 return;
             }
         }
+    }
+
+    /// Whether both buckets of a hash are among so many from the beginning.
+    #[cfg(test)]
+    pub(super) fn is_in_first(&self, buckets: usize, hash: Hash) -> bool {
+        self.buckets_of(hash).iter().all(|&at| at < buckets)
     }
 
     /// Both buckets of a hash, never the same one.
@@ -124,38 +135,64 @@ impl Index {
     }
 
     /// The other bucket of an entry in this one, whichever of the two it is.
-    fn other_of(&self, at: usize, tag: u32) -> usize {
+    fn other_of(&self, at: usize, tag: u16) -> usize {
         // The step comes from the tag's bits, and is odd so that it is never zero.
         at ^ ((tag as usize & (self.buckets.len() - 1)) | 1)
     }
 }
 
 impl Bucket {
-    const EMPTY: Bucket = Bucket { tags: [0; WAYS], flows: [None; WAYS] };
+    const EMPTY: Bucket = Bucket { tags: Tags(0), flows: [None; WAYS] };
 
-    /// The flows with this tag.
+    /// The flows with this tag, and rarely one with another.
     #[inline]
-    fn fitting(&self, tag: u32) -> impl Iterator<Item = FlowId> {
-        // A byte for every way, so that all are compared before anything is asked.
-        let mut left = u64::from_le_bytes(self.tags.map(|its| u8::from(its == tag)));
-        let ways = core::iter::from_fn(move || {
-            let way = left.trailing_zeros() as usize / 8;
-            left &= left.wrapping_sub(1);
-            self.flows.get(way)
-        });
-        ways.copied().flatten()
+    fn fitting(&self, tag: u16) -> impl Iterator<Item = FlowId> {
+        self.tags.fitting(tag).filter_map(|way| self.flows[way])
     }
 
     /// Puts an entry into a free place, if there is one.
-    fn put(&mut self, tag: u32, flow: FlowId) -> bool {
-        let free = self.flows.iter().position(Option::is_none);
-        free.map(|way| (self.tags[way], self.flows[way]) = (tag, Some(flow))).is_some()
+    fn put(&mut self, tag: u16, flow: FlowId) -> bool {
+        let Some(way) = self.flows.iter().position(Option::is_none) else {
+            return false;
+        };
+        self.tags.set(way, tag);
+        self.flows[way] = Some(flow);
+        true
+    }
+}
+
+impl Tags {
+    const BITS: usize = u16::BITS as usize;
+    /// The lowest and the highest bit of each.
+    const LOW: u128 = 0x0001_0001_0001_0001_0001_0001_0001_0001;
+    const HIGH: u128 = Self::LOW << (Self::BITS - 1);
+
+    /// The ways with this tag. Where they differ from it in nothing, taking one away borrows; a way
+    /// above one that fits may be taken for another, and whoever looks there sees that.
+    #[inline]
+    fn fitting(self, tag: u16) -> impl Iterator<Item = usize> {
+        let differing = self.0 ^ (Self::LOW * u128::from(tag));
+        let mut left = differing.wrapping_sub(Self::LOW) & !differing & Self::HIGH;
+        core::iter::from_fn(move || {
+            let way = left.trailing_zeros() as usize / Self::BITS;
+            left &= left.wrapping_sub(1);
+            (way < WAYS).then_some(way)
+        })
+    }
+
+    fn get(self, way: usize) -> u16 {
+        (self.0 >> (way * Self::BITS)) as u16
+    }
+
+    fn set(&mut self, way: usize, tag: u16) {
+        let changed = u128::from(self.get(way) ^ tag);
+        self.0 ^= changed << (way * Self::BITS);
     }
 }
 
 impl Hash {
-    fn tag(self) -> u32 {
-        (self.0 >> 32) as u32
+    fn tag(self) -> u16 {
+        (self.0 >> 48) as u16
     }
 }
 

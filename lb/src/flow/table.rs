@@ -120,7 +120,7 @@ impl FlowTable {
     }
 
     /// The flow with this key, by what comes from the given side.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, key: &FlowKey, direction: Direction) -> Option<FlowId> {
         let hash = self.hash(key, direction);
         self.index.find(hash, |id| self.get(id).is_some_and(|flow| flow.key(direction) == key))
@@ -137,11 +137,31 @@ impl FlowTable {
         self.index.touch(hash)
     }
 
-    /// Brings the flow that the index names first into the cache, both of its lines.
+    /// The flow that the index names first for a hash: most likely the one that is meant.
     #[inline]
-    pub(crate) fn touch_flow(&self, hash: Hash) -> u64 {
-        let named = self.index.find(hash, |_| true).and_then(|id| self.get(id));
-        named.map_or(0, |flow| flow.seen.as_nanos() ^ flow.key(Direction::ToReal).words()[0])
+    pub(crate) fn named(&self, hash: Hash) -> Option<FlowId> {
+        self.index.find(hash, |_| true)
+    }
+
+    /// Brings both lines of a flow into the cache; the value says nothing.
+    #[inline]
+    pub(crate) fn touch(&self, named: FlowId) -> u64 {
+        let words = |flow: &Flow| flow.seen.as_nanos() ^ flow.key(Direction::ToReal).words()[0];
+        self.get(named).map_or(0, words)
+    }
+
+    /// The flow with this key; it may be the one that was named for it.
+    #[inline(always)]
+    pub(crate) fn find_named(
+        &self,
+        named: Option<FlowId>,
+        key: &FlowKey,
+        direction: Direction,
+    ) -> Option<FlowId> {
+        let is_it =
+            |flow: &Flow| flow.key(direction) == key && flow.directions().contains(&direction);
+        let meant = named.filter(|&named| self.get(named).is_some_and(is_it));
+        meant.or_else(|| self.find(key, direction))
     }
 
     pub fn get(&self, id: FlowId) -> Option<&Flow> {
@@ -182,6 +202,7 @@ impl FlowTable {
     }
 
     /// Takes in that a packet of the flow passed.
+    #[inline(always)]
     pub fn observe(
         &mut self,
         id: FlowId,

@@ -19,7 +19,9 @@ impl Sum {
     pub fn address(self, address: Address) -> Sum {
         match address.version() {
             Version::V4 => Sum(self.0 + u64::from(address.v4_bits())),
-            Version::V6 => halves(address.words()).into_iter().fold(self, |sum, half| Sum(sum.0 + half)),
+            Version::V6 => {
+                halves(address.words()).into_iter().fold(self, |sum, half| Sum(sum.0 + half))
+            }
         }
     }
 
@@ -57,10 +59,10 @@ impl Delta {
 
     /// Both addresses are of one version.
     #[must_use]
+    #[inline(always)]
     pub fn address(self, old: Address, new: Address) -> Delta {
-        let long = |delta: Delta, old: u32, new: u32| {
-            Delta(delta.0 + u64::from(!old) + u64::from(new))
-        };
+        let long =
+            |delta: Delta, old: u32, new: u32| Delta(delta.0 + u64::from(!old) + u64::from(new));
         match old.version() {
             Version::V4 => long(self, old.v4_bits(), new.v4_bits()),
             Version::V6 => {
@@ -92,12 +94,12 @@ fn halves([high, low]: [u64; 2]) -> [u64; 4] {
     [high >> 32, high & 0xffff_ffff, low >> 32, low & 0xffff_ffff]
 }
 
-/// As many steps as the largest sum needs, so that nothing is asked in between.
+/// Adds the halves of a sum, and those of the result. What is carried out of the lower half of
+/// `sum + rotated sum` comes in at the upper, where the result then stands with nothing to ask.
+#[inline(always)]
 fn fold(sum: u64) -> u16 {
-    let sum = (sum & 0xffff_ffff) + (sum >> 32);
-    let sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    ((sum & 0xffff) + (sum >> 16)) as u16
+    let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ pub struct Fragment {
 impl Ip {
     /// Reads the header at `at` of a frame of `len` bytes whose headers are in `head`; `None` when
     /// the ethertype is neither version's.
+    #[inline(always)]
     pub fn parse(
         head: &[u8],
         len: usize,
@@ -107,6 +108,7 @@ impl Ip {
 
     /// What a packet must also be before anything is done about it: checksum right, options
     /// harmless, a source that somebody may have.
+    #[inline(always)]
     pub fn check(&self, head: &[u8]) -> Result<(), DropReason> {
         if self.version == Version::V4 {
             ipv4::check(self, head)?;
@@ -131,6 +133,7 @@ impl Ip {
 
     /// Writes both addresses, of this packet's version, and brings IPv4's header checksum along;
     /// returns the change, which a sum over the pseudo header needs too.
+    #[inline(always)]
     pub fn set_addresses(&self, head: &mut [u8], source: Address, destination: Address) -> Delta {
         let delta =
             Delta::default().address(self.source, source).address(self.destination, destination);
@@ -175,6 +178,7 @@ impl Ip {
 }
 
 /// Brings the checksum of an IPv4 header along.
+#[inline(always)]
 fn change_checksum(header: &mut [u8; ipv4::HEADER_BYTES], delta: Delta) {
     let old = u16::from_be_bytes([header[10], header[11]]);
     put(header, 10, delta.apply(old).to_be_bytes());
@@ -200,9 +204,9 @@ pub fn header(
 ) -> heapless::Vec<u8, { ipv6::HEADER_BYTES }> {
     let mut header = heapless::Vec::new();
     let _fits = match (source.into(), destination.into()) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => header.extend_from_slice(
-            &ipv4::header(source, destination, protocol, payload_len, ttl),
-        ),
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            header.extend_from_slice(&ipv4::header(source, destination, protocol, payload_len, ttl))
+        }
         (source, destination) => {
             let [source, destination] = [source, destination].map(as_v6);
             let bytes = ipv6::header(source, destination, protocol, payload_len, ttl);

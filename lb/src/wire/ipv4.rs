@@ -15,6 +15,7 @@ const OPTION_LOOSE_ROUTE: u8 = 131;
 const OPTION_STRICT_ROUTE: u8 = 137;
 
 /// Reads the header at `at`: version, lengths and nothing else; the rest is [`check`]'s.
+#[inline(always)]
 pub(super) fn parse(head: &[u8], len: usize, at: usize) -> Result<Ip, DropReason> {
     let Some(header) = bytes_at::<HEADER_BYTES>(head, at) else {
         return Err(DropReason::ShortIp);
@@ -43,18 +44,27 @@ pub(super) fn parse_quoted(quote: &[u8], at: usize) -> Option<Ip> {
 }
 
 /// Header checksum and options of a parsed packet.
+#[inline(always)]
 pub(super) fn check(ip: &Ip, head: &[u8]) -> Result<(), DropReason> {
-    let options = &head[ip.at + HEADER_BYTES..ip.payload_at];
     // Of a length that is known, so that it is summed without a loop.
-    let sum = bytes_at::<HEADER_BYTES>(head, ip.at).map(|header| Sum::default().bytes(&header));
-    let is_right = sum.is_some_and(|sum| sum.bytes(options).checksum() == 0);
-    if !is_right {
-        return Err(DropReason::IpChecksum);
+    let header = bytes_at::<HEADER_BYTES>(head, ip.at).ok_or(DropReason::ShortIp)?;
+    let sum = Sum::default().bytes(&header);
+    if ip.payload_at > ip.at + HEADER_BYTES {
+        return check_with_options(sum, &head[ip.at + HEADER_BYTES..ip.payload_at]);
     }
-    check_options(options)
+    if sum.checksum() == 0 { Ok(()) } else { Err(DropReason::IpChecksum) }
+}
+
+#[cold]
+fn check_with_options(sum: Sum, options: &[u8]) -> Result<(), DropReason> {
+    match sum.bytes(options).checksum() {
+        0 => check_options(options),
+        _ => Err(DropReason::IpChecksum),
+    }
 }
 
 /// The fields of a header, lengths checked.
+#[inline(always)]
 fn read(header: &[u8; HEADER_BYTES], at: usize, header_len: usize, len: usize) -> Ip {
     let address = |at: usize| {
         let [a, b, c, d] = [0, 1, 2, 3].map(|byte| header[at + byte]);
@@ -73,6 +83,7 @@ fn read(header: &[u8; HEADER_BYTES], at: usize, header_len: usize, len: usize) -
     }
 }
 
+#[inline(always)]
 fn fragmentation(header: &[u8; HEADER_BYTES], payload_len: usize) -> Fragmentation {
     let word = u16::from_be_bytes([header[6] & 0x3f, header[7]]);
     if word == 0 {

@@ -31,6 +31,7 @@ struct Chain {
 }
 
 /// Reads the header at `at` and what follows it.
+#[inline(always)]
 pub(super) fn parse(head: &[u8], len: usize, at: usize) -> Result<Ip, DropReason> {
     let header = bytes_at::<HEADER_BYTES>(head, at).ok_or(DropReason::ShortIp)?;
     if header[0] >> 4 != 6 {
@@ -41,7 +42,10 @@ pub(super) fn parse(head: &[u8], len: usize, at: usize) -> Result<Ip, DropReason
     if end_at > len {
         return Err(DropReason::Ip6Length);
     }
-    let chain = walk(head, end_at, at + HEADER_BYTES, header[6])?;
+    let chain = match is_extension(header[6]) {
+        true => walk(head, end_at, at + HEADER_BYTES, header[6])?,
+        false => Chain::new(at + HEADER_BYTES, header[6]),
+    };
     read(&header, at, end_at, chain).ok_or(DropReason::Martian)
 }
 
@@ -76,6 +80,7 @@ pub fn header(
 
 /// The fields of a header and what follows it, lengths checked; `None` for an IPv4 address in IPv6's
 /// clothes, which belongs on no wire (RFC 4291 §2.5.5.2).
+#[inline(always)]
 fn read(header: &[u8; HEADER_BYTES], at: usize, end_at: usize, chain: Chain) -> Option<Ip> {
     let [source, destination] = [8, 24].map(|at| {
         let mut octets = [0; 16];
@@ -98,18 +103,27 @@ fn read(header: &[u8; HEADER_BYTES], at: usize, end_at: usize, chain: Chain) -> 
     })
 }
 
+impl Chain {
+    fn new(payload_at: usize, protocol: u8) -> Chain {
+        Chain { payload_at, protocol, fragment: Fragmentation::Whole }
+    }
+}
+
+fn is_extension(protocol: u8) -> bool {
+    matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION_OPTIONS)
+}
+
 /// Walks from header to header (RFC 8200 §4), each of which must lie inside the packet.
+#[inline(never)]
 fn walk(head: &[u8], end_at: usize, at: usize, next: u8) -> Result<Chain, DropReason> {
-    let mut chain = Chain { payload_at: at, protocol: next, fragment: Fragmentation::Whole };
+    let mut chain = Chain::new(at, next);
     let packet = &head[..end_at.min(head.len())];
     for step in 0..=EXTENSIONS_MAX {
-        let is_extension =
-            matches!(chain.protocol, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION_OPTIONS);
-        if !is_extension {
+        if !is_extension(chain.protocol) {
             return Ok(chain);
         }
-        let extension =
-            bytes_at::<EXTENSION_BYTES>(packet, chain.payload_at).ok_or(DropReason::Ip6Extension)?;
+        let extension = bytes_at::<EXTENSION_BYTES>(packet, chain.payload_at)
+            .ok_or(DropReason::Ip6Extension)?;
         let is_wrong = match chain.protocol {
             HOP_BY_HOP => step > 0,
             ROUTING => extension[2] == 0 || extension[3] > 0,
@@ -157,8 +171,11 @@ mod tests {
     const VIP: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x100);
     const UDP: u8 = 17;
 
-    /// A packet with these extension headers, as (number, bytes), and `payload_len` more bytes.
-    fn packet(extensions: &[(u8, &[u8])], payload_len: usize) -> Vec<u8> {
+    /// Number and bytes.
+    type Extension<'a> = (u8, &'a [u8]);
+
+    /// A packet with these extension headers and `payload_len` more bytes.
+    fn packet(extensions: &[Extension<'_>], payload_len: usize) -> Vec<u8> {
         let numbers = extensions.iter().map(|(number, _)| *number).chain([UDP]);
         let numbers: Vec<u8> = numbers.collect();
         let mut body = Vec::new();
@@ -191,7 +208,7 @@ mod tests {
         let options = [0, 0, 1, 4, 0, 0, 0, 0];
         let long = [0, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         let done = [0, 0, 4, 0, 0, 0, 0, 0];
-        let chain: &[(u8, &[u8])] =
+        let chain: &[Extension<'_>] =
             &[(HOP_BY_HOP, &options), (DESTINATION_OPTIONS, &long), (ROUTING, &done)];
         let ip = parsed(&packet(chain, 8)).unwrap();
         assert_eq!((ip.protocol, ip.payload_at), (UDP, 40 + 8 + 16 + 8));
@@ -232,7 +249,7 @@ mod tests {
         let fragment: &[u8] = &[0, 0, 0, 1, 0, 0, 0, 9];
         let too_long: &[u8] = &[0, 255, 1, 4, 0, 0, 0, 0];
         let hundred = std::vec![(DESTINATION_OPTIONS, options); 100];
-        let chains: [(&str, &[(u8, &[u8])]); 7] = [
+        let chains: [(&str, &[Extension<'_>]); 7] = [
             ("100 destination options", &hundred),
             ("nine headers", &hundred[..9]),
             ("hop-by-hop not first", &[(DESTINATION_OPTIONS, options), (HOP_BY_HOP, options)]),

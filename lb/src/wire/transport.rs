@@ -68,6 +68,7 @@ impl Transport {
     }
 
     /// Reads the header that the packet, or its first fragment, carries.
+    #[inline(always)]
     pub fn parse(head: &[u8], ip: &Ip) -> Result<Transport, DropReason> {
         let segment = ip.payload(head);
         let (protocol, (flags, sequence)) = match ip.protocol {
@@ -96,6 +97,7 @@ impl Transport {
 
     /// Gives the packet other ends; all checksums change by the difference, and a UDP checksum
     /// of 0 (none) stays 0.
+    #[inline(always)]
     pub fn rewrite(
         &self,
         ip: &Ip,
@@ -130,6 +132,7 @@ impl Transport {
     }
 
     /// A checksum field after a change; one that is absent stays absent.
+    #[inline(always)]
     pub(super) fn changed_checksum(protocol: Protocol, old: u16, delta: Delta) -> u16 {
         match protocol {
             Protocol::Tcp => delta.apply(old),
@@ -145,6 +148,7 @@ fn udp_wire(checksum: u16) -> u16 {
 }
 
 /// Flags and sequence number.
+#[inline(always)]
 fn check_tcp(segment: &[u8]) -> Result<(TcpFlags, u32), DropReason> {
     let header = bytes_at::<20>(segment, 0).ok_or(DropReason::L4Header)?;
     let header_len = usize::from(header[12] >> 4) * 4;
@@ -156,6 +160,7 @@ fn check_tcp(segment: &[u8]) -> Result<(TcpFlags, u32), DropReason> {
     if flags.are_nonsense() { Err(DropReason::TcpFlags) } else { Ok((flags, sequence)) }
 }
 
+#[inline(always)]
 fn check_udp(segment: &[u8], ip: &Ip) -> Result<(TcpFlags, u32), DropReason> {
     let header = bytes_at::<8>(segment, 0).ok_or(DropReason::L4Header)?;
     let len = usize::from(u16::from_be_bytes([header[4], header[5]]));

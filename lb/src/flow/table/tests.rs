@@ -242,7 +242,8 @@ fn a_full_slab_fits_the_index() {
     for seed in 0..4 {
         let mut table = FlowTable::new(4096, seed);
         for number in 0..4096u32 {
-            let client = Endpoint { address: Ipv4Addr::from_bits(0x0a00_0000 + number).into(), port: 7 };
+            let client =
+                Endpoint { address: Ipv4Addr::from_bits(0x0a00_0000 + number).into(), port: 7 };
             let new = NewFlow { client, client_at_real: client, ..new_flow(0) };
             let id = table.insert(new, second(0), &mut |_| ()).expect("two buckets suffice");
             table.observe(id, Direction::ToClient, TcpFlags(0x12), second(0));
@@ -250,6 +251,37 @@ fn a_full_slab_fits_the_index() {
         }
         assert_eq!(table.len(), 4096);
     }
+}
+
+/// Fills a table of this key with established flows of these clients; how many found a place.
+fn fill(secret: u64, clients: &[Endpoint]) -> usize {
+    let mut table = FlowTable::new(clients.len(), secret);
+    for &client in clients {
+        let new = NewFlow { client, client_at_real: client, ..new_flow(0) };
+        if let Ok(id) = table.insert(new, second(0), &mut |_| ()) {
+            table.observe(id, Direction::ToClient, TcpFlags(0x12), second(0));
+            table.observe(id, Direction::ToReal, ACK, second(0));
+        }
+    }
+    table.len()
+}
+
+#[test]
+fn f8_what_collides_under_another_key_spreads_under_the_secret_one() {
+    const FLOWS: usize = 2048;
+    let leaked = FlowTable::new(FLOWS, 0);
+    let client =
+        |n: u32| Endpoint { address: Ipv4Addr::from_bits(0x0a00_0000 + n).into(), port: 7 };
+    let aimed_at = |client: &Endpoint| {
+        let new = NewFlow { client: *client, client_at_real: *client, ..new_flow(0) };
+        let flow = Flow::new(new, second(0));
+        leaked
+            .index
+            .is_in_first(64, leaked.index.hash(flow.key(Direction::ToReal), Direction::ToReal))
+    };
+    let aimed: Vec<_> = (0..).map(client).filter(aimed_at).take(FLOWS).collect();
+    assert!(fill(0, &aimed) < FLOWS / 3, "whoever knows the key fills a few buckets");
+    assert_eq!(fill(0x5ec2_e700, &aimed), FLOWS, "under another key all have room");
 }
 
 proptest! {
