@@ -342,8 +342,7 @@ impl Place {
 }
 
 impl Bucket {
-    const FREE: Place =
-        Place { seen_s: 0, port: PortId::FIRST, kind: FdbKind::Learned, moved: 0 };
+    const FREE: Place = Place { seen_s: 0, port: PortId::FIRST, kind: FdbKind::Learned, moved: 0 };
     const EMPTY: Bucket = Bucket { keys: [0; WAYS], places: [Self::FREE; WAYS] };
 
     /// The way of an address, most often one of the first.
