@@ -1,4 +1,4 @@
-//! The data path: one frame in, one verdict out. How frames come in is in [`crate::receive`].
+//! The data path: one frame in, one verdict out. How frames come in is in [`receive`].
 //!
 //! ```text
 //!  frame ─▶ parse ─▶ learn ─┬─ ARP, ND ─▶ about an address of ours?  answer, or keep it in (resolve)
@@ -10,6 +10,17 @@
 //! A frame belongs to a VLAN, 0 being none, and so does everything that is asked for it: a MAC, a
 //! VIP, a flow of another VLAN is another one.
 
+mod balance;
+mod begin;
+mod follow;
+mod guard;
+mod icmp_error;
+mod local;
+mod receive;
+mod refuse;
+mod resolve;
+mod resume;
+
 use alloc::boxed::Box;
 use alloc::vec;
 use core::time::Duration;
@@ -18,18 +29,21 @@ use crate::addr::REPORT_PORT;
 use crate::event::{Event, Events};
 use crate::fdb::{Fdb, Lesson};
 use crate::flow::{FlowId, FlowTable};
-use crate::follow::Course;
 use crate::fragments::{FragmentCounters, Fragments};
 use crate::limits::{FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX, PORTS_MAX};
 use crate::outbox::Outbox;
 use crate::persist::PersistenceTable;
-use crate::resume::Recovery;
+use crate::standing::{self, Standing};
 use crate::tables::Tables;
 use crate::wire::{Ethernet, Ip, Offload, Transport, ethernet, icmp};
 use crate::{
     Command, DropReason, Endings, Instant, MacAddr, PortId, PortSet, Protocol, RealId, Refusal,
     ServiceId, Verdict,
 };
+use follow::Course;
+pub use local::{ReportCounters, Reports};
+use refuse::ErrorLimit;
+use resume::Recovery;
 
 /// The least time between two lines of the log about the same trouble.
 const ALARM_INTERVAL: Duration = Duration::from_secs(60);
@@ -45,24 +59,24 @@ pub struct Capacity {
 
 /// Everything that decides, in one hand.
 pub struct Dataplane {
-    pub(crate) tables: Tables,
-    pub(crate) fdb: Fdb,
-    pub(crate) flows: FlowTable,
-    pub(crate) outbox: Outbox,
-    pub(crate) events: Events,
-    pub(crate) reports: crate::local::Reports,
-    pub(crate) dice: Dice,
+    tables: Tables,
+    fdb: Fdb,
+    flows: FlowTable,
+    outbox: Outbox,
+    events: Events,
+    reports: Reports,
+    dice: Dice,
     /// When the log last heard of an address that moves too fast.
     restless_told: Option<Instant>,
-    pub(crate) errors: crate::refuse::ErrorLimit,
-    pub(crate) fragments: Fragments<Course>,
-    pub(crate) persistence: PersistenceTable,
-    pub(crate) recovery: Recovery,
-    pub(crate) endings: Box<[Endings]>,
+    errors: ErrorLimit,
+    fragments: Fragments<Course>,
+    persistence: PersistenceTable,
+    recovery: Recovery,
+    endings: Box<[Endings]>,
 }
 
 /// An IP packet under way, with all that is known of it.
-pub(crate) struct Inbound<'a> {
+struct Inbound<'a> {
     pub ingress: PortId,
     pub header: &'a Ethernet,
     pub ip: &'a Ip,
@@ -77,7 +91,7 @@ pub(crate) struct Inbound<'a> {
 
 /// A stream of numbers that nobody outside can foresee (splitmix64 over a secret seed); for ties
 /// and translated ports, not for keys.
-pub(crate) struct Dice(u64);
+struct Dice(u64);
 
 impl Dataplane {
     /// Takes all memory now. `secret` keys the hashes: draw it anew at each boot.
@@ -88,10 +102,10 @@ impl Dataplane {
             flows: FlowTable::new(capacity.flows, secret.rotate_left(32)),
             outbox: Outbox::new(),
             events: Events::default(),
-            reports: crate::local::Reports::new(),
+            reports: Reports::new(),
             dice: Dice(!secret),
             restless_told: None,
-            errors: crate::refuse::ErrorLimit::default(),
+            errors: ErrorLimit::default(),
             fragments: Fragments::new(FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX, secret),
             persistence: PersistenceTable::new(capacity.clients, secret),
             recovery: Recovery::new(secret),
@@ -149,6 +163,17 @@ impl Dataplane {
         self.tables.build_placements();
     }
 
+    /// How a real of a service stands; `None` for one that is gone or retired.
+    pub fn standing(&self, id: RealId, now: Instant) -> Option<Standing> {
+        let real = self.tables.real(id).filter(|real| !real.retired)?;
+        let outlook = self.tables.outlook(real.service, now);
+        Some(Standing {
+            eligibility: self.tables.judge(real.service)?.eligibility(real, now),
+            effective_weight: real.load.effective_weight(real.spec.weight, now),
+            forecast: outlook.map(|outlook| outlook.forecast(&standing::candidate(id, real, now))),
+        })
+    }
+
     pub fn tables(&self) -> &Tables {
         &self.tables
     }
@@ -169,7 +194,7 @@ impl Dataplane {
         &self.persistence
     }
 
-    pub fn reports(&self) -> &crate::local::Reports {
+    pub fn reports(&self) -> &Reports {
         &self.reports
     }
 
@@ -198,7 +223,7 @@ impl Dataplane {
 
     /// Takes in where the source is, and refuses one that cannot be there.
     #[inline(always)]
-    pub(crate) fn learn(
+    fn learn(
         &mut self,
         header: &Ethernet,
         ingress: PortId,
@@ -239,7 +264,7 @@ impl Dataplane {
 
     /// The ordinary work of a switch.
     #[inline(always)]
-    pub(crate) fn switch(
+    fn switch(
         &self,
         ingress: PortId,
         header: &Ethernet,
@@ -268,7 +293,7 @@ impl Dataplane {
 
     /// A packet to a VIP's MAC.
     #[inline(always)]
-    pub(crate) fn at_vip(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
+    fn at_vip(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
         if packet.ip.is_whole_segment() {
             return self.balance(packet);
         }
@@ -289,7 +314,7 @@ impl Dataplane {
 
     /// What a guest sends that may belong to a flow that it serves; `None` if it does not.
     #[inline(always)]
-    pub(crate) fn of_real(&mut self, packet: Inbound<'_>) -> Result<Option<Verdict>, DropReason> {
+    fn of_real(&mut self, packet: Inbound<'_>) -> Result<Option<Verdict>, DropReason> {
         match packet.ip.part() {
             Some(part) => self.part_of_real(packet, part),
             None if icmp::is_icmp(packet.ip) => self.error_of_real(packet),
@@ -298,7 +323,7 @@ impl Dataplane {
     }
 
     /// A guest talks to the switch: a load report, an echo, or the far end of its flow with itself.
-    pub(crate) fn at_link_local(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
+    fn at_link_local(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
         let Inbound { header, ip, ref head, .. } = packet;
         if let Some(part) = ip.part() {
             // The far end of a guest's flow with itself; nothing else may come in pieces.
@@ -356,11 +381,11 @@ enum Forgotten {
 }
 
 impl Dice {
-    pub(crate) const fn new(seed: u64) -> Dice {
+    const fn new(seed: u64) -> Dice {
         Dice(seed)
     }
 
-    pub(crate) fn roll(&mut self) -> u64 {
+    fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

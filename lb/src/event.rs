@@ -53,7 +53,10 @@ impl fmt::Display for Event {
                 write!(f, "guest {guest} has not answered yet")
             }
             Event::MacMoves { mac, port } => {
-                write!(f, "{mac} moves to port {port} and back: a loop, or two stations with one MAC")
+                write!(
+                    f,
+                    "{mac} moves to port {port} and back: a loop, or two stations with one MAC"
+                )
             }
         }
     }

@@ -16,32 +16,22 @@ extern crate alloc;
 extern crate std;
 
 pub mod addr;
-mod balance;
-mod begin;
 pub mod command;
 pub mod dataplane;
 pub mod event;
 pub mod fdb;
 pub mod flow;
-mod follow;
 pub mod fragments;
 pub mod frame;
-mod guard;
 pub mod guest;
-mod icmp_error;
 pub mod limits;
 pub mod load;
-pub mod local;
 pub mod name;
 pub mod neighbor;
 pub mod outbox;
 pub mod persist;
 pub mod port;
-mod receive;
-mod refuse;
 pub mod report;
-mod resolve;
-pub mod resume;
 pub mod sched;
 pub mod service;
 pub mod standing;
@@ -52,7 +42,7 @@ pub mod wire;
 
 pub use addr::{MacAddr, Protocol};
 pub use command::{Command, Refusal};
-pub use dataplane::{Capacity, Dataplane};
+pub use dataplane::{Capacity, Dataplane, ReportCounters, Reports};
 pub use event::Event;
 pub use frame::Frame;
 pub use guest::{Guest, GuestId, GuestSpec};
@@ -61,7 +51,8 @@ pub use neighbor::Health;
 pub use outbox::Origin;
 pub use port::{Port, PortId, PortSet, Role};
 pub use service::{
-    AdminState, Empty, Forwarding, Persistence, Real, RealId, RealSpec, Scheduler, Service, ServiceId, ServiceSpec,
+    AdminState, Empty, Forwarding, Persistence, Real, RealId, RealSpec, Scheduler, Service,
+    ServiceId, ServiceSpec,
 };
 pub use standing::{Ineligible, Standing};
 pub use tables::Tables;

@@ -6,16 +6,12 @@
 //! word. An agent never revives a guest that is silent, and an agent's silence never marks one
 //! dead.
 
-use crate::dataplane::Dataplane;
 use crate::limits::SERVICE_REALS_MAX;
 use crate::load::{AgentWord, EffectiveWeight};
 use crate::report::AckState;
-use crate::sched::{Arrival, Candidate, FlowHash, Forecast};
-use crate::wire::Endpoint;
+use crate::sched::{Candidate, Forecast};
 use crate::wire::ip::Version;
-use crate::{
-    AdminState, Guest, Health, Instant, PortSet, Real, RealId, Scheduler, Service, ServiceId,
-};
+use crate::{AdminState, Guest, Health, Instant, PortSet, Real, RealId, Service};
 
 /// A real, judged.
 #[derive(Clone, Copy, Debug)]
@@ -66,40 +62,6 @@ pub(crate) struct Candidates<'a> {
     pub all: heapless::Vec<Candidate<'a>, SERVICE_REALS_MAX>,
     /// What those that may be chosen are.
     pub chosen_if: Result<(), Ineligible>,
-}
-
-impl Dataplane {
-    /// How a real of a service stands; `None` for one that is gone or retired.
-    pub fn standing(&self, id: RealId, now: Instant) -> Option<Standing> {
-        let real = self.tables.real(id).filter(|real| !real.retired)?;
-        let outlook = self.tables.outlook(real.service, now);
-        Some(Standing {
-            eligibility: self.tables.judge(real.service)?.eligibility(real, now),
-            effective_weight: real.load.effective_weight(real.spec.weight, now),
-            forecast: outlook.map(|outlook| outlook.forecast(&candidate(id, real, now))),
-        })
-    }
-
-    /// The real that a new flow of the service gets.
-    pub(crate) fn choose(
-        &mut self,
-        service: ServiceId,
-        client: Endpoint,
-        now: Instant,
-    ) -> Option<RealId> {
-        let dice = self.dice.roll();
-        let spec = &self.tables.service(service)?.spec;
-        let address = client.address.into();
-        let key = match spec.scheduler {
-            Scheduler::Mh => {
-                let vip = (spec.vip, spec.port.get());
-                FlowHash::of_ends((address, client.port), spec.protocol, vip)
-            }
-            Scheduler::ShPort => FlowHash::of_client_end(address, client.port),
-            _ => FlowHash::of_client(address),
-        };
-        self.tables.choose(service, &Arrival { now, dice, key })
-    }
 }
 
 impl<'a> Judge<'a> {

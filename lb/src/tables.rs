@@ -16,8 +16,8 @@ use core::net::IpAddr;
 use crate::flow::Gone;
 use crate::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
 use crate::service::{Announcements, Empty, Forwarding};
-use crate::wire::{Address, Endpoint};
 use crate::wire::ip::Version;
+use crate::wire::{Address, Endpoint};
 use crate::{
     AdminState, Command, Guest, GuestId, GuestSpec, Instant, MacAddr, Name, Port, PortId, PortSet,
     Protocol, Real, RealId, RealSpec, Refusal, Role, Service, ServiceId, ServiceSpec,

@@ -216,7 +216,7 @@ fn a_report_is_answered_with_the_switchs_view() {
     let answer = report(&mut world, 1, "up 75% id=7f seq=1 app=0.5").unwrap();
     assert_eq!(answer, "ack seq=1 state=up weight=75 flows=0 new=0 ended=0\n");
     let counters = *world.plane.reports().counters(port(1));
-    assert_eq!(counters, local::ReportCounters { accepted: 1, ..Default::default() });
+    assert_eq!(counters, ReportCounters { accepted: 1, ..Default::default() });
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn l4_no_report_comes_from_an_uplink_or_with_a_wrong_sum() {
         *damaged.last_mut().unwrap() ^= 1;
         world.send(1, &damaged).unwrap();
         let counters = *world.plane.reports().counters(port(1));
-        assert_eq!(counters, local::ReportCounters { malformed: 1, ..Default::default() });
+        assert_eq!(counters, ReportCounters { malformed: 1, ..Default::default() });
         assert!(world.originated().is_empty());
     }
 }
@@ -276,14 +276,8 @@ fn hostile_reports() {
     assert_eq!(report_as(&mut world, 1, stranger, guest_address(1), "up"), None);
     assert!(report_as(&mut world, 1, guest_mac(1), [169, 254, 7, 7].into(), "up id=b").is_some());
     let counters = *world.plane.reports().counters(port(1));
-    let expected = local::ReportCounters {
-        accepted: 2,
-        malformed: 3,
-        old: 1,
-        no_real: 1,
-        identity: 2,
-        rate: 0,
-    };
+    let expected =
+        ReportCounters { accepted: 2, malformed: 3, old: 1, no_real: 1, identity: 2, rate: 0 };
     assert_eq!(counters, expected);
 }
 

@@ -12,7 +12,11 @@ use crate::{
 };
 
 impl Tables {
-    pub(super) fn check_guest(&self, spec: &GuestSpec, known: Option<GuestId>) -> Result<(), Refusal> {
+    pub(super) fn check_guest(
+        &self,
+        spec: &GuestSpec,
+        known: Option<GuestId>,
+    ) -> Result<(), Refusal> {
         let port = self.port(spec.port).ok_or(Refusal::UnknownPort)?;
         if port.role != Role::Guest {
             return Err(Refusal::NotAGuestPort(port.name.clone()));
@@ -46,7 +50,11 @@ impl Tables {
         Ok(())
     }
 
-    pub(super) fn check_service(&self, spec: &ServiceSpec, known: Option<ServiceId>) -> Result<(), Refusal> {
+    pub(super) fn check_service(
+        &self,
+        spec: &ServiceSpec,
+        known: Option<ServiceId>,
+    ) -> Result<(), Refusal> {
         if !is_host_address(spec.vip) {
             return Err(Refusal::NotAHostAddress(spec.vip));
         }

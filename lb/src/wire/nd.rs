@@ -100,7 +100,9 @@ pub fn group_mac(group: Ipv6Addr) -> MacAddr {
 impl Neighbor {
     /// Reads a message of which [`is_neighbor`] holds.
     pub fn parse(frame: &[u8], ip: &Ip) -> Result<Neighbor, DropReason> {
-        let (IpAddr::V6(source), IpAddr::V6(destination)) = (ip.source.into(), ip.destination.into()) else {
+        let (IpAddr::V6(source), IpAddr::V6(destination)) =
+            (ip.source.into(), ip.destination.into())
+        else {
             return Err(DropReason::NdHeader);
         };
         if ip.fragment != Fragmentation::Whole {
@@ -257,7 +259,10 @@ mod tests {
             assert_eq!(read(&message.frame(MAC, MAC)), Ok(message));
         }
         assert_eq!(probe.answer(MAC).destination, ALL_NODES, "a probe has no sender to answer to");
-        assert_eq!(question.link_destination(), Some(MacAddr([0x33, 0x33, 0xff, 0x12, 0x34, 0x56])));
+        assert_eq!(
+            question.link_destination(),
+            Some(MacAddr([0x33, 0x33, 0xff, 0x12, 0x34, 0x56]))
+        );
     }
 
     #[test]

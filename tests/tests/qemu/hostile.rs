@@ -57,8 +57,12 @@ fn a_guest_cannot_be_somebody_else() {
         },
         Lie {
             what: "a frame from the VIP's MAC",
-            frame: Arp::request(MacAddr::virtual_of(VIP.into()), liar.address, world.client.address)
-                .into(),
+            frame: Arp::request(
+                MacAddr::virtual_of(VIP.into()),
+                liar.address,
+                world.client.address,
+            )
+            .into(),
             counter: "spoof_mac",
         },
         Lie {

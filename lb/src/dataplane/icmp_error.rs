@@ -21,7 +21,7 @@ use crate::{DropReason, MacAddr, Verdict};
 
 impl Dataplane {
     /// An error to a VIP, about what left in its name, goes to the real that sent it.
-    pub(crate) fn error_to_vip(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
+    pub(super) fn error_to_vip(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
         icmp::check_sum(packet.head, packet.ip)?;
         let error = IcmpError::parse(packet.head, packet.ip)?;
         let id =
@@ -47,7 +47,7 @@ impl Dataplane {
 
     /// An error from a guest, about what a client sent to the VIP, goes on to the client; `None`
     /// leaves alone what is no error or is about a packet of no flow.
-    pub(crate) fn error_of_real(
+    pub(super) fn error_of_real(
         &mut self,
         mut packet: Inbound<'_>,
     ) -> Result<Option<Verdict>, DropReason> {

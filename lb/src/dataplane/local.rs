@@ -57,7 +57,7 @@ enum Unheard {
 }
 
 impl Reports {
-    pub(crate) fn new() -> Reports {
+    pub(super) fn new() -> Reports {
         Reports {
             limits: [RateLimit::default(); PORTS_MAX],
             counters: vec![ReportCounters::default(); PORTS_MAX].into_boxed_slice(),
@@ -97,7 +97,9 @@ impl Dataplane {
         };
         match message.kind {
             nd::Kind::Solicitation => self.answer_neighbor(ingress, &header, &message),
-            nd::Kind::Advertisement if message.link_layer.is_none_or(|mac| mac == header.source) => {
+            nd::Kind::Advertisement
+                if message.link_layer.is_none_or(|mac| mac == header.source) =>
+            {
                 self.neighbor_answers(ingress, &header, message.target.into(), now);
             }
             nd::Kind::Advertisement => {}
@@ -133,14 +135,7 @@ impl Dataplane {
         }
     }
 
-    fn report(
-        &mut self,
-        ingress: PortId,
-        header: &Ethernet,
-        ip: &Ip,
-        frame: &[u8],
-        now: Instant,
-    ) {
+    fn report(&mut self, ingress: PortId, header: &Ethernet, ip: &Ip, frame: &[u8], now: Instant) {
         let Ok(segment) = Transport::parse(frame, ip) else {
             return;
         };

@@ -10,7 +10,7 @@
 //!
 //! The client's address is kept, so a real sees who calls; a reply is recognised by its ports and
 //! addresses on the guest's own port, whatever route the guest took for it. How a flow begins is in
-//! [`crate::begin`].
+//! [`super::begin`].
 
 use crate::addr::is_link_local_of_ours;
 use crate::dataplane::{Dataplane, Inbound};
@@ -20,7 +20,7 @@ use crate::wire::{Endpoint, Transport, ethernet};
 use crate::{DropReason, GuestId, Instant, MacAddr, PortId, Real, Verdict};
 
 /// Where a packet of a flow goes, copied out of the tables.
-pub(crate) struct Delivery {
+pub(super) struct Delivery {
     pub port: PortId,
     pub mac: MacAddr,
     pub client: Endpoint,
@@ -32,7 +32,7 @@ pub(crate) struct Delivery {
 impl Dataplane {
     /// A segment to a VIP goes to the real of its flow, or begins a flow.
     #[inline(always)]
-    pub(crate) fn balance(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
+    pub(super) fn balance(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
         let Inbound { header, ip, ref head, .. } = packet;
         let segment = match Transport::parse(head, ip) {
             Ok(segment) => segment,
@@ -61,7 +61,7 @@ impl Dataplane {
 
     /// Sends a segment of a flow on to its real.
     #[inline(always)]
-    pub(crate) fn deliver(
+    pub(super) fn deliver(
         &mut self,
         packet: Inbound<'_>,
         segment: &Transport,
@@ -87,7 +87,7 @@ impl Dataplane {
     /// A packet of a guest, if it belongs to a flow that the guest serves, leaves in the VIP's
     /// name; `None` leaves the packet as it is.
     #[inline(always)]
-    pub(crate) fn answer_of_real(
+    pub(super) fn answer_of_real(
         &mut self,
         mut packet: Inbound<'_>,
     ) -> Result<Option<Verdict>, DropReason> {
@@ -115,7 +115,7 @@ impl Dataplane {
 
     /// The way of a real's packet to the client, and the MAC addresses that it leaves with.
     #[inline(always)]
-    pub(crate) fn leave(
+    pub(super) fn leave(
         &self,
         delivery: &Delivery,
         packet: &mut Inbound<'_>,
@@ -132,7 +132,7 @@ impl Dataplane {
 
     /// Where the flow's packets go. A flow whose guest is gone is forgotten.
     #[inline(always)]
-    pub(crate) fn delivery(&mut self, id: FlowId) -> Result<Delivery, DropReason> {
+    pub(super) fn delivery(&mut self, id: FlowId) -> Result<Delivery, DropReason> {
         let flow = self.flows.get(id).ok_or(DropReason::NoFlow)?;
         let guest_of = |id: GuestId| self.tables.guest(id);
         let Some(guest) = self.tables.real(flow.real).and_then(|real| guest_of(real.guest)) else {
@@ -179,7 +179,7 @@ impl Dataplane {
 
     /// The same for the real and the service alone: the flow's life goes on as it was.
     #[inline(always)]
-    pub(crate) fn count_traffic(&mut self, id: FlowId, direction: Direction, len: usize) {
+    pub(super) fn count_traffic(&mut self, id: FlowId, direction: Direction, len: usize) {
         let Some(real) = self.real_of(id) else {
             return;
         };
@@ -194,7 +194,7 @@ impl Dataplane {
         self.tables.real_mut(self.flows.get(id)?.real)
     }
 
-    pub(crate) fn forget(&mut self, id: FlowId) {
+    pub(super) fn forget(&mut self, id: FlowId) {
         if let Some(gone) = self.flows.remove(id) {
             self.tables.flow_gone(gone);
         }
@@ -203,12 +203,12 @@ impl Dataplane {
 
 impl Delivery {
     /// Whether a packet comes from the guest itself.
-    pub(crate) fn is_from(&self, packet: &Inbound<'_>) -> bool {
+    pub(super) fn is_from(&self, packet: &Inbound<'_>) -> bool {
         (self.port, self.mac) == (packet.ingress, packet.header.source)
     }
 
     /// Whether addresses and ports change: not with `direct` forwarding.
-    pub(crate) fn translates(&self) -> bool {
+    pub(super) fn translates(&self) -> bool {
         self.real_end != self.vip || self.client_at_real != self.client
     }
 }

@@ -22,21 +22,21 @@ const ERRORS_PER_SECOND: u32 = 10;
 
 /// How many ICMP errors may still be sent (RFC 1812 §4.3.2.8, RFC 4443 §2.4 f).
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct ErrorLimit {
+pub(super) struct ErrorLimit {
     second: Instant,
     sent: u32,
 }
 
 /// What an ICMP error says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Complaint {
+pub(super) enum Complaint {
     PortUnreachable,
     TooBig { mtu: u16 },
 }
 
 impl Dataplane {
     /// Counts that a service takes no flow, and tells the client if the service wants that.
-    pub(crate) fn refuse(
+    pub(super) fn refuse(
         &mut self,
         id: ServiceId,
         reason: DropReason,
@@ -76,7 +76,7 @@ impl Dataplane {
 
     /// An ICMP error about this packet to who sent it, as far as the limit allows; whether it was
     /// sent.
-    pub(crate) fn complain(&mut self, packet: &Inbound<'_>, complaint: Complaint) -> bool {
+    pub(super) fn complain(&mut self, packet: &Inbound<'_>, complaint: Complaint) -> bool {
         let Inbound { ip, ref head, now, .. } = *packet;
         let is_allowed = self.errors.allows(now);
         if is_allowed {
@@ -88,7 +88,7 @@ impl Dataplane {
 
     /// Tells who sent a VIP a frame beyond the MTU what would fit (RFC 1191 §4, RFC 8201 §4). Of an
     /// IPv4 packet that may be cut a router would say nothing; neither do we, who cut none.
-    pub(crate) fn too_big(
+    pub(super) fn too_big(
         &mut self,
         ingress: PortId,
         header: &Ethernet,
@@ -161,8 +161,7 @@ fn reset_to(header: &[u8; 20], segment: &Transport, ip: &Ip) -> Option<[u8; 20]>
     put(&mut reset, 4, sequence.to_be_bytes());
     put(&mut reset, 8, acknowledged.to_be_bytes());
     (reset[12], reset[13]) = (5 << 4, flags);
-    let pseudo =
-        pseudo_header(ip.destination, ip.source, Protocol::Tcp.number(), reset.len());
+    let pseudo = pseudo_header(ip.destination, ip.source, Protocol::Tcp.number(), reset.len());
     let checksum = pseudo.bytes(&reset).checksum();
     put(&mut reset, 16, checksum.to_be_bytes());
     Some(reset)

@@ -1,7 +1,7 @@
 //! After a restart: flows that began before this appliance did are taken up in the middle.
 //!
 //! What comes from the client tells the real only where that follows from the packet itself: `mh`
-//! and `sh` place it by hash ([`crate::begin`]). With the other schedulers the client is left
+//! and `sh` place it by hash ([`super::begin`]). With the other schedulers the client is left
 //! without an answer (`no_flow`) until its real speaks; the real's own packet says which real it
 //! is, and what it says is believed if it can belong to one service alone.
 //!
@@ -28,13 +28,13 @@ use crate::wire::{Endpoint, Transport};
 use crate::{Command, Forwarding, Instant, Protocol, RealId, ServiceId};
 
 /// How long after the start a real's packet is taken for one of a flow of before.
-pub const RECOVERY: Duration = Duration::from_secs(600);
+const RECOVERY: Duration = Duration::from_secs(600);
 /// Straight connections that are remembered, in sets of which each keeps its latest.
 const STRAIGHT_MAX: usize = 4096;
 const STRAIGHT_WAYS: usize = 16;
 
 /// Whether flows are taken up again, and which connections are none of ours.
-pub(crate) struct Recovery {
+pub(super) struct Recovery {
     until: Option<Instant>,
     /// Keyed hashes of the ends of straight connections.
     straight: Box<[u64]>,
@@ -43,7 +43,7 @@ pub(crate) struct Recovery {
 
 impl Dataplane {
     /// The flow of a real's packet that belongs to none, if it began before the start.
-    pub(crate) fn resume(&mut self, packet: &Inbound<'_>, segment: &Transport) -> Option<FlowId> {
+    pub(super) fn resume(&mut self, packet: &Inbound<'_>, segment: &Transport) -> Option<FlowId> {
         let Transport { protocol, source, destination, flags, .. } = *segment;
         let is_on = self.recovery.until.is_some_and(|end| packet.now < end);
         if protocol != Protocol::Tcp || !is_on || flags.has(TcpFlags::RST) {
@@ -94,18 +94,18 @@ impl Dataplane {
 
 impl Recovery {
     /// Off until it begins.
-    pub(crate) fn new(secret: u64) -> Recovery {
+    pub(super) fn new(secret: u64) -> Recovery {
         let straight = vec![0; STRAIGHT_MAX].into_boxed_slice();
         Recovery { until: None, straight, key: FixedState::with_seed(secret) }
     }
 
-    pub(crate) fn begin(&mut self, now: Instant) {
+    pub(super) fn begin(&mut self, now: Instant) {
         self.until = Some(now + RECOVERY);
     }
 
     /// Ends with the first change of who serves what: connections that were none of ours yesterday
     /// may look like flows today.
-    pub(crate) fn follow(&mut self, command: &Command) {
+    pub(super) fn follow(&mut self, command: &Command) {
         match command {
             Command::SetPort { .. } | Command::SetLink { .. } | Command::Administer { .. } => {}
             Command::SetGuest(_)

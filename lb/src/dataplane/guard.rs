@@ -31,7 +31,7 @@ const REDIRECT: u8 = 137;
 
 impl Dataplane {
     /// Refuses what a defined guest may not say.
-    pub(crate) fn guard(&self, packet: &Inbound<'_>) -> Result<(), DropReason> {
+    pub(super) fn guard(&self, packet: &Inbound<'_>) -> Result<(), DropReason> {
         let Some(reason) = network_word(packet) else {
             return Ok(());
         };
@@ -54,7 +54,9 @@ fn network_word(packet: &Inbound<'_>) -> Option<DropReason> {
         (Version::V4, IGMP, Some(&IGMP_QUERY)) => Some(DropReason::QueryGuard),
         (Version::V4, ICMP, Some(&ICMP_REDIRECT)) => Some(DropReason::RaGuard),
         (Version::V6, ICMPV6, Some(&MLD_QUERY)) => Some(DropReason::QueryGuard),
-        (Version::V6, ICMPV6, Some(&(ROUTER_ADVERTISEMENT | REDIRECT))) => Some(DropReason::RaGuard),
+        (Version::V6, ICMPV6, Some(&(ROUTER_ADVERTISEMENT | REDIRECT))) => {
+            Some(DropReason::RaGuard)
+        }
         (Version::V6, ICMPV6, Some(&NEIGHBOR_ADVERTISEMENT)) => {
             let hides = ip.payload_at > ip.at + ipv6::HEADER_BYTES;
             hides.then_some(DropReason::RaGuard)

@@ -21,7 +21,7 @@ use crate::{DropReason, Instant, MacAddr, PortId, PortSet, Verdict};
 
 /// What was decided about a first fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Course {
+pub(super) enum Course {
     Flow(FlowKey, Direction),
     /// Of no flow: it is switched.
     Switch,
@@ -29,7 +29,7 @@ pub(crate) enum Course {
 
 impl Dataplane {
     /// A fragment to a VIP.
-    pub(crate) fn part_to_vip(
+    pub(super) fn part_to_vip(
         &mut self,
         packet: Inbound<'_>,
         part: ip::Fragment,
@@ -65,7 +65,7 @@ impl Dataplane {
     }
 
     /// A fragment from a guest with reals; `None` leaves it to the switch.
-    pub(crate) fn part_of_real(
+    pub(super) fn part_of_real(
         &mut self,
         packet: Inbound<'_>,
         part: ip::Fragment,
@@ -162,7 +162,8 @@ impl Dataplane {
             return Verdict::Drop(DropReason::Fragment);
         };
         let offload = Default::default();
-        let packet = Inbound { ingress, header: &header, ip: &ip, head, len, offload, named: None, now };
+        let packet =
+            Inbound { ingress, header: &header, ip: &ip, head, len, offload, named: None, now };
         self.follow(packet, course).unwrap_or_else(Verdict::Drop)
     }
 }

@@ -18,6 +18,7 @@ use crate::addr::link_local_like;
 use crate::dataplane::{Dataplane, Dice, Inbound};
 use crate::flow::{Direction, FlowId, FlowKey, InsertError, NewFlow, Stage, UDP_IDLE};
 use crate::persist::{Client, ClientKey};
+use crate::sched::{Arrival, FlowHash};
 use crate::wire::ip::Version;
 use crate::wire::transport::{TcpFlags, UDP_HEADER_BYTES};
 use crate::wire::{Endpoint, Transport};
@@ -32,7 +33,7 @@ const TRANSLATIONS_MAX: usize = 8;
 impl Dataplane {
     /// The flow of a segment to a VIP: the one that it belongs to, or a new one.
     #[inline]
-    pub(crate) fn flow_to_real(
+    pub(super) fn flow_to_real(
         &mut self,
         packet: &Inbound<'_>,
         segment: &Transport,
@@ -101,6 +102,22 @@ impl Dataplane {
             .ok_or_else(|| self.refuse(service, DropReason::NoBackend, packet, segment))
     }
 
+    /// The real that the service's scheduler gives a new flow.
+    fn choose(&mut self, service: ServiceId, client: Endpoint, now: Instant) -> Option<RealId> {
+        let dice = self.dice.roll();
+        let spec = &self.tables.service(service)?.spec;
+        let address = client.address.into();
+        let key = match spec.scheduler {
+            Scheduler::Mh => {
+                let vip = (spec.vip, spec.port.get());
+                FlowHash::of_ends((address, client.port), spec.protocol, vip)
+            }
+            Scheduler::ShPort => FlowHash::of_client_end(address, client.port),
+            _ => FlowHash::of_client(address),
+        };
+        self.tables.choose(service, &Arrival { now, dice, key })
+    }
+
     /// By what the service knows this client again, and for how long.
     fn persistent_client(
         &self,
@@ -122,7 +139,7 @@ impl Dataplane {
     }
 
     /// The client of a flow is where it says to be: its real is remembered whatever strangers send.
-    pub(crate) fn confirm_client(
+    pub(super) fn confirm_client(
         &mut self,
         flow: FlowId,
         packet: &Inbound<'_>,
@@ -168,7 +185,7 @@ impl Dataplane {
     }
 
     /// Pins a new flow to its real.
-    pub(crate) fn open(
+    pub(super) fn open(
         &mut self,
         service: ServiceId,
         real: RealId,

@@ -29,7 +29,7 @@ use crate::{DropReason, Instant, MacAddr, PortId, PortSet, Verdict};
 
 impl Dataplane {
     /// ARP about an address of ours; `None` leaves the packet to the switch.
-    pub(crate) fn arp(
+    pub(super) fn arp(
         &mut self,
         ingress: PortId,
         header: &Ethernet,
@@ -71,7 +71,7 @@ impl Dataplane {
     }
 
     /// Neighbor discovery about an address of ours; `None` leaves the packet to the switch.
-    pub(crate) fn neighbor(
+    pub(super) fn neighbor(
         &mut self,
         packet: &mut Inbound<'_>,
     ) -> Result<Option<Verdict>, DropReason> {
@@ -117,7 +117,7 @@ impl Dataplane {
     }
 
     /// Answers a solicitation for an address of ours.
-    pub(crate) fn answer_neighbor(
+    pub(super) fn answer_neighbor(
         &mut self,
         ingress: PortId,
         header: &Ethernet,
@@ -158,16 +158,16 @@ impl Dataplane {
     }
 
     /// Whether the switch answers for this address.
-    pub(crate) fn is_ours(&self, vlan: u16, address: IpAddr) -> bool {
+    pub(super) fn is_ours(&self, vlan: u16, address: IpAddr) -> bool {
         is_link_local_of_ours(address) || self.tables.is_vip(vlan, address)
     }
 
     /// Whether a frame is from a defined guest.
-    pub(crate) fn is_guests(&self, ingress: PortId, header: &Ethernet) -> bool {
+    pub(super) fn is_guests(&self, ingress: PortId, header: &Ethernet) -> bool {
         self.tables.guest_at(ingress, header.source).is_some()
     }
 
-    pub(crate) fn is_guest(&self, port: PortId) -> bool {
+    pub(super) fn is_guest(&self, port: PortId) -> bool {
         !self.tables.port_sets().uplinks.contains(port)
     }
 
@@ -198,7 +198,7 @@ impl Dataplane {
     }
 
     /// Asks every guest that is a real whether it is still there.
-    pub(crate) fn ask_neighbors(&mut self, now: Instant) {
+    pub(super) fn ask_neighbors(&mut self, now: Instant) {
         let Dataplane { tables, outbox, events, .. } = self;
         let up = tables.port_sets().up;
         let mut has_news = false;
@@ -225,7 +225,7 @@ impl Dataplane {
     }
 
     /// Says where the VIPs are, so that switches and neighbours learn it before they ask.
-    pub(crate) fn announce_vips(&mut self, now: Instant) {
+    pub(super) fn announce_vips(&mut self, now: Instant) {
         let Dataplane { tables, outbox, .. } = self;
         let up = tables.port_sets().up;
         for service in tables.services_mut().filter(|service| !service.retired) {
