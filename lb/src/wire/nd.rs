@@ -65,9 +65,11 @@ pub fn is_advertisement(frame: &[u8], ip: &Ip) -> bool {
     ip.payload(frame).first() == Some(&ADVERTISEMENT)
 }
 
-/// The address that a message is about, if it is long enough to say.
+/// The address that a message is about, if it is long enough to say. An IPv4 address in IPv6's
+/// clothes is nobody's: taken for itself, it would be an IPv4 VIP.
 pub fn target(frame: &[u8], ip: &Ip) -> Option<Ipv6Addr> {
-    bytes_at(ip.payload(frame), 8).map(Ipv6Addr::from_octets)
+    let target = bytes_at(ip.payload(frame), 8).map(Ipv6Addr::from_octets)?;
+    target.to_ipv4_mapped().is_none().then_some(target)
 }
 
 /// The MAC that a message gives for its sender or target, if it has readable options.

@@ -70,7 +70,11 @@ pub fn answer_echo(frame: &mut [u8], ip: &Ip) -> Result<(), DropReason> {
     let word = |kind: u8| u16::from_be_bytes([kind, code]);
     // The pseudo header of ICMPv6 has both addresses, so turning them round changes no sum.
     let delta = Delta::default().word(word(types.echo_request), word(types.echo_reply));
-    let checksum = delta.apply(u16::from_be_bytes([c0, c1]));
+    let checksum = match delta.apply(u16::from_be_bytes([c0, c1])) {
+        // Of nothing but zeros both are the sum in one's complement, and only this one is right.
+        0 => 0xffff,
+        checksum => checksum,
+    };
     frame[ip.payload_at] = types.echo_reply;
     put(frame, ip.payload_at + 2, checksum.to_be_bytes());
     ip.set_addresses(frame, ip.destination, ip.source);
