@@ -1,0 +1,151 @@
+//! Steps that change what is configured, and those that let time pass.
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
+
+use lb::wire::ip::Version;
+use lb::*;
+
+use super::Script;
+use crate::harness::cast::{self, PORTS, SERVICES, port};
+use crate::harness::stage::{Awake, Stage};
+
+impl Script<'_> {
+    pub(super) fn pass(&mut self, stage: &mut Stage) {
+        const STEPS_MS: [u64; 12] =
+            [0, 10, 100, 250, 500, 1_000, 2_000, 10_000, 60_000, 300_000, 1_000_000, 9_000_000];
+        let time = Duration::from_millis(self.pick(&STEPS_MS));
+        let turns = 1 + usize::from(self.byte() % 8);
+        let awake = Awake(!self.byte());
+        stage.pass(time, turns, awake);
+    }
+
+    pub(super) fn command(&mut self, stage: &mut Stage) {
+        let command = match self.byte() % 10 {
+            0 => self.set_port(),
+            1 => Command::SetLink { port: self.port(), up: self.byte() & 1 != 0 },
+            2 => Command::SetGuest(self.guest()),
+            3 => Command::DeleteGuest(self.guest_name()),
+            4 => Command::SetService(self.service()),
+            5 => Command::DeleteService(self.service_name()),
+            6 => self.set_real(),
+            7 => Command::DeleteReal { service: self.service_name(), guest: self.guest_name() },
+            8 => Command::Administer {
+                service: None,
+                guest: self.guest_name(),
+                state: self.pick(&AdminState::ALL),
+            },
+            _ => Command::Administer {
+                service: Some(self.service_name()),
+                guest: self.guest_name(),
+                state: self.pick(&AdminState::ALL),
+            },
+        };
+        stage.ask(&command);
+    }
+
+    fn set_port(&mut self) -> Command {
+        let at = self.port();
+        let name = cast::name(&format!("p{}", self.byte() % 8));
+        let role = self.pick(&[cast::role(at.index()), Role::Uplink, Role::Guest]);
+        Command::SetPort { port: at, name, role }
+    }
+
+    fn guest(&mut self) -> GuestSpec {
+        let n = 1 + usize::from(self.byte()) % (cast::GUESTS + 1);
+        let changes = self.byte();
+        let mut spec = cast::guest(n);
+        if changes & 1 != 0 {
+            spec.port = self.port();
+        }
+        if changes & 2 != 0 {
+            spec.mac = self.pick(&[
+                MacAddr([0x52, 0x54, 0, 1, 0, 0x77]),
+                MacAddr::BROADCAST,
+                MacAddr::ZERO,
+                MacAddr::SWITCH,
+                cast::guest_mac(1),
+            ]);
+        }
+        if changes & 4 != 0 {
+            let who = cast::speakers()[n + 1];
+            let version = self.pick(&[Version::V4, Version::V6]);
+            let address = self.address(&who, version);
+            spec.addresses.clear();
+            spec.addresses.extend([address]);
+        }
+        if changes & 8 != 0 {
+            let who = cast::speakers()[0];
+            let version = self.pick(&[Version::V4, Version::V6]);
+            let address = self.address(&who, version);
+            let _ = spec.addresses.push(address);
+        }
+        spec
+    }
+
+    fn service(&mut self) -> ServiceSpec {
+        let mut spec = cast::service(usize::from(self.byte()) % (SERVICES + 2));
+        let (changes, twin) = (self.byte(), usize::from(self.byte()) % SERVICES);
+        let other = cast::service(twin);
+        if changes & 1 != 0 {
+            spec.scheduler = self.pick(&[
+                Scheduler::Mh,
+                Scheduler::Wll,
+                Scheduler::Rr,
+                Scheduler::Wrr,
+                Scheduler::Lc,
+                Scheduler::Wlc,
+                Scheduler::P2c,
+                Scheduler::Sh,
+                Scheduler::ShPort,
+            ]);
+        }
+        if changes & 2 != 0 {
+            spec.forwarding = other.forwarding;
+        }
+        if changes & 4 != 0 {
+            spec.empty = other.empty;
+        }
+        if changes & 8 != 0 {
+            spec.persistence = other.persistence;
+        }
+        if changes & 16 != 0 {
+            spec.flows_max = NonZeroU32::new(u32::from(self.byte() % 8));
+        }
+        if changes & 32 != 0 {
+            spec.vlan = self.pick(&[0, cast::VLAN, 4095]);
+        }
+        if changes & 64 != 0 {
+            spec.vip = other.vip;
+        }
+        if changes & 128 != 0 {
+            (spec.protocol, spec.port) = (other.protocol, other.port);
+            spec.one_packet = other.one_packet;
+        }
+        spec
+    }
+
+    fn set_real(&mut self) -> Command {
+        let service = self.service_name();
+        let port = self.pick(&[Some(8080), None, Some(80), Some(81), Some(9090)]);
+        let real = RealSpec {
+            guest: self.guest_name(),
+            port: port.and_then(NonZeroU16::new),
+            weight: self.pick(&[100, 0, 1, 256, 257, 65_535]),
+            flows_max: self.pick(&[None, Some(0), Some(1), Some(u32::MAX)]),
+        };
+        Command::SetReal { service, real }
+    }
+
+    fn port(&mut self) -> PortId {
+        port(usize::from(self.byte()) % PORTS)
+    }
+
+    fn guest_name(&mut self) -> Name {
+        cast::guest_name(1 + usize::from(self.byte()) % (cast::GUESTS + 1))
+    }
+
+    fn service_name(&mut self) -> Name {
+        cast::service_name(usize::from(self.byte()) % (SERVICES + 2))
+    }
+}
