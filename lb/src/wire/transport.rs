@@ -211,3 +211,6 @@ impl fmt::Display for Endpoint {
         f.pad(&text)
     }
 }
+
+#[cfg(test)]
+mod tests;
