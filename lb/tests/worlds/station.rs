@@ -1,8 +1,8 @@
-//! A station: one NIC, its addresses, its ends of connections, and the programs that use them.
+//! A station: one NIC, its addresses, its ends of connections, and who speaks through it.
 //!
 //! Every station answers what it is called for: connections and datagrams to any port below
-//! [`PORTS_OWN`] get the response that the ledger has for them. A call's two programs check every
-//! byte, and each checks what the other end must look like from where it stands.
+//! [`PORTS_OWN`] get the response that the ledger has for them, on the VLAN that they came by. A
+//! VIP on a loopback is called like any other address of the station, but asked for it says nothing.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -10,72 +10,47 @@ use std::net::{IpAddr, SocketAddr};
 use etherparse::{ArpEthIpv4Packet, ArpOperation};
 use lb::report::Answer;
 
+use super::claims::Claims;
 use super::dice::Dice;
-use super::ledger::{HEAD_BYTES, Head, Ledger, Side};
-use super::neighbours::{self, Neighbours};
-use super::packet::{BROADCAST, Datagram, Frame, Mac, Packet, Segment};
-use super::plan::{AgentWord, StationPlan, Transport};
-use super::tcp::{Cut, Tcp};
-use super::{LINK_LOCAL, MS, Nanos, REPORT_PORT, SECOND, SWITCH_MAC};
+use super::ledger::{Head, Ledger, Side};
+use super::neighbours::{self, Boast, Neighbours, Place};
+use super::packet::{Cutter, Datagram, Frame, Link, Mac, Neighbor, Packet, Says, Segment};
+use super::parts::Puzzles;
+use super::plan::{AgentWord, Plan, Transport};
+use super::program::{Exchange, Program, Socket};
+use super::tcp::Tcp;
+use super::{MS, Nanos, REPORT_PORT, SWITCH_MAC, link_local};
 
 /// Ports from here on belong to callers.
 const PORTS_OWN: u16 = 30_000;
-const LINGERS: Nanos = 2 * SECOND;
 const REDIALS_AFTER: Nanos = 500 * MS;
-const DATAGRAM_TIMEOUT: Nanos = 400 * MS;
 const REPORT_INTERVAL: Nanos = 400 * MS;
 const SERVER_MSS_BYTES: usize = 1000;
+/// Where far clients are, in both versions.
+const FAR_V4: [u8; 2] = [198, 51];
+const FAR_V6: [u16; 3] = [0x2001, 0xdb8, 0x51];
 
 pub struct Station {
     pub mac: Mac,
     number: usize,
+    /// The first two are its own, one of each version.
     addresses: Vec<IpAddr>,
-    router: IpAddr,
+    loopback: Vec<Place>,
+    routers: Vec<IpAddr>,
     routes_link_local: bool,
+    vlans: [u16; 2],
+    claims: Claims,
     neighbours: Neighbours,
-    sockets: BTreeMap<(SocketAddr, SocketAddr), Socket>,
+    cutter: Cutter,
+    puzzles: Puzzles,
+    /// By VLAN and both ends, our own first.
+    sockets: BTreeMap<(u16, SocketAddr, SocketAddr), Socket>,
     exchanges: Vec<Exchange>,
     /// Calls that were refused, and when they are tried again.
     redials: Vec<(Nanos, usize)>,
     agent: Option<Agent>,
     dice: Dice,
     out: Vec<Vec<u8>>,
-}
-
-/// One end of a connection and the program that holds it.
-struct Socket {
-    tcp: Tcp,
-    program: Program,
-    /// Bytes that have to arrive, once it is known who speaks, and how many did.
-    expected: Vec<u8>,
-    checked: usize,
-    /// Bytes that will be written, how many were, and when the next are; `None` while the program
-    /// waits for the other end.
-    speech: Vec<u8>,
-    spoken: usize,
-    speaks_at: Option<Nanos>,
-    /// The other end was heard to its end before ours was acknowledged.
-    heard_before: bool,
-    gone_at: Option<Nanos>,
-}
-
-enum Program {
-    Client {
-        call: usize,
-    },
-    /// Who called is known when its head has arrived; until then the MAC that the SYN came from.
-    Server {
-        call: Option<usize>,
-        source: Mac,
-    },
-}
-
-/// A caller of datagrams: it asks until it is answered, round after round.
-struct Exchange {
-    call: usize,
-    local: SocketAddr,
-    round: u64,
-    asks_at: Nanos,
 }
 
 struct Agent {
@@ -86,14 +61,21 @@ struct Agent {
 }
 
 impl Station {
-    pub fn new(number: usize, plan: &StationPlan, router: IpAddr, dice: Dice) -> Station {
+    pub fn new(number: usize, plan: &Plan, mut dice: Dice) -> Station {
+        let station = &plan.stations[number];
+        let identification = dice.roll() as u32;
         Station {
-            mac: plan.mac,
+            mac: station.mac,
             number,
-            addresses: plan.addresses.clone(),
-            router,
-            routes_link_local: plan.routes_link_local,
+            addresses: station.addresses.clone(),
+            loopback: plan.loopback(number),
+            routers: plan.stations[plan.router()].addresses[..2].to_vec(),
+            routes_link_local: station.routes_link_local,
+            vlans: plan.vlans,
+            claims: Claims::new(plan),
             neighbours: Neighbours::default(),
+            cutter: Cutter { mtu_bytes: station.mtu_bytes, identification },
+            puzzles: Puzzles::default(),
             sockets: BTreeMap::new(),
             exchanges: Vec::new(),
             redials: Vec::new(),
@@ -115,9 +97,16 @@ impl Station {
         agent.word = word;
     }
 
+    /// Says something about the VIP on its loopback that nobody has asked.
+    pub fn boast(&mut self, place: Place, boast: Boast) {
+        let (link, packet) = neighbours::boast(self.mac, place, boast);
+        self.write(link, &packet);
+    }
+
     /// Forgets everything, as a machine that begins anew.
     pub fn restart(&mut self) {
         self.neighbours = Neighbours::default();
+        self.puzzles = Puzzles::default();
         self.sockets.clear();
         self.exchanges.clear();
         self.redials.clear();
@@ -131,13 +120,13 @@ impl Station {
         let plan = ledger.entries[call].plan.clone();
         let remote = ledger.destination(call);
         let wished = SocketAddr::new(plan.from, plan.port_wished);
-        let is_taken =
-            plan.transport == Transport::Udp || self.sockets.contains_key(&(wished, remote));
+        let is_taken = plan.transport == Transport::Udp
+            || self.sockets.contains_key(&(plan.vlan, wished, remote));
         let local = match is_taken {
             true => SocketAddr::new(plan.from, PORTS_OWN + call as u16),
             false => wished,
         };
-        ledger.begin(call, local);
+        ledger.begin(call, local, now);
         if plan.transport == Transport::Udp {
             self.exchanges.push(Exchange { call, local, round: 0, asks_at: now });
             return;
@@ -146,23 +135,42 @@ impl Station {
         let tcp = Tcp::connect(local, remote, isn, plan.mss_bytes);
         let speech = ledger.stream(Head { call, round: 0 }, Side::Request);
         let socket = Socket::new(tcp, Program::Client { call }, speech);
-        self.sockets.insert((local, remote), socket);
+        self.sockets.insert((plan.vlan, local, remote), socket);
     }
 
-    pub fn hear(&mut self, frame: Frame, ledger: &mut Ledger, now: Nanos) {
-        let Frame { source, destination, packet } = frame;
-        if destination != self.mac && destination != BROADCAST {
+    /// Hears a frame; one that is damaged can only be part of something that nobody reads.
+    pub fn hear(&mut self, frame: Frame, is_damaged: bool, ledger: &mut Ledger, now: Nanos) {
+        let Frame { link, packet } = frame;
+        if link.destination != self.mac && link.destination[0] & 1 == 0 {
             return;
         }
+        let packet = match packet {
+            Packet::Part(part) if self.has(link.vlan, part.to) => {
+                if self.claims.is_of_one(part.from) && !is_damaged {
+                    ledger.part(self.number, link.vlan, &part, now);
+                }
+                match self.puzzles.take(link.vlan, part, is_damaged, now) {
+                    Some(datagram) => Packet::Udp(datagram),
+                    None => return,
+                }
+            }
+            Packet::Part(_) => return,
+            whole => {
+                assert!(!is_damaged, "damaged and yet read: {whole:?}");
+                whole
+            }
+        };
+        self.claims.check(&link, &packet);
         match packet {
-            Packet::Arp(arp) => self.hear_arp(&arp, now),
-            Packet::Tcp(segment) if self.addresses.contains(&segment.to.ip()) => {
-                self.hear_segment(source, &segment, ledger, now);
+            Packet::Arp(arp) => self.hear_arp(link.vlan, &arp, now),
+            Packet::Neighbor(message) => self.hear_neighbor(&link, &message, now),
+            Packet::Tcp(segment) if self.has(link.vlan, segment.to.ip()) => {
+                self.hear_segment(&link, &segment, ledger, now);
             }
-            Packet::Udp(datagram) if self.addresses.contains(&datagram.to.ip()) => {
-                self.hear_datagram(source, &datagram, ledger, now);
+            Packet::Udp(datagram) if self.has(link.vlan, datagram.to.ip()) => {
+                self.hear_datagram(&link, &datagram, ledger, now);
             }
-            Packet::Tcp(_) | Packet::Udp(_) => {}
+            Packet::Tcp(_) | Packet::Udp(_) | Packet::Part(_) => {}
         }
     }
 
@@ -171,10 +179,11 @@ impl Station {
         for (_, call) in self.redials.extract_if(.., |(at, _)| now >= *at).collect::<Vec<_>>() {
             self.call(call, ledger, now);
         }
-        let mut sends: Vec<Packet> = Vec::new();
-        for socket in self.sockets.values_mut() {
+        let mut sends: Vec<(u16, Packet)> = Vec::new();
+        for (&(vlan, ..), socket) in &mut self.sockets {
             socket.speak(ledger, now);
-            sends.extend(socket.tcp.send(now).into_iter().map(Packet::Tcp));
+            let segments = socket.tcp.send(now).into_iter();
+            sends.extend(segments.map(|segment| (vlan, Packet::Tcp(segment))));
             if let Some(call) = socket.end(ledger, now) {
                 self.redials.push((now + REDIALS_AFTER, call));
             }
@@ -182,13 +191,12 @@ impl Station {
         self.sockets.retain(|_, socket| socket.gone_at.is_none_or(|at| now < at));
         sends.extend(self.exchanges.iter_mut().filter_map(|exchange| exchange.ask(ledger, now)));
         sends.extend(self.speak_of_itself(now));
-        for packet in sends {
-            self.send(packet, now);
+        for (vlan, packet) in sends {
+            self.send(vlan, packet, now);
         }
-        for target in self.neighbours.questions(now) {
-            if let Some((to, packet)) = neighbours::question(self.mac, self.addresses[0], target) {
-                self.out.push(packet.write(self.mac, to));
-            }
+        for (place, asks_as) in self.neighbours.questions(now) {
+            let (link, packet) = neighbours::question(self.mac, asks_as, place);
+            self.write(link, &packet);
         }
     }
 
@@ -201,56 +209,97 @@ impl Station {
         all.chain(self.neighbours.wakes_at()).min()
     }
 
-    fn hear_arp(&mut self, arp: &ArpEthIpv4Packet, now: Nanos) {
-        let sender = IpAddr::V4(arp.sender_ipv4_addr());
+    /// Whether packets to this address are for this station.
+    fn has(&self, vlan: u16, address: IpAddr) -> bool {
+        self.addresses.contains(&address) || self.loopback.contains(&(vlan, address))
+    }
+
+    /// Its own address of the same version.
+    fn own_like(&self, address: IpAddr) -> IpAddr {
+        let alike = |own: &&IpAddr| own.is_ipv4() == address.is_ipv4();
+        *self.addresses.iter().find(alike).expect("an address of each version")
+    }
+
+    fn hear_arp(&mut self, vlan: u16, arp: &ArpEthIpv4Packet, now: Nanos) {
+        let sender = (vlan, IpAddr::V4(arp.sender_ipv4_addr()));
         let is_for_us = self.addresses.contains(&IpAddr::V4(arp.target_ipv4_addr()));
         // RFC 826: who is known already is learned anew from anything, others only from what is
         // meant for us.
-        if !sender.is_unspecified() && (is_for_us || self.neighbours.knows(sender)) {
-            for packet in self.neighbours.learn(sender, arp.sender_mac, now) {
-                self.send(packet, now);
-            }
+        if !sender.1.is_unspecified() && (is_for_us || self.neighbours.knows(sender)) {
+            self.learn(sender, arp.sender_mac, now);
         }
         if arp.operation == ArpOperation::REQUEST && is_for_us {
-            let (to, packet) = neighbours::answer(self.mac, arp);
-            self.out.push(packet.write(self.mac, to));
+            let (link, packet) = neighbours::answer(self.mac, vlan, arp);
+            self.write(link, &packet);
         }
     }
 
-    fn hear_segment(&mut self, source: Mac, segment: &Segment, ledger: &mut Ledger, now: Nanos) {
-        let ends = (segment.to, segment.from);
+    fn hear_neighbor(&mut self, heard: &Link, message: &Neighbor, now: Nanos) {
+        let place = |address| (heard.vlan, IpAddr::V6(address));
+        match message.says {
+            Says::WhoHas if self.addresses.contains(&message.target.into()) => {
+                if let Some(mac) = message.mac {
+                    self.learn(place(message.from), mac, now);
+                }
+                let answer = message.answer(self.mac);
+                let destination = answer.group_mac().unwrap_or(heard.source);
+                let link = Link { source: self.mac, destination, vlan: heard.vlan };
+                self.write(link, &Packet::Neighbor(answer));
+            }
+            Says::WhoHas => {}
+            // RFC 4861 §7.2.5: who was not asked for is not learned.
+            Says::IAm { .. } => {
+                let place = place(message.target);
+                let is_wanted = self.neighbours.knows(place) || self.neighbours.asks_for(place);
+                if let Some(mac) = message.mac.filter(|_| is_wanted) {
+                    self.learn(place, mac, now);
+                }
+            }
+        }
+    }
+
+    /// Takes in where an address is, and sends what has waited for it.
+    fn learn(&mut self, place: Place, mac: Mac, now: Nanos) {
+        for packet in self.neighbours.learn(place, mac, now) {
+            self.send(place.0, packet, now);
+        }
+    }
+
+    fn hear_segment(&mut self, link: &Link, segment: &Segment, ledger: &mut Ledger, now: Nanos) {
+        let ends = (link.vlan, segment.to, segment.from);
         let opens = segment.syn && segment.ack.is_none() && !segment.rst;
         if opens && self.sockets.get(&ends).is_some_and(|socket| socket.gone_at.is_some()) {
             self.sockets.remove(&ends);
         }
         let answer = match self.sockets.get_mut(&ends) {
-            Some(socket) => socket.hear(self.number, source, segment, ledger),
+            Some(socket) => socket.hear(self.number, link.source, segment, ledger),
             None if opens && segment.to.port() < PORTS_OWN => {
                 let isn = self.dice.roll() as u32;
                 let tcp = Tcp::accept(segment, isn, SERVER_MSS_BYTES);
-                let program = Program::Server { call: None, source };
+                let program = Program::Server { call: None, source: link.source };
                 self.sockets.insert(ends, Socket::new(tcp, program, Vec::new()));
                 None
             }
             None => Tcp::refuse(segment),
         };
         if let Some(answer) = answer {
-            self.send(Packet::Tcp(answer), now);
+            self.send(link.vlan, Packet::Tcp(answer), now);
         }
     }
 
-    fn hear_datagram(&mut self, source: Mac, heard: &Datagram, ledger: &mut Ledger, now: Nanos) {
+    fn hear_datagram(&mut self, link: &Link, heard: &Datagram, ledger: &mut Ledger, now: Nanos) {
         if heard.to.port() == REPORT_PORT {
-            assert_eq!((source, heard.from.ip()), (SWITCH_MAC, LINK_LOCAL));
+            assert_eq!((link.source, heard.from.ip()), (SWITCH_MAC, link_local(heard.to.ip())));
             assert!(Answer::parse(&heard.payload).is_ok(), "{:?}", heard.payload);
             return;
         }
         let head = Head::read(&heard.payload).expect("a datagram that somebody wrote");
         if heard.to.port() < PORTS_OWN {
             assert_eq!(heard.payload, ledger.stream(head, Side::Request));
-            ledger.arrived(head, self.number, source, heard.from);
+            ledger.arrived(head, self.number, link.source, heard.from);
             let payload = ledger.stream(head, Side::Response);
-            self.send(Packet::Udp(Datagram { from: heard.to, to: heard.from, payload }), now);
+            let answer = Datagram { from: heard.to, to: heard.from, payload };
+            self.send(link.vlan, Packet::Udp(answer), now);
             return;
         }
         // An answer to who has forgotten the question is nobody's.
@@ -258,8 +307,13 @@ impl Station {
         let Some(exchange) = self.exchanges.iter_mut().find(asked) else {
             return;
         };
-        assert_eq!((exchange.call, heard.from), (head.call, ledger.destination(head.call)));
-        assert_eq!(source, ledger.mac_called(head.call));
+        // Nor is that of a real which a switch that began anew does not know yet: it comes as it is.
+        let is_stray = heard.from != ledger.destination(head.call);
+        if is_stray && ledger.is_restarted_since(head.call) {
+            return;
+        }
+        assert_eq!((exchange.call, is_stray), (head.call, false), "{heard:?}");
+        assert_eq!(link.source, ledger.mac_called(head.call));
         assert_eq!(heard.payload, ledger.stream(head, Side::Response));
         if head.round == exchange.round {
             exchange.answered(ledger, now);
@@ -268,7 +322,7 @@ impl Station {
     }
 
     /// What the guest's agent says of it.
-    fn speak_of_itself(&mut self, now: Nanos) -> Option<Packet> {
+    fn speak_of_itself(&mut self, now: Nanos) -> Option<(u16, Packet)> {
         let agent = self.agent.as_mut().filter(|agent| now >= agent.speaks_at)?;
         agent.speaks_at = now + REPORT_INTERVAL;
         agent.seq += 1;
@@ -281,172 +335,42 @@ impl Station {
         let (percent, cpu) = (self.dice.between(1, 100), self.dice.between(0, 120));
         let Agent { life, seq, .. } = agent;
         let line = format!("{word} {percent}% id={life:x} seq={seq} cpu={cpu}% #as drawn\n");
-        let from = SocketAddr::new(self.addresses[0], REPORT_PORT);
-        let to = SocketAddr::new(LINK_LOCAL, REPORT_PORT);
-        Some(Packet::Udp(Datagram { from, to, payload: line.into_bytes() }))
+        let own = self.addresses[self.dice.index(2)];
+        let from = SocketAddr::new(own, REPORT_PORT);
+        let to = SocketAddr::new(link_local(own), REPORT_PORT);
+        let vlan = self.dice.pick(&self.vlans);
+        Some((vlan, Packet::Udp(Datagram { from, to, payload: line.into_bytes() })))
     }
 
-    fn send(&mut self, packet: Packet, now: Nanos) {
-        let to = match &packet {
-            Packet::Tcp(segment) => segment.to.ip(),
-            Packet::Udp(datagram) => datagram.to.ip(),
-            Packet::Arp(_) => return,
+    fn send(&mut self, vlan: u16, packet: Packet, now: Nanos) {
+        let (from, to) = match &packet {
+            Packet::Tcp(segment) => (segment.from.ip(), segment.to.ip()),
+            Packet::Udp(datagram) => (datagram.from.ip(), datagram.to.ip()),
+            Packet::Arp(_) | Packet::Neighbor(_) | Packet::Part(_) => return,
         };
-        let hop = self.next_hop(to);
-        if let Some((mac, packet)) = self.neighbours.resolve(hop, packet, now) {
-            self.out.push(packet.write(self.mac, mac));
+        // What comes from a VIP on a loopback has the station ask in the VIP's name.
+        let is_vips = self.loopback.contains(&(vlan, from));
+        let asks_as = if is_vips { from } else { self.own_like(from) };
+        let hop = (vlan, self.next_hop(to));
+        if let Some((destination, packet)) = self.neighbours.resolve(hop, asks_as, packet, now) {
+            self.write(Link { source: self.mac, destination, vlan }, &packet);
         }
+    }
+
+    fn write(&mut self, link: Link, packet: &Packet) {
+        self.out.extend(packet.write(link, &mut self.cutter));
     }
 
     /// VIPs and guests are on the link, whatever their subnet; the far clients are behind the router.
     fn next_hop(&self, to: IpAddr) -> IpAddr {
-        let is_far = matches!(to, IpAddr::V4(to) if to.octets()[..2] == [198, 51]);
-        let is_routed = is_far || (to == LINK_LOCAL && self.routes_link_local);
-        if is_routed { self.router } else { to }
-    }
-}
-
-impl Socket {
-    fn new(tcp: Tcp, program: Program, speech: Vec<u8>) -> Socket {
-        Socket {
-            tcp,
-            program,
-            expected: Vec::new(),
-            checked: 0,
-            speech,
-            spoken: 0,
-            speaks_at: None,
-            heard_before: false,
-            gone_at: None,
-        }
-    }
-
-    fn hear(
-        &mut self,
-        station: usize,
-        source: Mac,
-        segment: &Segment,
-        ledger: &mut Ledger,
-    ) -> Option<Segment> {
-        if let Program::Client { call } = self.program {
-            assert_eq!(source, ledger.mac_called(call), "an answer comes from who was called");
-        }
-        let answer = self.tcp.hear(segment);
-        self.recognise(station, ledger);
-        self.check(ledger);
-        answer
-    }
-
-    /// A server learns from the first bytes what it has to say.
-    fn recognise(&mut self, station: usize, ledger: &mut Ledger) {
-        let Program::Server { call: call @ None, source } = &mut self.program else {
-            return;
-        };
-        if let Some(head) = Head::read(&self.tcp.received) {
-            ledger.arrived(head, station, *source, self.tcp.remote);
-            *call = Some(head.call);
-            self.speech = ledger.stream(head, Side::Response);
-        }
-    }
-
-    /// Every byte that arrived since has to be the one that was sent.
-    fn check(&mut self, ledger: &mut Ledger) {
-        let Some((call, side)) = self.hears() else {
-            return;
-        };
-        if self.expected.is_empty() {
-            self.expected = ledger.stream(Head { call, round: 0 }, side);
-        }
-        let (received, expected) = (&self.tcp.received, &self.expected);
-        let new = self.checked..received.len();
-        assert!(received.len() <= expected.len(), "call {call}: more than was sent, {side:?}");
-        assert_eq!(received[new.clone()], expected[new], "call {call}, {side:?}");
-        self.checked = received.len();
-        if self.tcp.has_heard_all() {
-            assert_eq!(received.len(), expected.len(), "call {call}: the FIN comes last, {side:?}");
-            ledger.heard(call, side);
-        }
-    }
-
-    /// The call, and whose bytes arrive here.
-    fn hears(&self) -> Option<(usize, Side)> {
-        match self.program {
-            Program::Client { call } => Some((call, Side::Response)),
-            Program::Server { call, .. } => Some((call?, Side::Request)),
-        }
-    }
-
-    /// Hands the next piece to the connection, and its end when all is said.
-    fn speak(&mut self, ledger: &Ledger, now: Nanos) {
-        let Some((call, side)) = self.hears() else {
-            return;
-        };
-        let plan = &ledger.entries[call].plan;
-        let may_speak = match side {
-            Side::Response => true,
-            Side::Request => plan.answers_early || self.checked == HEAD_BYTES + plan.request_bytes,
-        };
-        if !may_speak {
-            return;
-        }
-        let speaks_at = self.speaks_at.get_or_insert(now);
-        while self.spoken < self.speech.len() && now >= *speaks_at {
-            let end = self.speech.len().min(self.spoken + plan.piece_bytes);
-            self.tcp.write(&self.speech[self.spoken..end]);
-            self.spoken = end;
-            *speaks_at = now + plan.pause;
-        }
-        let waits = side == Side::Response && plan.closes_last && !self.tcp.has_heard_all();
-        if self.spoken == self.speech.len() && !waits {
-            self.tcp.finish();
-        }
-    }
-
-    /// Goes when it is over; the end that acknowledges last waits for who has not heard it.
-    /// Returns a call that was refused: nothing of it has been, and it may be tried again.
-    fn end(&mut self, ledger: &mut Ledger, now: Nanos) -> Option<usize> {
-        if let Some(cut) = self.tcp.cut {
-            self.gone_at = Some(now);
-            let (call, _) = self.hears()?;
-            if cut == Cut::Refused {
-                return Some(call);
+        let is_routed = match to {
+            IpAddr::V4(near) if near.octets()[..2] != FAR_V4 => {
+                to == link_local(to) && self.routes_link_local
             }
-            ledger.cut(call, cut);
-        } else if self.tcp.is_heard() && self.tcp.has_heard_all() {
-            let lingers = if self.heard_before { 0 } else { LINGERS };
-            self.gone_at = self.gone_at.or(Some(now + lingers));
-        }
-        self.heard_before |= self.tcp.has_heard_all();
-        None
-    }
-
-    fn wakes_at(&self) -> Option<Nanos> {
-        let speaks_at = self.speaks_at.filter(|_| self.spoken < self.speech.len());
-        [self.tcp.wakes_at(), speaks_at, self.gone_at].into_iter().flatten().min()
-    }
-}
-
-impl Exchange {
-    fn ask(&mut self, ledger: &Ledger, now: Nanos) -> Option<Packet> {
-        if now < self.asks_at {
-            return None;
-        }
-        self.asks_at = now + DATAGRAM_TIMEOUT;
-        let payload = ledger.stream(Head { call: self.call, round: self.round }, Side::Request);
-        let to = ledger.destination(self.call);
-        Some(Packet::Udp(Datagram { from: self.local, to, payload }))
-    }
-
-    fn answered(&mut self, ledger: &mut Ledger, now: Nanos) {
-        self.round += 1;
-        self.asks_at = now + ledger.entries[self.call].plan.pause;
-        if self.is_over(ledger) {
-            ledger.heard(self.call, Side::Request);
-            ledger.heard(self.call, Side::Response);
-        }
-    }
-
-    fn is_over(&self, ledger: &Ledger) -> bool {
-        self.round == ledger.entries[self.call].plan.rounds
+            IpAddr::V6(near) => near.segments()[..3] == FAR_V6,
+            IpAddr::V4(_) => true,
+        };
+        let router = self.routers.iter().find(|router| router.is_ipv4() == to.is_ipv4());
+        *router.filter(|_| is_routed).unwrap_or(&to)
     }
 }

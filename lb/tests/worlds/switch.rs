@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 
 use lb::flow::{Flow, FlowKey, FlowState};
 use lb::service::RealCounters;
+use lb::wire::ip::Version;
 use lb::*;
 
 use super::Nanos;
 use super::plan::{Admin, Plan, ServicePlan, Step, Transport, Way};
+use super::restart::{Prospect, Recovery, UnderWay, configuration, ends_recovery};
 use super::wishes::Wishes;
 
 const UPLINK: usize = 0;
 const WEIGHT: u16 = 100;
+const CAPACITY: Capacity = Capacity { flows: 1024, macs: 256, clients: 256 };
 
 pub struct Switch {
     plane: Dataplane,
@@ -21,6 +24,9 @@ pub struct Switch {
     received: Vec<u64>,
     /// Flows of connections that were established when they were looked at last.
     established: Vec<Pinned>,
+    /// New flows whose choice has been looked at, and when.
+    chosen: (Nanos, Vec<FlowKey>),
+    recovery: Recovery,
 }
 
 /// Which flow it is, and where.
@@ -46,11 +52,15 @@ pub fn port_of(plan: &Plan, station: usize) -> usize {
 impl Switch {
     /// A switch with all links up, and everything of the plan defined.
     pub fn new(plan: &Plan, now: Nanos) -> Switch {
-        let plane = Dataplane::new(Capacity { flows: 1024, macs: 256, clients: 256 }, plan.secret);
-        let received = vec![0; plan.guests + 1];
-        let wishes = Wishes::new(plan);
-        let established = Vec::new();
-        let mut switch = Switch { plane, plan: plan.clone(), wishes, received, established };
+        let mut switch = Switch {
+            plane: Dataplane::new(CAPACITY, plan.secret),
+            plan: plan.clone(),
+            wishes: Wishes::new(plan),
+            received: vec![0; plan.guests + 1],
+            established: Vec::new(),
+            chosen: (now, Vec::new()),
+            recovery: Recovery::default(),
+        };
         for at in 0..=plan.guests {
             let (name, role) = match at {
                 UPLINK => (name("u", 0), Role::Uplink),
@@ -60,7 +70,60 @@ impl Switch {
         }
         assert!(switch.apply(Command::SetLink { port: port(UPLINK), up: true }, now));
         switch.heal(now);
+        if plan.is_started {
+            switch.plane.start(instant(now));
+        }
         switch
+    }
+
+    /// Another switch with the configuration of this one; what that means for connections.
+    pub fn restart(
+        &mut self,
+        secret: u64,
+        under_way: &[UnderWay],
+        now: Nanos,
+    ) -> Vec<(usize, Prospect)> {
+        let commands = configuration(&self.plane);
+        let prospects = self.recovery.begin(&self.plane, under_way);
+        self.plane = Dataplane::new(CAPACITY, secret);
+        for command in commands {
+            self.plane.apply(&command, instant(now)).expect("what held before");
+        }
+        self.plane.start(instant(now));
+        self.received.fill(0);
+        self.established.clear();
+        prospects
+    }
+
+    /// Connections of before the last restart that may have become hopeless since.
+    pub fn given_up(&mut self) -> Vec<usize> {
+        self.recovery.given_up()
+    }
+
+    /// The services for whose placement a step matters.
+    pub fn disturbed(&self, step: Step) -> Vec<usize> {
+        let all = 0..self.plan.services.len();
+        match step {
+            Step::Administer { service: Some(service), .. }
+            | Step::SetReal { service, .. }
+            | Step::DeleteReal { service, .. }
+            | Step::SetService { service, .. }
+            | Step::DeleteService { service } => vec![service],
+            Step::Boast { .. } | Step::RestartSwitch { .. } => Vec::new(),
+            Step::Administer { service: None, guest, .. }
+            | Step::Link { guest, .. }
+            | Step::Silence { guest, .. }
+            | Step::Agent { guest, .. }
+            | Step::Restart { guest }
+            | Step::Remove { guest }
+            | Step::Define { guest } => {
+                let has = |&service: &usize| {
+                    let (service, guest) = (name("s", service), name("g", guest));
+                    self.plane.tables().real_by_name(&service, &guest).is_some()
+                };
+                all.filter(has).collect()
+            }
+        }
     }
 
     /// Everything is again as it was at first.
@@ -194,15 +257,25 @@ impl Switch {
 
     /// Whoever has just been given a flow could be given one: by what the operator said and how
     /// the guests are, and by the switch's own word.
-    fn check_choice(&self, now: Nanos) {
+    fn check_choice(&mut self, now: Nanos) {
+        if self.chosen.0 != now {
+            self.chosen = (now, Vec::new());
+        }
         // A flow that a real's own packet has brought back has been given before.
         let is_new = |flow: &&Flow| flow.started == instant(now) && flow.packets_in > 0;
         for flow in self.plane.flows().iter().filter(is_new) {
+            // Much can happen in one moment: a flow is looked at when it has just begun.
+            let key = *flow.key(flow::Direction::ToReal);
+            if self.chosen.1.contains(&key) {
+                continue;
+            }
+            self.chosen.1.push(key);
             let tables = self.plane.tables();
             let real = tables.real(flow.real).expect("a real with a flow");
             let service = tables.service(real.service).expect("its service");
             let guest = tables.guest(real.guest).expect("its guest");
-            let is_unproven = guest.health() == Health::Unknown;
+            let version = Version::of(service.spec.vip);
+            let is_unproven = guest.health_by(version) == Health::Unknown;
             let eligibility = |id| self.plane.standing(id, instant(now)).map(|s| s.eligibility);
             // It may have become full by this very flow.
             let word = eligibility(flow.real);
@@ -266,12 +339,19 @@ impl Switch {
                 let link_up = Command::SetLink { port: port(guest + 1), up: true };
                 vec![link_up, Command::SetGuest(self.guest_spec(guest))]
             }
-            Step::Silence { .. } | Step::Agent { .. } | Step::Restart { .. } => Vec::new(),
+            Step::Silence { .. }
+            | Step::Agent { .. }
+            | Step::Restart { .. }
+            | Step::Boast { .. }
+            | Step::RestartSwitch { .. } => Vec::new(),
         }
     }
 
     /// Whether a command was in time; one that comes too late or too early changes nothing.
     fn apply(&mut self, command: Command, now: Nanos) -> bool {
+        if ends_recovery(&command) {
+            self.recovery.end(&self.plane);
+        }
         let epoch = self.plane.tables().epoch();
         let applied = self.plane.apply(&command, instant(now));
         let changes = self.plane.tables().epoch() - epoch;
@@ -337,7 +417,9 @@ fn service_spec(service: usize, plan: &ServicePlan, scheduler: usize) -> Service
         scheduler: Scheduler::ALL[scheduler % Scheduler::ALL.len()],
         forwarding: match plan.way {
             Way::Nat => Forwarding::Nat,
+            Way::Direct => Forwarding::Direct,
         },
+        vlan: plan.vlan,
         ..ServiceSpec::new(name("s", service), plan.vip.ip(), protocol, port)
     }
 }

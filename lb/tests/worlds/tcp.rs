@@ -20,6 +20,9 @@ const TIMEOUT: Nanos = 150 * MS;
 const TIMEOUT_MAX: Nanos = 3000 * MS;
 /// Silence after which an end asks whether the other is still there (RFC 9293 §3.8.4).
 const KEEP_ALIVE: Nanos = 2500 * MS;
+/// The least time between two answers to what cannot be meant: two ends that do not know each
+/// other would answer one another for ever (RFC 5961 §7).
+const CHALLENGES_EVERY: Nanos = 500 * MS;
 /// Retransmissions or questions in a row without an answer, before an end gives up: most of a
 /// minute.
 const RETRIES_MAX: u32 = 18;
@@ -67,6 +70,8 @@ pub struct Tcp {
     early: BTreeMap<u64, Vec<u8>>,
     peer_fin: Option<u64>,
     owes_ack: bool,
+    owes_challenge: bool,
+    challenges_at: Nanos,
 }
 
 impl Tcp {
@@ -92,6 +97,8 @@ impl Tcp {
             early: BTreeMap::new(),
             peer_fin: None,
             owes_ack: false,
+            owes_challenge: false,
+            challenges_at: 0,
         }
     }
 
@@ -149,7 +156,7 @@ impl Tcp {
                 None
             }
             State::SynReceived | State::Open if segment.syn => {
-                self.owes_ack = true;
+                self.owes_challenge = true;
                 None
             }
             State::SynReceived | State::Open => self.hear_segment(segment),
@@ -171,10 +178,14 @@ impl Tcp {
             segments.push(self.segment(self.sent - 1, &[]));
             self.count_retry();
         }
+        if self.owes_challenge && now >= self.challenges_at {
+            self.challenges_at = now + CHALLENGES_EVERY;
+            self.owes_ack = true;
+        }
         if segments.is_empty() && self.owes_ack {
             segments.push(self.segment(self.sent, &[]));
         }
-        self.owes_ack = false;
+        (self.owes_ack, self.owes_challenge) = (false, false);
         let waits = self.acknowledged < self.sent;
         self.retransmit_at = waits.then(|| self.retransmit_at.unwrap_or(now + self.timeout));
         let is_idle = !waits && !self.has_heard_all();
@@ -214,7 +225,7 @@ impl Tcp {
         match acknowledged {
             Some(at) if is_sane => self.take_ack(at),
             _ => {
-                self.owes_ack = true;
+                self.owes_challenge = true;
                 return None;
             }
         }

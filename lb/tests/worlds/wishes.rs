@@ -59,7 +59,11 @@ impl Wishes {
                 self.links_up[guest] = false;
             }
             Step::Define { guest } => self.links_up[guest] = true,
-            Step::SetService { .. } | Step::Agent { .. } | Step::Restart { .. } => {}
+            Step::SetService { .. }
+            | Step::Agent { .. }
+            | Step::Restart { .. }
+            | Step::Boast { .. }
+            | Step::RestartSwitch { .. } => {}
         }
     }
 

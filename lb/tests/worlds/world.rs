@@ -1,18 +1,17 @@
 //! A world in virtual time: a queue of what will happen, in the order of when.
 //!
 //! Between two events nothing happens, so a world takes as long as its events take, whatever time
-//! passes in it. A cable may lose a frame, deliver it late or twice, or damage it. Damage strikes
-//! behind the Ethernet header of IPv4 packets only, within one byte and once: what Ethernet's own
-//! check finds is a loss, and what no checksum can find no stack could be blamed for. So nobody may
-//! ever read a damaged frame, whatever the switch has rewritten in it.
+//! passes in it. A cable may lose a frame, deliver it late or twice, or damage it.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::cable::Carried;
 use super::dice::{Dice, mixed};
 use super::ledger::{Ledger, Outcome};
 use super::packet::{Frame, Mac};
 use super::plan::{AgentWord, Plan, Step};
+use super::restart::Prospect;
 use super::station::Station;
 use super::switch::{Egress, Switch, port_of};
 use super::{MS, Nanos, SECOND, US};
@@ -25,8 +24,6 @@ const OVER_AT_LATEST: Nanos = 400 * SECOND;
 /// Longer than any flow lives, and as many turns of housekeeping as see the whole table.
 const LONGEST_FLOW: Nanos = 7441 * SECOND;
 const SWEEPS: u64 = 600;
-const ETHERNET_BYTES: usize = 14;
-const ETHERTYPE_IPV4: [u8; 2] = [8, 0];
 /// Turns of a station at one moment after which it would never stop.
 const TURNS_MAX: u32 = 1000;
 
@@ -45,13 +42,6 @@ pub struct Summary {
 enum End {
     Switch { port: usize },
     Station(usize),
-}
-
-/// A frame under way.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Carried {
-    bytes: Vec<u8>,
-    is_damaged: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,10 +96,8 @@ impl World {
 
     fn new(plan: Plan, is_told: bool) -> World {
         let mut dice = Dice::new(mixed(plan.seed));
-        let router = plan.stations[plan.router()].addresses[0];
-        let stations = plan.stations.iter().enumerate();
-        let stations: Vec<_> =
-            stations.map(|(at, s)| Station::new(at, s, router, dice.fork())).collect();
+        let stations = 0..plan.stations.len();
+        let stations: Vec<_> = stations.map(|at| Station::new(at, &plan, dice.fork())).collect();
         let now = SECOND;
         let mut world = World {
             now,
@@ -160,7 +148,8 @@ impl World {
     /// Lets time pass until nothing can be left.
     fn run_down(&mut self) {
         self.run_until(self.now + 6 * SECOND);
-        self.switch.check_calls_are_over(self.ledger.count(Outcome::EndLost));
+        let lost = self.ledger.count(Outcome::EndLost) + self.ledger.count_restarted();
+        self.switch.check_calls_are_over(lost);
         self.now += LONGEST_FLOW;
         for _ in 0..SWEEPS {
             self.now += HOUSEKEEPING;
@@ -232,20 +221,44 @@ impl World {
                 self.cables_up[guest] = false;
             }
             Step::Define { guest } => self.cables_up[guest] = true,
+            Step::Boast { guest, service, boast } => {
+                let plan = &self.plan.services[service];
+                self.stations[guest].boast((plan.vlan, plan.vip.ip()), boast);
+            }
+            Step::RestartSwitch { secret } => {
+                let under_way = self.ledger.under_way();
+                let prospects = self.switch.restart(secret, &under_way, self.now);
+                self.ledger.restarted(prospects, self.now);
+            }
             Step::Administer { .. }
             | Step::SetReal { .. }
             | Step::DeleteReal { .. }
             | Step::SetService { .. }
             | Step::DeleteService { .. } => {}
         }
+        self.disturb(step);
         self.switch.step(step, self.now);
+        self.disturb(step);
+        for call in self.switch.given_up() {
+            self.ledger.expect(call, Prospect::Lost);
+        }
         for station in 0..self.plan.guests {
             self.poll(station);
         }
     }
 
+    /// Notes which services a step concerns, as long as they are there.
+    fn disturb(&mut self, step: Step) {
+        for service in self.switch.disturbed(step) {
+            self.ledger.disturb(service, self.now);
+        }
+    }
+
     fn heal(&mut self) {
         self.switch.heal(self.now);
+        for service in 0..self.plan.services.len() {
+            self.ledger.disturb(service, self.now);
+        }
         for guest in 0..self.plan.guests {
             self.cables_up[guest] = true;
             self.silent[guest] = false;
@@ -285,11 +298,10 @@ impl World {
         let Some(read) = Frame::read(&frame.bytes) else {
             return;
         };
-        assert!(!frame.is_damaged, "damaged and yet read: {read:?}");
         if self.is_told {
             println!("{:>12} {station} {read}", self.now / US);
         }
-        self.stations[station].hear(read, &mut self.ledger, self.now);
+        self.stations[station].hear(read, frame.is_damaged, &mut self.ledger, self.now);
     }
 
     fn leave_station(&mut self, from: usize, frame: Vec<u8>) {
@@ -368,20 +380,5 @@ impl World {
     fn left_over(&self) -> Vec<(usize, &super::ledger::Entry)> {
         let entries = self.ledger.entries.iter().enumerate();
         entries.filter(|(_, entry)| entry.outcome.is_none()).collect()
-    }
-}
-
-impl Carried {
-    /// Flips bits of one byte, which every Internet checksum over it finds; `false` for what no
-    /// such checksum covers, or not for certain any more.
-    fn damage(&mut self, dice: &mut Dice) -> bool {
-        let is_ipv4 = self.bytes[12..ETHERNET_BYTES] == ETHERTYPE_IPV4;
-        if is_ipv4 && !self.is_damaged {
-            let length = usize::from(u16::from_be_bytes([self.bytes[16], self.bytes[17]]));
-            self.bytes[ETHERNET_BYTES + dice.index(length)] ^= dice.between(1, 255) as u8;
-            self.is_damaged = true;
-            return true;
-        }
-        false
     }
 }
