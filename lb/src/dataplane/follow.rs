@@ -112,6 +112,10 @@ impl Dataplane {
         let id = found.ok_or(DropReason::Fragment)?;
         let delivery = self.delivery(id)?;
         let (verdict, source, destination) = match direction {
+            // Sent to somebody else than its first was.
+            Direction::ToReal if !self.tables.is_virtual(packet.header.destination) => {
+                return self.switch(packet.ingress, packet.header, packet.now);
+            }
             Direction::ToReal => {
                 if !self.tables.port_sets().up.contains(delivery.port) {
                     return Err(DropReason::NoPort);
