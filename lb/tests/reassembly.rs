@@ -344,6 +344,28 @@ fn fragments_to_the_switch_itself_are_dropped_from_wherever() {
 }
 
 #[test]
+fn a_later_fragment_to_a_vips_mac_is_never_switched_after_a_first_to_another() {
+    for version in VERSIONS {
+        for order in [[0, 1], [1, 0]] {
+            let served = udp(version);
+            let mut world = World::serving_as(2, served);
+            let call = served.call_of_guest(1, 1000);
+            let astray = Ends { destination_mac: CLIENT_MAC, ..call };
+            let first = cut(&astray.udp(&payload(2000)), &astray, 7, 1400).remove(0);
+            let later = cut(&call.udp(&payload(2000)), &call, 7, 1400).remove(1);
+            let sent = [first, later];
+            for at in order {
+                let verdict = world.verdict(1, &sent[at]);
+                let is_kept = matches!(verdict, Verdict::Hold | Verdict::Drop(_));
+                assert!(at == 0 || is_kept, "{version:?}: {verdict:?}");
+            }
+            assert!(world.originated().is_empty(), "nothing held is sent on, {version:?}");
+            assert_eq!(world.dropped(1, DropReason::Fragment), 1, "{version:?} {order:?}");
+        }
+    }
+}
+
+#[test]
 fn whatever_fragments_come_each_ends_once() {
     for (seed, served) in (0..).zip(SERVED) {
         let mut dice = Dice(seed);

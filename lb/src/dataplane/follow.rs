@@ -99,23 +99,27 @@ impl Dataplane {
         Ok(verdict)
     }
 
-    /// Lets a later fragment go the way of its first.
+    /// Lets a later fragment go the way of its first, if it was sent the same way: the fragments of
+    /// one datagram may name several MACs, and what names ours is never switched, what does not is
+    /// nobody's to balance.
     fn follow(&mut self, mut packet: Inbound<'_>, course: Course) -> Result<Verdict, DropReason> {
-        let Course::Flow(key, direction) = course else {
-            // What is for the switch itself goes no further.
-            return match is_link_local_of_ours(packet.ip.destination) {
-                true => Err(DropReason::Fragment),
-                false => self.switch(packet.ingress, packet.header, packet.now),
-            };
+        let to_switch = is_link_local_of_ours(packet.ip.destination);
+        let to_us = self.tables.is_virtual(packet.header.destination);
+        let (key, direction) = match course {
+            Course::Switch if to_switch || to_us => return Err(DropReason::Fragment),
+            Course::Flow(_, Direction::ToClient) if to_us && !to_switch => {
+                return Err(DropReason::Fragment);
+            }
+            Course::Flow(key, Direction::ToReal) if to_us => (key, Direction::ToReal),
+            Course::Flow(key, Direction::ToClient) => (key, Direction::ToClient),
+            Course::Switch | Course::Flow(_, Direction::ToReal) => {
+                return self.switch(packet.ingress, packet.header, packet.now);
+            }
         };
         let found = Direction::BOTH.into_iter().find_map(|by| self.flows.find(&key, by));
         let id = found.ok_or(DropReason::Fragment)?;
         let delivery = self.delivery(id)?;
         let (verdict, source, destination) = match direction {
-            // Sent to somebody else than its first was.
-            Direction::ToReal if !self.tables.is_virtual(packet.header.destination) => {
-                return self.switch(packet.ingress, packet.header, packet.now);
-            }
             Direction::ToReal => {
                 if !self.tables.port_sets().up.contains(delivery.port) {
                     return Err(DropReason::NoPort);
