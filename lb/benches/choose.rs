@@ -87,7 +87,10 @@ fn asked(reals: usize, now: Instant) -> Vec<Asked> {
         let guest = name(format!("web{n}"));
         let addresses = [[10, 0, 2, n].into()].into_iter().collect();
         let mac = MacAddr([0x52, 0x54, 0, 1, 0, n]);
-        apply(Command::SetGuest(GuestSpec { name: guest.clone(), port, mac, addresses }));
+        apply(Command::SetGuest(GuestSpec {
+            addresses,
+            ..GuestSpec::new(guest.clone(), port, mac)
+        }));
         apply(Command::SetReal { service: web.clone(), real: RealSpec::new(guest) });
     }
     let asked = |(id, real): (RealId, &Real)| {

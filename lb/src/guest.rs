@@ -26,6 +26,9 @@ pub struct GuestSpec {
     pub mac: MacAddr,
     /// In the order given; the first of a version is the one that reals use.
     pub addresses: heapless::Vec<IpAddr, GUEST_ADDRESSES_MAX>,
+    /// Where probes come from, one of each IP version at most, for a guest that has no route to
+    /// link-local addresses; on this guest's port the switch answers for them.
+    pub probe_sources: heapless::Vec<IpAddr, 2>,
 }
 
 /// A guest and what was found of its addresses.
@@ -39,6 +42,12 @@ pub struct Guest {
 }
 
 impl GuestSpec {
+    /// A guest of which nothing more is said.
+    pub fn new(name: Name, port: PortId, mac: MacAddr) -> GuestSpec {
+        let (addresses, probe_sources) = (heapless::Vec::new(), heapless::Vec::new());
+        GuestSpec { name, port, mac, addresses, probe_sources }
+    }
+
     /// The address of this version that reals on this guest have.
     pub fn address_of(&self, version: Version) -> Option<IpAddr> {
         self.addresses.iter().copied().find(|&address| Version::of(address) == version)

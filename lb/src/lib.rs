@@ -16,6 +16,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod addr;
+pub mod check;
 pub mod command;
 pub mod dataplane;
 pub mod event;
@@ -41,6 +42,7 @@ pub mod verdict;
 pub mod wire;
 
 pub use addr::{MacAddr, Protocol};
+pub use check::{Agent, Check, CheckKind, Expect};
 pub use command::{Command, Refusal};
 pub use dataplane::{Capacity, Dataplane, ReportCounters, Reports};
 pub use event::Event;

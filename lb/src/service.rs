@@ -8,7 +8,12 @@ use crate::flow::Direction;
 use crate::limits::SERVICE_REALS_MAX;
 use crate::load::RealLoad;
 use crate::sched::NameHash;
-use crate::{GuestId, Instant, Name, Protocol};
+use crate::{Agent, Check, GuestId, Instant, Name, Protocol};
+
+/// How long a real that is new or back takes to get its full share of new flows.
+pub const SLOW_START: Duration = Duration::from_secs(10);
+/// The part of a service's reals, per cent, below which what checks say of them is ignored.
+pub const PANIC: u8 = 40;
 
 /// A service's slot in the table of services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,6 +109,14 @@ pub struct ServiceSpec {
     pub udp_idle: Option<Duration>,
     /// UDP: every datagram gets a real anew.
     pub one_packet: bool,
+    /// What its reals are asked, but for those that are asked something else.
+    pub check: Option<Check>,
+    pub agent: Agent,
+    /// How long a real that is new or back takes to get its full share; [`SLOW_START`] when absent.
+    pub slow_start: Option<Duration>,
+    /// Below this part of its reals that work, per cent, what checks say is ignored; [`PANIC`] when
+    /// absent, never at 0.
+    pub panic: Option<u8>,
 }
 
 /// What an operator says of a real (`set service S real G …`).
@@ -115,6 +128,8 @@ pub struct RealSpec {
     /// Share among the reals; 0 gives no new flow.
     pub weight: u16,
     pub flows_max: Option<u32>,
+    /// What it is asked instead of what the service's reals are asked.
+    pub check: Option<Check>,
 }
 
 /// A service and its counts.
@@ -205,6 +220,10 @@ impl ServiceSpec {
             flows_max: None,
             udp_idle: None,
             one_packet: false,
+            check: None,
+            agent: Agent::Push,
+            slow_start: None,
+            panic: None,
         }
     }
 }
@@ -289,7 +308,7 @@ impl RealSpec {
 
     /// A real as it is when nothing more is said of it.
     pub fn new(guest: Name) -> RealSpec {
-        RealSpec { guest, port: None, weight: Self::WEIGHT_DEFAULT, flows_max: None }
+        RealSpec { guest, port: None, weight: Self::WEIGHT_DEFAULT, flows_max: None, check: None }
     }
 }
 

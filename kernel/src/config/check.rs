@@ -170,7 +170,7 @@ impl Guests<'_> {
 
 fn spec_of(name: &Name, guest: &GuestConfig, port: Option<PortId>) -> Option<GuestSpec> {
     let addresses = guest.addresses.iter().copied().take(GUEST_ADDRESSES_MAX).collect();
-    Some(GuestSpec { name: name.clone(), port: port?, mac: guest.mac?, addresses })
+    Some(GuestSpec { addresses, ..GuestSpec::new(name.clone(), port?, guest.mac?) })
 }
 
 /// The services of a configuration.
@@ -346,9 +346,9 @@ fn spec_of_service(name: &Name, service: &ServiceConfig, vip: Vip) -> ServiceSpe
 
 fn spec_of_real(guest: &Name, real: &RealConfig) -> RealSpec {
     RealSpec {
-        guest: guest.clone(),
         port: real.port,
         weight: real.weight.unwrap_or(RealSpec::WEIGHT_DEFAULT),
         flows_max: real.flows_max.map(|flows| flows.get()),
+        ..RealSpec::new(guest.clone())
     }
 }

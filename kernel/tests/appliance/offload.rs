@@ -179,16 +179,13 @@ impl Bench {
             let name: Name = format!("g{n}").parse().unwrap();
             let address = std::net::Ipv4Addr::from(guest(n).address).into();
             self.apply(Command::SetGuest(GuestSpec {
-                name: name.clone(),
-                port: port(n),
-                mac: MacAddr(guest(n).mac),
                 addresses: [address].into_iter().collect(),
+                ..GuestSpec::new(name.clone(), port(n), MacAddr(guest(n).mac))
             }));
             let real = RealSpec {
-                guest: name,
                 port: guest(n).port.try_into().ok(),
                 weight: if n == 1 { 100 } else { 0 },
-                flows_max: None,
+                ..RealSpec::new(name)
             };
             self.apply(Command::SetReal { service: web.clone(), real });
         }

@@ -120,10 +120,8 @@ impl World {
 
     pub fn guest_spec(&self, n: usize) -> GuestSpec {
         GuestSpec {
-            name: name(&format!("web{n}")),
-            port: port(n),
-            mac: MacAddr(guest_mac(n)),
             addresses: [guest_address(n), guest_address_v6(n)].into_iter().collect(),
+            ..GuestSpec::new(name(&format!("web{n}")), port(n), MacAddr(guest_mac(n)))
         }
     }
 
@@ -146,10 +144,9 @@ impl World {
 
     pub fn set_real(&mut self, service: &str, n: usize, port: Option<u16>, weight: u16) {
         let real = RealSpec {
-            guest: name(&format!("web{n}")),
             port: port.map(|port| port.try_into().unwrap()),
             weight,
-            flows_max: None,
+            ..RealSpec::new(name(&format!("web{n}")))
         };
         self.apply(Command::SetReal { service: name(service), real });
     }

@@ -315,7 +315,7 @@ impl Switch {
             Step::SetReal { service, guest, weight, flows_max } => {
                 let port = self.plan.services[service].real_port;
                 let port = port.map(|port| port.try_into().expect("no port 0 is drawn"));
-                let real = RealSpec { guest: guest_name(guest), port, weight, flows_max };
+                let real = RealSpec { port, weight, flows_max, ..RealSpec::new(guest_name(guest)) };
                 vec![Command::SetReal { service: service_name(service), real }]
             }
             Step::DeleteReal { service, guest } => {
@@ -379,10 +379,8 @@ impl Switch {
     fn guest_spec(&self, guest: usize) -> GuestSpec {
         let plan = &self.plan.stations[guest];
         GuestSpec {
-            name: name("g", guest),
-            port: port(guest + 1),
-            mac: MacAddr(plan.mac),
             addresses: plan.addresses.iter().copied().collect(),
+            ..GuestSpec::new(name("g", guest), port(guest + 1), MacAddr(plan.mac))
         }
     }
 

@@ -98,7 +98,7 @@ pub fn guest(n: usize) -> GuestSpec {
     if n > REALS {
         addresses.truncate(1);
     }
-    GuestSpec { name: guest_name(n), port: port(at), mac, addresses }
+    GuestSpec { addresses, ..GuestSpec::new(guest_name(n), port(at), mac) }
 }
 
 pub fn vip(version: Version) -> IpAddr {
@@ -182,5 +182,5 @@ pub fn real(service: &ServiceSpec, n: usize) -> RealSpec {
         Forwarding::Direct => None,
     };
     let flows_max = (n == REALS).then_some(40);
-    RealSpec { guest: guest_name(n), port, weight: 10 * n as u16, flows_max }
+    RealSpec { port, weight: 10 * n as u16, flows_max, ..RealSpec::new(guest_name(n)) }
 }

@@ -133,6 +133,7 @@ impl Script<'_> {
             port: port.and_then(NonZeroU16::new),
             weight: self.pick(&[100, 0, 1, 256, 257, 65_535]),
             flows_max: self.pick(&[None, Some(0), Some(1), Some(u32::MAX)]),
+            check: None,
         };
         Command::SetReal { service, real }
     }
