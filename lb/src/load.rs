@@ -361,7 +361,7 @@ fn word_of(report: &LoadReport<'_>) -> Option<AgentWord> {
 ///
 /// What is beyond [`LOAD_MAX`] is taken as [`LOAD_MAX`]: four times too much is too much, and one
 /// guest's exaggeration must not move its neighbours' mean.
-fn load_of(numbers: &Numbers) -> Option<Fraction> {
+pub fn load_of(numbers: &Numbers) -> Option<Fraction> {
     let load = numbers.app.or_else(|| {
         let cpu = numbers.cpu?.plus(numbers.steal.unwrap_or_default());
         let mem = u64::from(numbers.mem.unwrap_or_default().millionths());

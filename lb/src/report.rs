@@ -247,6 +247,7 @@ impl HealthWord {
 impl Ttl {
     /// What holds when a report says nothing of it.
     pub const DEFAULT: Ttl = Ttl(60_000);
+    pub const MAX: Ttl = Ttl(Ttl::MAX_MS);
     const MAX_MS: u32 = 3_600_000;
 
     pub const fn duration(self) -> Duration {
