@@ -35,7 +35,8 @@ pub fn cpu_times(stat: &str) -> Option<CpuTimes> {
     })
 }
 
-/// Time in which at least one task waited, in µs since boot (`/proc/pressure/cpu` or `io`).
+/// Time in which at least one task waited, in µs since boot (`/proc/pressure/cpu`, `io`
+/// or `memory`).
 pub fn stalled_us(pressure: &str) -> Option<u64> {
     let some = pressure.lines().find_map(|line| line.strip_prefix("some "))?;
     some.split_ascii_whitespace().find_map(|word| word.strip_prefix("total="))?.parse().ok()

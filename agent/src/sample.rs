@@ -5,6 +5,11 @@
 //! guest with a queue reads up to 2. The kernel's pressure (PSI) measures that wait; without it
 //! the tasks that are runnable beyond one a CPU stand in for it.
 //!
+//! `io` is the time in which a task waited for I/O or for memory, whichever is more: a guest that
+//! reclaims or swaps works as little as one whose disk is slow, and its CPU looks idle. Only the
+//! kernel's pressure measures either; without it the idle time with I/O outstanding has to do.
+//! `mem` stays what is occupied, and says nothing of whether that hurts.
+//!
 //! The counters are totals since boot, so what is read is exactly the time between two reports,
 //! unlike load averages, which look minutes back.
 
@@ -21,6 +26,7 @@ pub struct Sample {
     cpu: CpuTimes,
     cpu_stalled_us: Option<u64>,
     io_stalled_us: Option<u64>,
+    memory_stalled_us: Option<u64>,
     runnable: Option<u32>,
     memory_kib: Option<(u64, u64)>,
 }
@@ -36,6 +42,7 @@ impl Sample {
             cpu: procfs::cpu_times(&stat).ok_or("/proc/stat has no line 'cpu'")?,
             cpu_stalled_us: procfs::stalled_us(&read("/proc/pressure/cpu")),
             io_stalled_us: procfs::stalled_us(&read("/proc/pressure/io")),
+            memory_stalled_us: procfs::stalled_us(&read("/proc/pressure/memory")),
             runnable: procfs::runnable(&read("/proc/loadavg")),
             memory_kib: procfs::memory_kib(&read("/proc/meminfo")),
         })
@@ -61,8 +68,10 @@ impl Sample {
             let busy = u128::from(busy) * (1_000_000 + u128::from(wait.millionths()));
             numbers.cpu = Some(thousandths(busy as u64, all * 1_000_000));
             numbers.steal = Some(thousandths(steal, all));
-            let io = stalled(self.io_stalled_us, before.io_stalled_us, elapsed);
-            numbers.io = Some(io.unwrap_or_else(|| thousandths(io_wait, all)));
+            let io = stalled(self.io_stalled_us, before.io_stalled_us, elapsed)
+                .unwrap_or_else(|| thousandths(io_wait, all));
+            let memory = stalled(self.memory_stalled_us, before.memory_stalled_us, elapsed);
+            numbers.io = Some(io.max(memory.unwrap_or_default()));
         }
         numbers
     }
@@ -96,6 +105,7 @@ mod tests {
             cpu,
             cpu_stalled_us: None,
             io_stalled_us: None,
+            memory_stalled_us: None,
             runnable: None,
             memory_kib: None,
         }
@@ -159,6 +169,24 @@ mod tests {
         let mut after = at(500, cpu(10, 80, 10, 0), start);
         (before.io_stalled_us, after.io_stalled_us) = (Some(0), Some(125_000));
         assert_eq!(printed(after.since(&before).io), "0.25");
+    }
+
+    #[test]
+    fn a_guest_that_waits_for_memory_waits() {
+        let start = Instant::now();
+        let io = |io_ms: Option<u64>, memory_ms: u64| {
+            let mut before = at(0, cpu(0, 0, 0, 0), start);
+            let mut after = at(500, cpu(10, 80, 10, 0), start);
+            (before.io_stalled_us, after.io_stalled_us) =
+                (io_ms.map(|_| 7), io_ms.map(|ms| 7 + ms * 1000));
+            (before.memory_stalled_us, after.memory_stalled_us) =
+                (Some(9), Some(9 + memory_ms * 1000));
+            printed(after.since(&before).io)
+        };
+        assert_eq!(io(Some(50), 200), "0.4");
+        assert_eq!(io(Some(200), 50), "0.4");
+        assert_eq!(io(None, 200), "0.4");
+        assert_eq!(io(None, 0), "0.1", "the idle time with I/O");
     }
 
     #[test]
