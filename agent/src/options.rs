@@ -2,13 +2,19 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lb::Name;
 use lb::name::NameError;
 
+use crate::control;
+use crate::link::{Link, Target, is_interface};
+
 pub const HELP: &str = "\
-Usage: fulcrum-agent [OPTIONS]
+Usage: fulcrum-agent [OPTIONS]           report until ended
+       fulcrum-agent drain [OPTIONS]     ask for no new flows, wait for the last one's end
+       fulcrum-agent undrain [OPTIONS]   take that back
 
 Reports this guest's load to the Fulcrum switch, every half second until it is ended.
 
@@ -16,16 +22,29 @@ Reports this guest's load to the Fulcrum switch, every half second until it is e
   --interval MS      time between reports, 50 to 60000 (500); the switch trusts a report
                      fully for a second, so more than that is of little use
   --service NAME     speak for this service only, not for all of this guest's
-  --target ADDR:PORT the switch (169.254.2.1:3333)
+  --target ADDR:PORT the switch (169.254.2.1:3333), or [fe80::6c:62%eth0]:3333
+  --control PATH     socket by which 'drain' and 'undrain' reach the agent that runs
+                     (/run/fulcrum-agent/control); without one they report by themselves
+  -h, --help         this text
+
+To report:
+  --drain-on-stop S  when ended, drain first and wait so many seconds at most
   --once             report once, print the answer, fail unless it is an 'ack'
   -v, --verbose      print every answer of the switch
-  -h, --help         this text
+
+To drain:
+  --wait S           seconds at most, 1 to 3600 (60)
+
+Exit status of 'drain': 0 drained, 3 flows are left after the wait, 4 no switch answers.
 ";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request {
     Run(Options),
+    Once(Options),
+    Drain(Options),
+    Undrain(Options),
     Help,
 }
 
@@ -34,24 +53,51 @@ pub struct Options {
     pub interface: Option<String>,
     pub interval: Duration,
     pub service: Option<Name>,
-    pub target: SocketAddr,
-    pub once: bool,
+    pub target: Target,
+    /// The usual one if absent.
+    pub control: Option<PathBuf>,
+    pub drain_on_stop: Option<Duration>,
+    pub wait: Duration,
     pub verbose: bool,
 }
 
 /// What is wrong with the command line.
 #[derive(Debug, PartialEq, Eq)]
 pub enum OptionError {
+    Command(String),
     Unknown(String),
     /// This option stands without what it needs.
     NoValue(&'static str),
     /// This option takes no value.
     Value(&'static str),
+    /// This option is of another command.
+    NotFor(&'static str, Command),
+    /// The two contradict each other.
+    Conflict(&'static str, &'static str),
     Interval(String),
+    Seconds(&'static str, String),
     Interface(String),
     Service(String, NameError),
     Target(String),
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    Report,
+    Drain,
+    Undrain,
+}
+
+/// Options that one command has and the others have not.
+const OF_ONE_COMMAND: [(&str, Command); 4] = [
+    ("--drain-on-stop", Command::Report),
+    ("--once", Command::Report),
+    ("--verbose", Command::Report),
+    ("--wait", Command::Drain),
+];
+
+/// Options that cannot stand together.
+const CONFLICTS: [(&str, &str); 2] = [("--once", "--drain-on-stop"), ("--once", "--control")];
 
 impl Default for Options {
     fn default() -> Self {
@@ -59,46 +105,115 @@ impl Default for Options {
             interface: None,
             interval: lb::load::INTERVAL,
             service: None,
-            target: SocketAddr::from((Ipv4Addr::new(169, 254, 2, 1), 3333)),
-            once: false,
+            target: Target::Address(SocketAddr::from((Ipv4Addr::new(169, 254, 2, 1), 3333))),
+            control: None,
+            drain_on_stop: None,
+            wait: Duration::from_secs(60),
             verbose: false,
         }
+    }
+}
+
+impl Options {
+    pub fn link(&self) -> Result<Link, String> {
+        Link::open(&self.target, self.interface.as_deref())
+    }
+
+    /// Where the agent that runs is to be found.
+    pub fn control_path(&self) -> &Path {
+        self.control.as_deref().unwrap_or(Path::new(control::PATH))
     }
 }
 
 /// Reads the arguments that follow the program's name; `--key value` and `--key=value` are one.
 pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Request, OptionError> {
     let mut options = Options::default();
+    let mut command = None;
+    let mut seen = Vec::new();
     while let Some(argument) = arguments.next() {
+        if !argument.starts_with('-') {
+            match Command::named(&argument) {
+                Some(named) if command.is_none() => command = Some(named),
+                _ => return Err(OptionError::Command(argument)),
+            }
+            continue;
+        }
         let (key, joined) = match argument.split_once('=') {
             Some((key, value)) if key.starts_with("--") => (key, Some(value.to_owned())),
             _ => (argument.as_str(), None),
         };
         let mut value = |option| {
+            seen.push(option);
             let value = joined.clone().or_else(|| arguments.next());
             value.ok_or(OptionError::NoValue(option))
         };
-        let flag =
-            |option| if joined.is_none() { Ok(true) } else { Err(OptionError::Value(option)) };
         match key {
             "--interface" => options.interface = Some(interface(value("--interface")?)?),
             "--interval" => options.interval = interval(value("--interval")?)?,
             "--service" => options.service = Some(service(value("--service")?)?),
             "--target" => options.target = target(value("--target")?)?,
-            "--once" => options.once = flag("--once")?,
-            "-v" | "--verbose" => options.verbose = flag("--verbose")?,
+            "--control" => options.control = Some(value("--control")?.into()),
+            "--drain-on-stop" => {
+                let wait = seconds("--drain-on-stop", value("--drain-on-stop")?)?;
+                options.drain_on_stop = Some(wait);
+            }
+            "--wait" => options.wait = seconds("--wait", value("--wait")?)?,
             "-h" | "--help" => return Ok(Request::Help),
-            _ => return Err(OptionError::Unknown(argument)),
+            _ => {
+                let flag = flag(&argument, key, joined.is_some())?;
+                options.verbose |= flag == "--verbose";
+                seen.push(flag);
+            }
         }
     }
-    Ok(Request::Run(options))
+    options.request(command.unwrap_or(Command::Report), &seen)
 }
 
-/// As Linux takes it: 1 to 15 bytes without `/` and white space.
+impl Options {
+    /// These options as a request, if they make one together.
+    fn request(self, command: Command, seen: &[&'static str]) -> Result<Request, OptionError> {
+        let is_seen = |option: &str| seen.contains(&option);
+        for (option, of) in OF_ONE_COMMAND {
+            if is_seen(option) && of != command {
+                return Err(OptionError::NotFor(option, command));
+            }
+        }
+        for (one, other) in CONFLICTS {
+            if is_seen(one) && is_seen(other) {
+                return Err(OptionError::Conflict(one, other));
+            }
+        }
+        Ok(match command {
+            Command::Report if is_seen("--once") => Request::Once(self),
+            Command::Report => Request::Run(self),
+            Command::Drain => Request::Drain(self),
+            Command::Undrain => Request::Undrain(self),
+        })
+    }
+}
+
+impl Command {
+    fn named(word: &str) -> Option<Command> {
+        match word {
+            "drain" => Some(Command::Drain),
+            "undrain" => Some(Command::Undrain),
+            _ => None,
+        }
+    }
+}
+
+/// An option that takes no value, by its long name.
+fn flag(argument: &str, key: &str, has_value: bool) -> Result<&'static str, OptionError> {
+    let flag = match key {
+        "--once" => "--once",
+        "-v" | "--verbose" => "--verbose",
+        _ => return Err(OptionError::Unknown(argument.to_owned())),
+    };
+    if has_value { Err(OptionError::Value(flag)) } else { Ok(flag) }
+}
+
 fn interface(text: String) -> Result<String, OptionError> {
-    let fits =
-        (1..16).contains(&text.len()) && !text.contains(|c: char| c == '/' || c.is_whitespace());
-    if fits { Ok(text) } else { Err(OptionError::Interface(text)) }
+    if is_interface(&text) { Ok(text) } else { Err(OptionError::Interface(text)) }
 }
 
 fn interval(text: String) -> Result<Duration, OptionError> {
@@ -108,97 +223,54 @@ fn interval(text: String) -> Result<Duration, OptionError> {
     }
 }
 
+fn seconds(option: &'static str, text: String) -> Result<Duration, OptionError> {
+    match text.parse() {
+        Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
+        Ok(_) | Err(_) => Err(OptionError::Seconds(option, text)),
+    }
+}
+
 fn service(text: String) -> Result<Name, OptionError> {
     text.parse().map_err(|error| OptionError::Service(text, error))
 }
 
-fn target(text: String) -> Result<SocketAddr, OptionError> {
-    match text.parse() {
-        Ok(target) if SocketAddr::port(&target) != 0 => Ok(target),
-        Ok(_) | Err(_) => Err(OptionError::Target(text)),
-    }
+fn target(text: String) -> Result<Target, OptionError> {
+    text.parse().map_err(|()| OptionError::Target(text))
 }
 
 impl fmt::Display for OptionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            OptionError::Command(word) => {
+                write!(f, "unknown command '{word}': expected drain, undrain or options alone")
+            }
             OptionError::Unknown(argument) => write!(f, "unknown option '{argument}'"),
             OptionError::NoValue(option) => write!(f, "{option} needs a value"),
             OptionError::Value(option) => write!(f, "{option} takes no value"),
+            OptionError::NotFor(option, Command::Report) => write!(f, "{option} is for 'drain'"),
+            OptionError::NotFor(option, Command::Drain) => write!(f, "{option} is not for 'drain'"),
+            OptionError::NotFor(option, Command::Undrain) => {
+                write!(f, "{option} is not for 'undrain'")
+            }
+            OptionError::Conflict(one, other) => write!(f, "{one} cannot stand with {other}"),
             OptionError::Interval(text) => {
                 write!(f, "--interval '{text}': expected milliseconds, 50 to 60000")
+            }
+            OptionError::Seconds(option, text) => {
+                write!(f, "{option} '{text}': expected seconds, 1 to 3600")
             }
             OptionError::Interface(text) => {
                 write!(f, "--interface '{text}': expected a name such as eth0")
             }
             OptionError::Service(text, error) => write!(f, "--service '{text}': {error}"),
-            OptionError::Target(text) => {
-                write!(f, "--target '{text}': expected ADDRESS:PORT such as 169.254.2.1:3333")
-            }
+            OptionError::Target(text) => write!(
+                f,
+                "--target '{text}': expected ADDRESS:PORT such as 169.254.2.1:3333 or \
+                 [fe80::6c:62%eth0]:3333"
+            ),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(line: &str) -> Result<Request, OptionError> {
-        parse(line.split_ascii_whitespace().map(String::from))
-    }
-
-    #[test]
-    fn nothing_is_needed() {
-        let Ok(Request::Run(options)) = parsed("") else { panic!("no options are options") };
-        assert_eq!(options.target.to_string(), "169.254.2.1:3333");
-        assert_eq!(options.interval, Duration::from_millis(500));
-        assert_eq!((options.interface, options.service), (None, None));
-        assert!(!options.once && !options.verbose);
-    }
-
-    #[test]
-    fn all_of_them_in_both_forms() {
-        let expected = Options {
-            interface: Some("eth0".into()),
-            interval: Duration::from_millis(250),
-            service: Some("web".parse().unwrap()),
-            target: "[fe80::6c:62%2]:3333".parse().unwrap(),
-            once: true,
-            verbose: true,
-        };
-        let spaced = "--interface eth0 --interval 250 --service web --target [fe80::6c:62%2]:3333 \
-                      --once -v";
-        let joined = "--interface=eth0 --interval=250 --service=web --target=[fe80::6c:62%2]:3333 \
-                      --once --verbose";
-        assert_eq!(parsed(joined), parsed(spaced));
-        assert_eq!(parsed(joined), Ok(Request::Run(expected)));
-        assert_eq!(parsed("--interval 99 --help"), Ok(Request::Help));
-    }
-
-    #[test]
-    fn errors_say_what_was_expected() {
-        let cases = [
-            ("--intervall 5", "unknown option '--intervall'"),
-            ("eth0", "unknown option 'eth0'"),
-            ("-v=1", "unknown option '-v=1'"),
-            ("--interface", "--interface needs a value"),
-            ("--once=yes", "--once takes no value"),
-            ("--interval 5", "--interval '5': expected milliseconds, 50 to 60000"),
-            ("--interval 1s", "--interval '1s': expected milliseconds, 50 to 60000"),
-            ("--interface a/b", "--interface 'a/b': expected a name such as eth0"),
-            ("--service 9", "--service '9': a name begins with a letter"),
-            (
-                "--target 169.254.2.1",
-                "--target '169.254.2.1': expected ADDRESS:PORT such as 169.254.2.1:3333",
-            ),
-            (
-                "--target 1.2.3.4:0",
-                "--target '1.2.3.4:0': expected ADDRESS:PORT such as 169.254.2.1:3333",
-            ),
-        ];
-        for (line, expected) in cases {
-            let error = parsed(line).expect_err(line);
-            assert_eq!(error.to_string(), expected);
-        }
-    }
-}
+mod tests;

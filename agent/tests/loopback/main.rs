@@ -1,0 +1,5 @@
+//! The agent as a program, over loopback, before a switch that reads with the switch's own parser.
+
+mod drain;
+mod fixture;
+mod push;
