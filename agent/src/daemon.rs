@@ -1,8 +1,8 @@
 //! The agent as a service: one thread, one loop that waits for whatever comes first.
 //!
-//! Every interval it measures and reports to the switch. In between it takes answers and requests to
-//! drain as they come. None of them can make it wait, and of each it takes a bounded number before
-//! it goes round.
+//! Every interval it measures, hears the application and reports to the switch. In between it takes
+//! answers, the application's lines and requests to drain as they come. None of them can make it
+//! wait, and of each it takes a bounded number before it goes round.
 //!
 //! It goes on when the network comes late or goes away. A signal ends it, and then the guest stays
 //! in service: an operator who restarts the agent does not mean the guest. Its numbers age at the
@@ -21,6 +21,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use lb::load::INTERVAL;
 use lb::report::Answer;
 
+use crate::app::App;
 use crate::control::{self, Control};
 use crate::drain::Watch;
 use crate::link::Link;
@@ -38,6 +39,7 @@ pub struct Daemon {
     interval: Duration,
     drain_on_stop: Option<Duration>,
     reporter: Reporter,
+    app: Option<App>,
     switch: Switch,
     control: Option<Control>,
     /// With the kernel's numbers.
@@ -71,6 +73,7 @@ impl Daemon {
             interval: options.interval,
             drain_on_stop: options.drain_on_stop,
             reporter: Reporter::new(options.service.clone(), Want::Serve)?,
+            app: options.app()?,
             switch: Switch::new(options.link()?, options.verbose),
             control: control(options.control.as_deref())?,
             trouble: Trouble::new("the kernel's numbers can be read"),
@@ -86,6 +89,9 @@ impl Daemon {
             self.wait();
             let now = Instant::now();
             self.switch.listen(self.reporter.want(), self.stopping.as_mut(), now);
+            if let Some(app) = &mut self.app {
+                app.listen(now);
+            }
             self.heed(now);
             if self.due <= now {
                 self.report(now);
@@ -102,6 +108,7 @@ impl Daemon {
         let all = [
             Some(self.stop.as_fd()),
             Some(self.switch.link.as_fd()),
+            self.app.as_ref().and_then(App::socket).map(|socket| socket.as_fd()),
             self.control.as_ref().map(|control| control.socket.as_fd()),
         ];
         let all: Vec<_> = all.into_iter().flatten().collect();
@@ -148,7 +155,8 @@ impl Daemon {
         };
         // Never a burst after a pause (a stopped guest, a suspended laptop).
         self.due = (self.due + interval).max(now);
-        let report = match self.reporter.next() {
+        let app = self.app.as_mut().and_then(|app| app.words(now));
+        let report = match self.reporter.next(app) {
             Ok(report) => report,
             Err(error) => return self.trouble.is(error),
         };

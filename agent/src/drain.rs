@@ -183,7 +183,7 @@ impl Alone {
         if self.due <= Instant::now() {
             self.due = Instant::now() + self.interval;
             // No route is silence, and the next report may have one.
-            let _ = self.reporter.next().and_then(|report| self.link.send(&report));
+            let _ = self.reporter.next(None).and_then(|report| self.link.send(&report));
         }
         self.link.answer_before(self.due)
     }

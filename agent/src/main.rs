@@ -5,12 +5,13 @@
 //! `/proc` and an interface with an address, and goes on when the network comes late or goes away:
 //! a guest must never suffer from its reporter.
 //!
-//! `procfs` reads the kernel's texts and `sample` makes numbers of two readings.
-//! `reporter` makes a report of them, `link` brings it to the switch. `daemon` does all that in one loop, `drain` takes the guest out of service, and by
+//! `procfs` reads the kernel's texts and `sample` makes numbers of two readings; `app` hears the
+//! application. `reporter` makes a report of both, `link` brings it to the switch. `daemon` does all that in one loop, `drain` takes the guest out of service, and by
 //! `control` the one reaches the other. `options` speaks with the person who starts it. The line
 //! itself is `lb`'s: switch and agent share one grammar.
 #![forbid(unsafe_code)]
 
+mod app;
 mod control;
 mod daemon;
 mod drain;
@@ -66,9 +67,11 @@ fn main() -> ExitCode {
 /// Reports once; fails unless the switch acknowledges it.
 fn report_once(options: &Options) -> Result<ExitCode, String> {
     let link = options.link()?;
+    let mut app = options.app()?;
     let mut reporter = Reporter::new(options.service.clone(), Want::Serve)?;
     thread::sleep(options.interval);
-    link.send(&reporter.next()?)?;
+    let words = app.as_mut().and_then(|app| app.words(Instant::now()));
+    link.send(&reporter.next(words)?)?;
     let Some(answer) = link.answer_before(Instant::now() + ANSWER_TIMEOUT) else {
         return Err(format!("no answer from {}", link.target()));
     };

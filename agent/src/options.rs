@@ -8,8 +8,10 @@ use std::time::Duration;
 use lb::Name;
 use lb::name::NameError;
 
+use crate::app::{App, Source};
 use crate::control;
 use crate::link::{Link, Target, is_interface};
+use crate::socket_file::{Senders, SocketFile};
 
 pub const HELP: &str = "\
 Usage: fulcrum-agent [OPTIONS]           report until ended
@@ -28,6 +30,9 @@ Reports this guest's load to the Fulcrum switch, every half second until it is e
   -h, --help         this text
 
 To report:
+  --app-file PATH    pass on what the application says in this file (app=0.7 rif=12)
+  --app-socket PATH  pass on what it sends to this UNIX datagram socket; in both cases for
+                     three intervals, at least 2 s
   --drain-on-stop S  when ended, drain first and wait so many seconds at most
   --once             report once, print the answer, fail unless it is an 'ack'
   -v, --verbose      print every answer of the switch
@@ -56,6 +61,8 @@ pub struct Options {
     pub target: Target,
     /// The usual one if absent.
     pub control: Option<PathBuf>,
+    pub app_file: Option<PathBuf>,
+    pub app_socket: Option<PathBuf>,
     pub drain_on_stop: Option<Duration>,
     pub wait: Duration,
     pub verbose: bool,
@@ -89,7 +96,9 @@ pub enum Command {
 }
 
 /// Options that one command has and the others have not.
-const OF_ONE_COMMAND: [(&str, Command); 4] = [
+const OF_ONE_COMMAND: [(&str, Command); 6] = [
+    ("--app-file", Command::Report),
+    ("--app-socket", Command::Report),
     ("--drain-on-stop", Command::Report),
     ("--once", Command::Report),
     ("--verbose", Command::Report),
@@ -97,7 +106,12 @@ const OF_ONE_COMMAND: [(&str, Command); 4] = [
 ];
 
 /// Options that cannot stand together.
-const CONFLICTS: [(&str, &str); 2] = [("--once", "--drain-on-stop"), ("--once", "--control")];
+const CONFLICTS: [(&str, &str); 4] = [
+    ("--app-file", "--app-socket"),
+    ("--once", "--app-socket"),
+    ("--once", "--drain-on-stop"),
+    ("--once", "--control"),
+];
 
 impl Default for Options {
     fn default() -> Self {
@@ -107,6 +121,8 @@ impl Default for Options {
             service: None,
             target: Target::Address(SocketAddr::from((Ipv4Addr::new(169, 254, 2, 1), 3333))),
             control: None,
+            app_file: None,
+            app_socket: None,
             drain_on_stop: None,
             wait: Duration::from_secs(60),
             verbose: false,
@@ -117,6 +133,16 @@ impl Default for Options {
 impl Options {
     pub fn link(&self) -> Result<Link, String> {
         Link::open(&self.target, self.interface.as_deref())
+    }
+
+    /// The application to hear, if one was named.
+    pub fn app(&self) -> Result<Option<App>, String> {
+        let source = match (&self.app_file, &self.app_socket) {
+            (Some(path), _) => Source::File(path.clone()),
+            (None, Some(path)) => Source::Socket(SocketFile::bind(path, Senders::Group)?),
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(App::new(source, self.interval)))
     }
 
     /// Where the agent that runs is to be found.
@@ -153,6 +179,8 @@ pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Request, Opt
             "--service" => options.service = Some(service(value("--service")?)?),
             "--target" => options.target = target(value("--target")?)?,
             "--control" => options.control = Some(value("--control")?.into()),
+            "--app-file" => options.app_file = Some(value("--app-file")?.into()),
+            "--app-socket" => options.app_socket = Some(value("--app-socket")?.into()),
             "--drain-on-stop" => {
                 let wait = seconds("--drain-on-stop", value("--drain-on-stop")?)?;
                 options.drain_on_stop = Some(wait);

@@ -27,6 +27,8 @@ pub struct SocketFile {
 pub enum Senders {
     /// The agent's own user.
     User,
+    /// That user's group too.
+    Group,
 }
 
 impl SocketFile {
@@ -37,6 +39,10 @@ impl SocketFile {
         let file = SocketFile { socket, path: path.to_owned() };
         fs::set_permissions(path, Permissions::from_mode(senders.mode())).map_err(failed)?;
         Ok(file)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// A datagram that has come, as much of it as fits, and who sent it.
@@ -56,6 +62,7 @@ impl Senders {
     fn mode(self) -> u32 {
         match self {
             Senders::User => 0o600,
+            Senders::Group => 0o660,
         }
     }
 }
@@ -128,10 +135,12 @@ mod tests {
         let path = directory.0.join("s");
         drop(UnixDatagram::bind(&path).unwrap());
         assert!(path.exists(), "a socket that is only closed stays");
-        let file = SocketFile::bind(&path, Senders::User).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        drop(file);
-        assert!(!path.exists());
+        for (senders, mode) in [(Senders::User, 0o600), (Senders::Group, 0o660)] {
+            let file = SocketFile::bind(&path, senders).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, mode);
+            drop(file);
+            assert!(!path.exists());
+        }
     }
 
     #[test]
@@ -169,7 +178,7 @@ mod tests {
         assert!(file.receive(&mut datagram).is_none(), "nothing came, nothing waits");
 
         let nobody = UnixDatagram::unbound().unwrap();
-        nobody.send_to(b"one", &file.path).unwrap();
+        nobody.send_to(b"one", file.path()).unwrap();
         let (len, sender) = file.receive(&mut datagram).unwrap();
         assert_eq!(&datagram[..len], b"one");
         file.answer(&sender, "unheard");
@@ -177,7 +186,7 @@ mod tests {
         let name = format!("fulcrum-socket-answer.{}", std::process::id());
         let name = SocketAddr::from_abstract_name(name).unwrap();
         let somebody = UnixDatagram::bind_addr(&name).unwrap();
-        somebody.send_to(b"two", &file.path).unwrap();
+        somebody.send_to(b"two", file.path()).unwrap();
         let (_, sender) = file.receive(&mut datagram).unwrap();
         file.answer(&sender, "heard");
         let len = somebody.recv(&mut datagram).unwrap();

@@ -23,14 +23,16 @@ fn all_of_them_in_both_forms() {
         service: Some("web".parse().unwrap()),
         target: "[fe80::6c:62%eth0]:3333".parse().unwrap(),
         control: Some("/run/c".into()),
+        app_file: None,
+        app_socket: Some("/run/a".into()),
         drain_on_stop: Some(Duration::from_secs(30)),
         wait: Duration::from_secs(60),
         verbose: true,
     };
     let spaced = "--interface eth0 --interval 250 --service web --target [fe80::6c:62%eth0]:3333 \
-                  --control /run/c --drain-on-stop 30 -v";
+                  --control /run/c --app-socket /run/a --drain-on-stop 30 -v";
     let joined = "--interface=eth0 --interval=250 --service=web --target=[fe80::6c:62%eth0]:3333 \
-                  --control=/run/c --drain-on-stop=30 \
+                  --control=/run/c --app-socket=/run/a --drain-on-stop=30 \
                   --verbose";
     assert_eq!(parsed(joined), parsed(spaced));
     assert_eq!(parsed(joined), Ok(Request::Run(expected)));
@@ -41,12 +43,14 @@ fn all_of_them_in_both_forms() {
 #[test]
 fn commands() {
     let wait = |seconds| Options { wait: Duration::from_secs(seconds), ..Options::default() };
+    let app = Options { app_file: Some("/a=b".into()), ..Options::default() };
     let cases = [
         ("drain", Request::Drain(wait(60))),
         ("drain --wait 5", Request::Drain(wait(5))),
         ("--wait 3600 drain", Request::Drain(wait(3600))),
         ("undrain", Request::Undrain(wait(60))),
         ("--once", Request::Once(wait(60))),
+        ("--once --app-file=/a=b", Request::Once(app)),
     ];
     for (line, request) in cases {
         assert_eq!(parsed(line), Ok(request), "{line}");
@@ -77,6 +81,7 @@ fn errors_say_what_was_expected() {
         ("drain --once", "--once is not for 'drain'"),
         ("undrain -v", "--verbose is not for 'undrain'"),
         ("undrain --wait 5", "--wait is not for 'undrain'"),
+        ("--app-file a --app-socket b", "--app-file cannot stand with --app-socket"),
         ("--once --drain-on-stop 5", "--once cannot stand with --drain-on-stop"),
     ];
     for (line, expected) in cases {

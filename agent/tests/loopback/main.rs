@@ -1,5 +1,6 @@
 //! The agent as a program, over loopback, before a switch that reads with the switch's own parser.
 
+mod app;
 mod drain;
 mod fixture;
 mod push;
