@@ -1,8 +1,9 @@
 //! The agent as a service: one thread, one loop that waits for whatever comes first.
 //!
-//! Every interval it measures, hears the application and reports to the switch. In between it takes
-//! answers, the application's lines and requests to drain as they come. None of them can make it
-//! wait, and of each it takes a bounded number before it goes round.
+//! Every interval it measures, hears the application, reports to the switch and writes the line
+//! that HAProxy will be told. In between it takes answers, the application's lines, requests to
+//! drain and HAProxy's calls as they come. None of them can make it wait, and of each it takes a
+//! bounded number before it goes round.
 //!
 //! It goes on when the network comes late or goes away. A signal ends it, and then the guest stays
 //! in service: an operator who restarts the agent does not mean the guest. Its numbers age at the
@@ -27,6 +28,7 @@ use crate::drain::Watch;
 use crate::link::Link;
 use crate::notice::{Trouble, complain, say};
 use crate::options::Options;
+use crate::pull::Pull;
 use crate::reporter::{Reporter, Want};
 use crate::wait;
 
@@ -40,7 +42,8 @@ pub struct Daemon {
     drain_on_stop: Option<Duration>,
     reporter: Reporter,
     app: Option<App>,
-    switch: Switch,
+    switch: Option<Switch>,
+    pull: Option<Pull>,
     control: Option<Control>,
     /// With the kernel's numbers.
     trouble: Trouble,
@@ -69,12 +72,17 @@ impl Daemon {
         // First, so that a signal finds nothing half done, such as a socket's file left behind.
         let stop = stop_signals()?;
         let now = Instant::now();
+        let switch = match options.push {
+            true => Some(Switch::new(options.link()?, options.verbose)),
+            false => None,
+        };
         Ok(Daemon {
             interval: options.interval,
             drain_on_stop: options.drain_on_stop,
             reporter: Reporter::new(options.service.clone(), Want::Serve)?,
             app: options.app()?,
-            switch: Switch::new(options.link()?, options.verbose),
+            switch,
+            pull: options.listen.map(|address| Pull::listen(address, now)).transpose()?,
             control: control(options.control.as_deref())?,
             trouble: Trouble::new("the kernel's numbers can be read"),
             stop,
@@ -88,13 +96,18 @@ impl Daemon {
         loop {
             self.wait();
             let now = Instant::now();
-            self.switch.listen(self.reporter.want(), self.stopping.as_mut(), now);
+            if let Some(switch) = &mut self.switch {
+                switch.listen(self.reporter.want(), self.stopping.as_mut(), now);
+            }
             if let Some(app) = &mut self.app {
                 app.listen(now);
             }
             self.heed(now);
             if self.due <= now {
                 self.report(now);
+            }
+            if let Some(pull) = &mut self.pull {
+                pull.serve(now);
             }
             if self.is_stopped(now) {
                 return ExitCode::SUCCESS;
@@ -103,13 +116,14 @@ impl Daemon {
     }
 
     fn wait(&self) {
-        let end = self.stopping.as_ref().map(Watch::due);
-        let due = end.map_or(self.due, |end| end.min(self.due));
+        let dues = [self.pull.as_ref().and_then(Pull::due), self.stopping.as_ref().map(Watch::due)];
+        let due = dues.into_iter().flatten().fold(self.due, Instant::min);
         let all = [
             Some(self.stop.as_fd()),
-            Some(self.switch.link.as_fd()),
+            self.switch.as_ref().map(|switch| switch.link.as_fd()),
             self.app.as_ref().and_then(App::socket).map(|socket| socket.as_fd()),
             self.control.as_ref().map(|control| control.socket.as_fd()),
+            self.pull.as_ref().map(|pull| pull.as_fd()),
         ];
         let all: Vec<_> = all.into_iter().flatten().collect();
         wait::until_readable_or(due, &all);
@@ -125,9 +139,10 @@ impl Daemon {
                 "nak this agent is about to stop"
             } else {
                 self.want(want, now);
-                match want {
-                    Want::Serve => "ok",
-                    Want::Drain => self.switch.drain_answer.as_deref().unwrap_or("wait"),
+                match (want, &self.switch) {
+                    (Want::Serve, _) => "ok",
+                    (Want::Drain, Some(switch)) => switch.drain_answer.as_deref().unwrap_or("wait"),
+                    (Want::Drain, None) => "nak this agent reports to no switch (--no-push)",
                 }
             };
             if let Some(control) = &self.control {
@@ -143,8 +158,10 @@ impl Daemon {
         }
         self.reporter.set_want(want);
         self.due = now;
-        self.switch.drain_seq = self.reporter.next_seq();
-        self.switch.drain_answer = None;
+        if let Some(switch) = &mut self.switch {
+            switch.drain_seq = self.reporter.next_seq();
+            switch.drain_answer = None;
+        }
     }
 
     fn report(&mut self, now: Instant) {
@@ -161,7 +178,12 @@ impl Daemon {
             Err(error) => return self.trouble.is(error),
         };
         self.trouble.is_over();
-        self.switch.tell(&report);
+        if let Some(pull) = &mut self.pull {
+            pull.tell(&report, now);
+        }
+        if let Some(switch) = &mut self.switch {
+            switch.tell(&report);
+        }
     }
 
     /// Whether the end has come, by a signal or after the last flow.

@@ -6,7 +6,8 @@
 //! a guest must never suffer from its reporter.
 //!
 //! `procfs` reads the kernel's texts and `sample` makes numbers of two readings; `app` hears the
-//! application. `reporter` makes a report of both, `link` brings it to the switch. `daemon` does all that in one loop, `drain` takes the guest out of service, and by
+//! application. `reporter` makes a report of both, `link` brings it to the switch and `pull` tells
+//! HAProxy. `daemon` does all that in one loop, `drain` takes the guest out of service, and by
 //! `control` the one reaches the other. `options` speaks with the person who starts it. The line
 //! itself is `lb`'s: switch and agent share one grammar.
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ mod link;
 mod notice;
 mod options;
 mod procfs;
+mod pull;
 mod reporter;
 mod sample;
 mod socket_file;

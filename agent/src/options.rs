@@ -33,6 +33,8 @@ To report:
   --app-file PATH    pass on what the application says in this file (app=0.7 rif=12)
   --app-socket PATH  pass on what it sends to this UNIX datagram socket; in both cases for
                      three intervals, at least 2 s
+  --listen ADDR:PORT answer HAProxy's agent-check there
+  --no-push          answer HAProxy only, do not report to a switch
   --drain-on-stop S  when ended, drain first and wait so many seconds at most
   --once             report once, print the answer, fail unless it is an 'ack'
   -v, --verbose      print every answer of the switch
@@ -63,6 +65,8 @@ pub struct Options {
     pub control: Option<PathBuf>,
     pub app_file: Option<PathBuf>,
     pub app_socket: Option<PathBuf>,
+    pub listen: Option<SocketAddr>,
+    pub push: bool,
     pub drain_on_stop: Option<Duration>,
     pub wait: Duration,
     pub verbose: bool,
@@ -81,11 +85,14 @@ pub enum OptionError {
     NotFor(&'static str, Command),
     /// The two contradict each other.
     Conflict(&'static str, &'static str),
+    /// The first says nothing without the second.
+    Needs(&'static str, &'static str),
     Interval(String),
     Seconds(&'static str, String),
     Interface(String),
     Service(String, NameError),
     Target(String),
+    Listen(String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +103,11 @@ pub enum Command {
 }
 
 /// Options that one command has and the others have not.
-const OF_ONE_COMMAND: [(&str, Command); 6] = [
+const OF_ONE_COMMAND: [(&str, Command); 8] = [
     ("--app-file", Command::Report),
     ("--app-socket", Command::Report),
+    ("--listen", Command::Report),
+    ("--no-push", Command::Report),
     ("--drain-on-stop", Command::Report),
     ("--once", Command::Report),
     ("--verbose", Command::Report),
@@ -106,9 +115,12 @@ const OF_ONE_COMMAND: [(&str, Command); 6] = [
 ];
 
 /// Options that cannot stand together.
-const CONFLICTS: [(&str, &str); 4] = [
+const CONFLICTS: [(&str, &str); 7] = [
     ("--app-file", "--app-socket"),
+    ("--no-push", "--drain-on-stop"),
     ("--once", "--app-socket"),
+    ("--once", "--listen"),
+    ("--once", "--no-push"),
     ("--once", "--drain-on-stop"),
     ("--once", "--control"),
 ];
@@ -123,6 +135,8 @@ impl Default for Options {
             control: None,
             app_file: None,
             app_socket: None,
+            listen: None,
+            push: true,
             drain_on_stop: None,
             wait: Duration::from_secs(60),
             verbose: false,
@@ -181,6 +195,7 @@ pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Request, Opt
             "--control" => options.control = Some(value("--control")?.into()),
             "--app-file" => options.app_file = Some(value("--app-file")?.into()),
             "--app-socket" => options.app_socket = Some(value("--app-socket")?.into()),
+            "--listen" => options.listen = Some(listen(value("--listen")?)?),
             "--drain-on-stop" => {
                 let wait = seconds("--drain-on-stop", value("--drain-on-stop")?)?;
                 options.drain_on_stop = Some(wait);
@@ -189,6 +204,7 @@ pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Request, Opt
             "-h" | "--help" => return Ok(Request::Help),
             _ => {
                 let flag = flag(&argument, key, joined.is_some())?;
+                options.push &= flag != "--no-push";
                 options.verbose |= flag == "--verbose";
                 seen.push(flag);
             }
@@ -210,6 +226,9 @@ impl Options {
             if is_seen(one) && is_seen(other) {
                 return Err(OptionError::Conflict(one, other));
             }
+        }
+        if !self.push && self.listen.is_none() {
+            return Err(OptionError::Needs("--no-push", "--listen"));
         }
         Ok(match command {
             Command::Report if is_seen("--once") => Request::Once(self),
@@ -233,6 +252,7 @@ impl Command {
 /// An option that takes no value, by its long name.
 fn flag(argument: &str, key: &str, has_value: bool) -> Result<&'static str, OptionError> {
     let flag = match key {
+        "--no-push" => "--no-push",
         "--once" => "--once",
         "-v" | "--verbose" => "--verbose",
         _ => return Err(OptionError::Unknown(argument.to_owned())),
@@ -266,6 +286,10 @@ fn target(text: String) -> Result<Target, OptionError> {
     text.parse().map_err(|()| OptionError::Target(text))
 }
 
+fn listen(text: String) -> Result<SocketAddr, OptionError> {
+    text.parse().map_err(|_| OptionError::Listen(text))
+}
+
 impl fmt::Display for OptionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -281,6 +305,7 @@ impl fmt::Display for OptionError {
                 write!(f, "{option} is not for 'undrain'")
             }
             OptionError::Conflict(one, other) => write!(f, "{one} cannot stand with {other}"),
+            OptionError::Needs(one, other) => write!(f, "{one} needs {other}"),
             OptionError::Interval(text) => {
                 write!(f, "--interval '{text}': expected milliseconds, 50 to 60000")
             }
@@ -296,6 +321,9 @@ impl fmt::Display for OptionError {
                 "--target '{text}': expected ADDRESS:PORT such as 169.254.2.1:3333 or \
                  [fe80::6c:62%eth0]:3333"
             ),
+            OptionError::Listen(text) => {
+                write!(f, "--listen '{text}': expected ADDRESS:PORT such as 0.0.0.0:3334")
+            }
         }
     }
 }

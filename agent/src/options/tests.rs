@@ -25,14 +25,16 @@ fn all_of_them_in_both_forms() {
         control: Some("/run/c".into()),
         app_file: None,
         app_socket: Some("/run/a".into()),
+        listen: Some("0.0.0.0:3334".parse().unwrap()),
+        push: true,
         drain_on_stop: Some(Duration::from_secs(30)),
         wait: Duration::from_secs(60),
         verbose: true,
     };
     let spaced = "--interface eth0 --interval 250 --service web --target [fe80::6c:62%eth0]:3333 \
-                  --control /run/c --app-socket /run/a --drain-on-stop 30 -v";
+                  --control /run/c --app-socket /run/a --listen 0.0.0.0:3334 --drain-on-stop 30 -v";
     let joined = "--interface=eth0 --interval=250 --service=web --target=[fe80::6c:62%eth0]:3333 \
-                  --control=/run/c --app-socket=/run/a --drain-on-stop=30 \
+                  --control=/run/c --app-socket=/run/a --listen=0.0.0.0:3334 --drain-on-stop=30 \
                   --verbose";
     assert_eq!(parsed(joined), parsed(spaced));
     assert_eq!(parsed(joined), Ok(Request::Run(expected)));
@@ -44,6 +46,8 @@ fn all_of_them_in_both_forms() {
 fn commands() {
     let wait = |seconds| Options { wait: Duration::from_secs(seconds), ..Options::default() };
     let app = Options { app_file: Some("/a=b".into()), ..Options::default() };
+    let pull =
+        Options { listen: Some("[::1]:3334".parse().unwrap()), push: false, ..Options::default() };
     let cases = [
         ("drain", Request::Drain(wait(60))),
         ("drain --wait 5", Request::Drain(wait(5))),
@@ -51,6 +55,7 @@ fn commands() {
         ("undrain", Request::Undrain(wait(60))),
         ("--once", Request::Once(wait(60))),
         ("--once --app-file=/a=b", Request::Once(app)),
+        ("--no-push --listen [::1]:3334", Request::Run(pull)),
     ];
     for (line, request) in cases {
         assert_eq!(parsed(line), Ok(request), "{line}");
@@ -75,6 +80,7 @@ fn errors_say_what_was_expected() {
             "--target '169.254.2.1': expected ADDRESS:PORT such as 169.254.2.1:3333 or \
              [fe80::6c:62%eth0]:3333",
         ),
+        ("--listen 3334", "--listen '3334': expected ADDRESS:PORT such as 0.0.0.0:3334"),
         ("drain --wait 0", "--wait '0': expected seconds, 1 to 3600"),
         ("--drain-on-stop 1h", "--drain-on-stop '1h': expected seconds, 1 to 3600"),
         ("--wait 5", "--wait is for 'drain'"),
@@ -82,7 +88,12 @@ fn errors_say_what_was_expected() {
         ("undrain -v", "--verbose is not for 'undrain'"),
         ("undrain --wait 5", "--wait is not for 'undrain'"),
         ("--app-file a --app-socket b", "--app-file cannot stand with --app-socket"),
-        ("--once --drain-on-stop 5", "--once cannot stand with --drain-on-stop"),
+        (
+            "--no-push --listen 0.0.0.0:1 --drain-on-stop 5",
+            "--no-push cannot stand with --drain-on-stop",
+        ),
+        ("--once --listen 0.0.0.0:1", "--once cannot stand with --listen"),
+        ("--no-push", "--no-push needs --listen"),
     ];
     for (line, expected) in cases {
         let error = parsed(line).expect_err(line);
@@ -92,7 +103,7 @@ fn errors_say_what_was_expected() {
 
 #[test]
 fn help_names_every_option() {
-    let flags = ["--once", "--verbose", "--help"];
+    let flags = ["--no-push", "--once", "--verbose", "--help"];
     let names = OF_ONE_COMMAND.iter().map(|(name, _)| *name).chain(flags);
     let all = names.chain(["--interface", "--interval", "--service", "--target", "--control"]);
     for name in all {

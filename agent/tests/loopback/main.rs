@@ -3,4 +3,5 @@
 mod app;
 mod drain;
 mod fixture;
+mod pull;
 mod push;
