@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem::take;
+use core::net::IpAddr;
 
 use lb::Name;
 
@@ -41,6 +42,7 @@ impl Config {
             port: config.port.clone(),
             mac: config.mac,
             addresses: config.addresses.clone(),
+            probe_sources: config.probe_sources.clone(),
         });
         let services = self.services.iter().flat_map(|(name, config)| service(name, config));
         let settings = hostname.chain(flows).chain(ports).chain(guests).chain(services);
@@ -54,15 +56,12 @@ impl Config {
             Setting::Port { port, role, nic } => {
                 self.set_port(port, PortConfig { role: *role, nic: *nic })
             }
-            Setting::Guest { guest, port, mac, addresses } => {
+            Setting::Guest { guest, port, mac, addresses, probe_sources } => {
                 let guest = self.guests.entry(guest.clone()).or_default();
                 overwrite(&mut guest.port, port);
                 overwrite(&mut guest.mac, mac);
-                for address in addresses {
-                    if !guest.addresses.contains(address) {
-                        guest.addresses.push(*address);
-                    }
-                }
+                add(&mut guest.addresses, addresses);
+                add(&mut guest.probe_sources, probe_sources);
             }
             Setting::Service { service, setting } => self.service(service).set(setting),
             Setting::Real { service, guest, real } => {
@@ -70,6 +69,7 @@ impl Config {
                 overwrite(&mut there.port, &real.port);
                 overwrite(&mut there.weight, &real.weight);
                 overwrite(&mut there.flows_max, &real.flows_max);
+                overwrite(&mut there.check, &real.check);
             }
         }
     }
@@ -98,10 +98,10 @@ impl Config {
             Item::GuestPort(guest) => self.guest_mut(guest)?.port.take().is_some(),
             Item::GuestMac(guest) => self.guest_mut(guest)?.mac.take().is_some(),
             Item::GuestAddress(guest, address) => {
-                let addresses = &mut self.guest_mut(guest)?.addresses;
-                let before = addresses.len();
-                addresses.retain(|there| there != address);
-                addresses.len() < before
+                remove(&mut self.guest_mut(guest)?.addresses, *address)
+            }
+            Item::GuestProbeSource(guest, source) => {
+                remove(&mut self.guest_mut(guest)?.probe_sources, *source)
             }
             Item::Service(service) => {
                 self.service_mut(service)?;
@@ -118,6 +118,9 @@ impl Config {
             }
             Item::RealFlowsMax(service, guest) => {
                 self.real_mut(service, guest)?.flows_max.take().is_some()
+            }
+            Item::RealCheck(service, guest) => {
+                self.real_mut(service, guest)?.check.take().is_some()
             }
         };
         if was_there { Ok(()) } else { Err(Problem::NotStated(Box::new(item.clone()))) }
@@ -151,6 +154,10 @@ impl ServiceConfig {
             ServiceSetting::FlowsMax(flows) => self.flows_max = Some(*flows),
             ServiceSetting::Idle(idle) => self.idle = Some(*idle),
             ServiceSetting::OnePacket => self.one_packet = true,
+            ServiceSetting::Check(check) => self.check = Some(check.clone()),
+            ServiceSetting::Agent(agent) => self.agent = Some(*agent),
+            ServiceSetting::SlowStart(time) => self.slow_start = Some(*time),
+            ServiceSetting::Panic(part) => self.panic = Some(*part),
         }
     }
 
@@ -165,6 +172,10 @@ impl ServiceConfig {
             ServicePart::FlowsMax => self.flows_max.take().is_some(),
             ServicePart::Idle => self.idle.take().is_some(),
             ServicePart::OnePacket => take(&mut self.one_packet),
+            ServicePart::Check => self.check.take().is_some(),
+            ServicePart::Agent => self.agent.take().is_some(),
+            ServicePart::SlowStart => self.slow_start.take().is_some(),
+            ServicePart::Panic => self.panic.take().is_some(),
         }
     }
 
@@ -179,6 +190,10 @@ impl ServiceConfig {
             self.flows_max.map(ServiceSetting::FlowsMax),
             self.idle.map(ServiceSetting::Idle),
             self.one_packet.then_some(ServiceSetting::OnePacket),
+            self.check.clone().map(ServiceSetting::Check),
+            self.agent.map(ServiceSetting::Agent),
+            self.slow_start.map(ServiceSetting::SlowStart),
+            self.panic.map(ServiceSetting::Panic),
         ];
         settings.into_iter().flatten()
     }
@@ -201,6 +216,22 @@ fn service(name: &Name, config: &ServiceConfig) -> Vec<Setting> {
         real: real.clone(),
     });
     settings.chain(reals).collect()
+}
+
+/// Adds those that are not there yet.
+fn add(there: &mut Vec<IpAddr>, said: &[IpAddr]) {
+    for address in said {
+        if !there.contains(address) {
+            there.push(*address);
+        }
+    }
+}
+
+/// Takes one away; whether it was there.
+fn remove(there: &mut Vec<IpAddr>, address: IpAddr) -> bool {
+    let before = there.len();
+    there.retain(|&other| other != address);
+    there.len() < before
 }
 
 fn overwrite<T: Clone>(there: &mut Option<T>, said: &Option<T>) {

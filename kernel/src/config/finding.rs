@@ -5,11 +5,13 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 use core::num::{NonZeroU16, NonZeroU32};
+use core::time::Duration;
 
 use lb::wire::ip::Version;
 use lb::{MacAddr, Name};
 
 use super::{Item, NicId, NicMatch, Vip};
+use crate::shell::value::Time;
 
 /// Something wrong with the whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +90,20 @@ pub enum Wrong {
         what: &'static str,
         why: &'static str,
     },
+    /// Two addresses of one version.
+    ProbeSources {
+        source: IpAddr,
+        other: IpAddr,
+    },
+    SourceIsVip {
+        address: IpAddr,
+        service: Name,
+    },
+    /// A probe would still be waited for when the next one is sent.
+    TimeoutTooLong {
+        timeout: Duration,
+        interval: Duration,
+    },
     PrefixTooLong {
         prefix_len: u8,
         address: IpAddr,
@@ -123,11 +139,14 @@ impl Finding {
             | Wrong::AddressTaken { .. }
             | Wrong::VipIsGuests { .. }
             | Wrong::AddressIsOurs { .. }
+            | Wrong::SourceIsVip { .. }
             | Wrong::VipTaken { .. } => 203,
             Wrong::NoPort | Wrong::NoMac | Wrong::NoVip | Wrong::NoAddress { .. } => 204,
             Wrong::UplinkPort { .. }
             | Wrong::DirectPort { .. }
             | Wrong::UdpOnly { .. }
+            | Wrong::ProbeSources { .. }
+            | Wrong::TimeoutTooLong { .. }
             | Wrong::PrefixTooLong { .. } => 205,
             Wrong::TooMany { .. } | Wrong::FlowsDoNotFit { .. } => 601,
         }
@@ -186,8 +205,21 @@ impl fmt::Display for Finding {
                 write!(f, "service's port {service_port} as it is")?;
             }
             Wrong::UdpOnly { what, why } => write!(f, "{what} is for UDP: {why}")?,
+            Wrong::ProbeSources { source, other } => {
+                let version = version_of(*source);
+                write!(f, "probes have {other} as their {version} source, so not {source} too")?;
+            }
+            Wrong::SourceIsVip { address, service } => {
+                write!(f, "{address} is service {service}'s VIP; probes need an address that ")?;
+                f.write_str("nobody has")?;
+            }
+            Wrong::TimeoutTooLong { timeout, interval } => {
+                let (timeout, interval) = (Time(*timeout), Time(*interval));
+                write!(f, "the check's timeout {timeout} is longer than its interval {interval}")?;
+            }
             Wrong::PrefixTooLong { prefix_len, address } => {
-                let (bits, version) = if address.is_ipv4() { (32, "IPv4") } else { (128, "IPv6") };
+                let (bits, version) =
+                    (if address.is_ipv4() { 32 } else { 128 }, version_of(*address));
                 write!(f, "a prefix of {prefix_len} bits is longer than an {version} address")?;
                 write!(f, " ({bits})")?;
             }
@@ -198,6 +230,10 @@ impl fmt::Display for Finding {
         }
         self.with_line.map_or(Ok(()), |line| write!(f, " (line {line})"))
     }
+}
+
+fn version_of(address: IpAddr) -> &'static str {
+    if address.is_ipv4() { "IPv4" } else { "IPv6" }
 }
 
 fn listed<T: fmt::Display>(things: &[T]) -> String {

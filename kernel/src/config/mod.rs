@@ -13,6 +13,8 @@ mod edit;
 mod finding;
 mod nic;
 mod ports;
+mod print;
+mod probing;
 mod statement;
 mod text;
 
@@ -28,7 +30,9 @@ use lb::{Empty, Forwarding, MacAddr, Name, Persistence, Protocol, Role, Schedule
 pub use check::{Plan, PortPlan, ServicePlan, check};
 pub use finding::{Finding, Wrong};
 pub use nic::{NicId, NicMatch, parse_pci};
-pub use statement::{InWords, Item, ServicePart, ServiceSetting, Setting, Statement};
+pub use print::InWords;
+pub use probing::{AgentConfig, Asking, Asks, CheckConfig};
+pub use statement::{Item, ServicePart, ServiceSetting, Setting, Statement};
 pub use text::{Reading, load, read};
 
 /// Longest line, of a file and of the console.
@@ -74,6 +78,8 @@ pub struct GuestConfig {
     pub mac: Option<MacAddr>,
     /// In the order in which they were stated, each once.
     pub addresses: Vec<IpAddr>,
+    /// Where probes come from, in the order in which they were stated, each once.
+    pub probe_sources: Vec<IpAddr>,
 }
 
 /// `set service …`
@@ -87,6 +93,11 @@ pub struct ServiceConfig {
     pub flows_max: Option<NonZeroU32>,
     pub idle: Option<Duration>,
     pub one_packet: bool,
+    pub check: Option<CheckConfig>,
+    pub agent: Option<AgentConfig>,
+    pub slow_start: Option<Duration>,
+    /// Per cent.
+    pub panic: Option<u8>,
     pub reals: BTreeMap<Name, RealConfig>,
 }
 
@@ -106,4 +117,6 @@ pub struct RealConfig {
     pub port: Option<NonZeroU16>,
     pub weight: Option<u16>,
     pub flows_max: Option<NonZeroU32>,
+    /// What it is asked instead of what the service's reals are.
+    pub check: Option<CheckConfig>,
 }

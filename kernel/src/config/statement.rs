@@ -1,17 +1,16 @@
-//! Statements: the sentences that make a configuration, as values that print as they are read.
+//! Statements: the sentences that make a configuration, as values; how they print is in `print`.
 
 use alloc::vec::Vec;
-use core::fmt;
 use core::net::IpAddr;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
 use lb::{Empty, Forwarding, MacAddr, Name, Persistence, Role, Scheduler};
 
-use super::{NicMatch, RealConfig, Vip};
+use super::{AgentConfig, CheckConfig, NicMatch, RealConfig, Vip};
 use crate::shell::grammar::{Action, Aspect};
 use crate::shell::parse::Sentence;
-use crate::shell::value::{Choice, Time, Value};
+use crate::shell::value::{Choice, Value};
 
 /// One line of configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +30,13 @@ pub enum Setting {
         role: Role,
         nic: Option<NicMatch>,
     },
-    /// Addresses are added to those that are there.
+    /// Addresses and sources of probes are added to those that are there.
     Guest {
         guest: Name,
         port: Option<Name>,
         mac: Option<MacAddr>,
         addresses: Vec<IpAddr>,
+        probe_sources: Vec<IpAddr>,
     },
     Service {
         service: Name,
@@ -60,6 +60,11 @@ pub enum ServiceSetting {
     FlowsMax(NonZeroU32),
     Idle(Duration),
     OnePacket,
+    Check(CheckConfig),
+    Agent(AgentConfig),
+    SlowStart(Duration),
+    /// Per cent.
+    Panic(u8),
 }
 
 /// Which [`ServiceSetting`].
@@ -73,6 +78,10 @@ pub enum ServicePart {
     FlowsMax,
     Idle,
     OnePacket,
+    Check,
+    Agent,
+    SlowStart,
+    Panic,
 }
 
 /// A thing that can be stated: what a message is about, and what `delete` takes away.
@@ -86,12 +95,14 @@ pub enum Item {
     GuestPort(Name),
     GuestMac(Name),
     GuestAddress(Name, IpAddr),
+    GuestProbeSource(Name, IpAddr),
     Service(Name),
     Part(Name, ServicePart),
     Real(Name, Name),
     RealPort(Name, Name),
     RealWeight(Name, Name),
     RealFlowsMax(Name, Name),
+    RealCheck(Name, Name),
 }
 
 impl Statement {
@@ -133,6 +144,7 @@ fn setting(aspect: Aspect, said: &Sentence) -> Option<Setting> {
             port: said.port(),
             mac: said.mac(),
             addresses: addresses(said),
+            probe_sources: probe_sources(said),
         },
         (Aspect::Part(part), _) => {
             Setting::Service { service: said.service()?, setting: service_setting(part, said)? }
@@ -142,6 +154,7 @@ fn setting(aspect: Aspect, said: &Sentence) -> Option<Setting> {
                 port: said.l4_port(),
                 weight: said.weight(),
                 flows_max: said.flows_max(),
+                check: CheckConfig::of(said),
             };
             Setting::Real { service: said.service()?, guest: said.guest()?, real }
         }
@@ -169,6 +182,10 @@ fn service_setting(part: ServicePart, said: &Sentence) -> Option<ServiceSetting>
         (ServicePart::FlowsMax, _) => ServiceSetting::FlowsMax(said.flows_max()?),
         (ServicePart::Idle, _) => ServiceSetting::Idle(said.time()?),
         (ServicePart::OnePacket, _) => ServiceSetting::OnePacket,
+        (ServicePart::Check, _) => ServiceSetting::Check(CheckConfig::of(said)?),
+        (ServicePart::Agent, _) => ServiceSetting::Agent(AgentConfig::of(said)?),
+        (ServicePart::SlowStart, _) => ServiceSetting::SlowStart(said.slow_start()?),
+        (ServicePart::Panic, _) => ServiceSetting::Panic(said.percent()?),
         _ => return None,
     })
 }
@@ -193,23 +210,31 @@ fn item(aspect: Aspect, said: &Sentence) -> Option<Item> {
         Aspect::PortMatch => Item::PortMatch(said.port()?),
         Aspect::Guest => Item::Guest(said.guest()?),
         Aspect::GuestAddress => Item::GuestAddress(said.guest()?, said.address()?),
+        Aspect::GuestProbeSource => Item::GuestProbeSource(said.guest()?, said.probe_source()?),
         Aspect::Service => Item::Service(said.service()?),
         Aspect::Part(part) => Item::Part(said.service()?, part),
         Aspect::Real => Item::Real(said.service()?, said.guest()?),
         Aspect::RealPort => Item::RealPort(said.service()?, said.guest()?),
         Aspect::RealWeight => Item::RealWeight(said.service()?, said.guest()?),
         Aspect::RealFlowsMax => Item::RealFlowsMax(said.service()?, said.guest()?),
+        Aspect::RealCheck => Item::RealCheck(said.service()?, said.guest()?),
     })
 }
 
 fn addresses(said: &Sentence) -> Vec<IpAddr> {
-    let values = said.said.iter();
-    values
-        .filter_map(|said| match said.value {
-            Value::Address(address) => Some(address),
-            _ => None,
-        })
-        .collect()
+    let address = |value: &Value| match value {
+        Value::Address(address) => Some(*address),
+        _ => None,
+    };
+    said.said.iter().filter_map(|said| address(&said.value)).collect()
+}
+
+fn probe_sources(said: &Sentence) -> Vec<IpAddr> {
+    let source = |value: &Value| match value {
+        Value::ProbeSource(address) => Some(*address),
+        _ => None,
+    };
+    said.said.iter().filter_map(|said| source(&said.value)).collect()
 }
 
 impl ServiceSetting {
@@ -223,6 +248,10 @@ impl ServiceSetting {
             ServiceSetting::FlowsMax(_) => ServicePart::FlowsMax,
             ServiceSetting::Idle(_) => ServicePart::Idle,
             ServiceSetting::OnePacket => ServicePart::OnePacket,
+            ServiceSetting::Check(_) => ServicePart::Check,
+            ServiceSetting::Agent(_) => ServicePart::Agent,
+            ServiceSetting::SlowStart(_) => ServicePart::SlowStart,
+            ServiceSetting::Panic(_) => ServicePart::Panic,
         }
     }
 }
@@ -239,143 +268,10 @@ impl ServicePart {
             ServicePart::FlowsMax => "max-flows",
             ServicePart::Idle => "idle",
             ServicePart::OnePacket => "one-packet",
-        }
-    }
-}
-
-impl fmt::Display for Statement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Statement::Set(setting) => write!(f, "set {setting}"),
-            Statement::Delete(item) => write!(f, "delete {item}"),
-        }
-    }
-}
-
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Setting::Hostname(hostname) => write!(f, "system hostname {hostname}"),
-            Setting::Flows(flows) => write!(f, "system capacity flows {flows}"),
-            Setting::Port { port, role, nic } => {
-                write!(f, "port {port} role {}", role.as_str())?;
-                clause(f, "match", nic)
-            }
-            Setting::Guest { guest, port, mac, addresses } => {
-                write!(f, "guest {guest}")?;
-                clause(f, "port", port)?;
-                clause(f, "mac", mac)?;
-                addresses.iter().try_for_each(|address| write!(f, " address {address}"))
-            }
-            Setting::Service { service, setting } => write!(f, "service {service} {setting}"),
-            Setting::Real { service, guest, real } => {
-                write!(f, "service {service} real {guest}")?;
-                clause(f, "port", &real.port)?;
-                clause(f, "weight", &real.weight)?;
-                clause(f, "max-flows", &real.flows_max)
-            }
-        }
-    }
-}
-
-/// ` word value`, if there is a value.
-fn clause(
-    f: &mut fmt::Formatter<'_>,
-    word: &str,
-    value: &Option<impl fmt::Display>,
-) -> fmt::Result {
-    value.as_ref().map_or(Ok(()), |value| write!(f, " {word} {value}"))
-}
-
-impl fmt::Display for ServiceSetting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.part().as_str())?;
-        match self {
-            ServiceSetting::Vip(vip) => write!(f, " {vip}"),
-            ServiceSetting::Scheduler(scheduler) => write!(f, " {}", scheduler.as_str()),
-            ServiceSetting::Forwarding(forwarding) => write!(f, " {}", forwarding.as_str()),
-            ServiceSetting::Persistence(persistence) => write!(f, " {}", InWords(persistence)),
-            ServiceSetting::Empty(empty) => write!(f, " {}", InWords(empty)),
-            ServiceSetting::FlowsMax(flows) => write!(f, " {flows}"),
-            ServiceSetting::Idle(idle) => write!(f, " {}", Time(*idle)),
-            ServiceSetting::OnePacket => Ok(()),
-        }
-    }
-}
-
-/// A value of the data path in the words of the configuration.
-pub struct InWords<'a, T>(pub &'a T);
-
-impl fmt::Display for InWords<'_, Persistence> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self.0 {
-            Persistence::Source { prefix_len, timeout } => {
-                write!(f, "source {prefix_len} timeout {}", Time(timeout))
-            }
-            Persistence::Payload { offset_bytes, len_bytes, timeout } => {
-                write!(f, "payload {offset_bytes} {len_bytes} timeout {}", Time(timeout))
-            }
-        }
-    }
-}
-
-impl fmt::Display for InWords<'_, Empty> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Empty::Drop => f.write_str("drop"),
-            Empty::Reset => f.write_str("reset"),
-            Empty::Sorry(guest) => write!(f, "sorry {guest}"),
-        }
-    }
-}
-
-impl fmt::Display for Vip {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.address, self.protocol, self.port)?;
-        if self.vlan == 0 { Ok(()) } else { write!(f, " vlan {}", self.vlan) }
-    }
-}
-
-impl Item {
-    /// Whose it is: the port, guest or service that it is stated of.
-    pub fn fmt_owner(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Item::Hostname | Item::Flows => f.write_str("system"),
-            Item::Port(port) | Item::PortMatch(port) => write!(f, "port {port}"),
-            Item::Guest(guest)
-            | Item::GuestPort(guest)
-            | Item::GuestMac(guest)
-            | Item::GuestAddress(guest, _) => write!(f, "guest {guest}"),
-            Item::Service(service)
-            | Item::Part(service, _)
-            | Item::Real(service, _)
-            | Item::RealPort(service, _)
-            | Item::RealWeight(service, _)
-            | Item::RealFlowsMax(service, _) => write!(f, "service {service}"),
-        }
-    }
-}
-
-/// As `delete` names it.
-impl fmt::Display for Item {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Item::Hostname => f.write_str("system hostname"),
-            Item::Flows => f.write_str("system capacity flows"),
-            Item::Port(port) => write!(f, "port {port}"),
-            Item::PortMatch(port) => write!(f, "port {port} match"),
-            Item::Guest(guest) => write!(f, "guest {guest}"),
-            Item::GuestPort(guest) => write!(f, "guest {guest} port"),
-            Item::GuestMac(guest) => write!(f, "guest {guest} mac"),
-            Item::GuestAddress(guest, address) => write!(f, "guest {guest} address {address}"),
-            Item::Service(service) => write!(f, "service {service}"),
-            Item::Part(service, part) => write!(f, "service {service} {}", part.as_str()),
-            Item::Real(service, guest) => write!(f, "service {service} real {guest}"),
-            Item::RealPort(service, guest) => write!(f, "service {service} real {guest} port"),
-            Item::RealWeight(service, guest) => write!(f, "service {service} real {guest} weight"),
-            Item::RealFlowsMax(service, guest) => {
-                write!(f, "service {service} real {guest} max-flows")
-            }
+            ServicePart::Check => "check",
+            ServicePart::Agent => "agent",
+            ServicePart::SlowStart => "slow-start",
+            ServicePart::Panic => "panic",
         }
     }
 }

@@ -142,6 +142,9 @@ fn item(setting: &Setting, value: &Value) -> Option<Item> {
         (Setting::Guest { guest, .. }, Value::Address(address)) => {
             Item::GuestAddress(guest.clone(), *address)
         }
+        (Setting::Guest { guest, .. }, Value::ProbeSource(source)) => {
+            Item::GuestProbeSource(guest.clone(), *source)
+        }
         (Setting::Service { service, .. } | Setting::Real { service, .. }, Value::Service(_)) => {
             Item::Service(service.clone())
         }
@@ -155,6 +158,7 @@ fn item(setting: &Setting, value: &Value) -> Option<Item> {
                 Value::L4Port(_) => Item::RealPort(service, guest),
                 Value::Weight(_) => Item::RealWeight(service, guest),
                 Value::FlowsMax(_) => Item::RealFlowsMax(service, guest),
+                Value::Choice(_) => Item::RealCheck(service, guest),
                 _ => return None,
             }
         }
@@ -170,6 +174,8 @@ fn begins(part: ServicePart, value: &Value) -> bool {
         Value::Guest(_) => part == ServicePart::Empty,
         Value::FlowsMax(_) => part == ServicePart::FlowsMax,
         Value::Time(_) => part == ServicePart::Idle,
+        Value::SlowStart(_) => part == ServicePart::SlowStart,
+        Value::Percent(_) => part == ServicePart::Panic,
         // Within a VIP it is the protocol.
         Value::Choice(_) => part != ServicePart::Vip,
         _ => false,

@@ -139,6 +139,16 @@ fn names(kind: Kind, said: &[Said], control: &Control) -> Vec<String> {
         | Kind::PayloadOffset
         | Kind::PayloadLen
         | Kind::Time
+        | Kind::ProbeSource
+        | Kind::Path
+        | Kind::Expect
+        | Kind::CheckPort
+        | Kind::Interval
+        | Kind::Timeout
+        | Kind::Rise
+        | Kind::Fall
+        | Kind::SlowStart
+        | Kind::Percent
         | Kind::Lines
         | Kind::Text => Vec::new(),
     }

@@ -105,12 +105,14 @@ pub enum Aspect {
     PortMatch,
     Guest,
     GuestAddress,
+    GuestProbeSource,
     Service,
     Part(ServicePart),
     Real,
     RealPort,
     RealWeight,
     RealFlowsMax,
+    RealCheck,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

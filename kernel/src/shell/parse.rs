@@ -7,7 +7,8 @@ use core::net::IpAddr;
 use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
-use lb::{MacAddr, Name};
+use lb::check::Path;
+use lb::{Expect, MacAddr, Name};
 
 use super::grammar::{Action, Node, Sieve, Then, Token};
 use super::problem::{Error, Problem};
@@ -317,7 +318,17 @@ accessors! {
     payload_offset: PayloadOffset(u16),
     payload_len: PayloadLen(NonZeroU8),
     time: Time(Duration),
+    path: Path(Path),
+    expect: Expect(Expect),
+    check_port: CheckPort(NonZeroU16),
+    interval: Interval(Duration),
+    timeout: Timeout(Duration),
+    rise: Rise(NonZeroU8),
+    fall: Fall(NonZeroU8),
+    slow_start: SlowStart(Duration),
+    percent: Percent(u8),
     choice: Choice(Choice),
+    probe_source: ProbeSource(IpAddr),
 }
 
 /// The words (or placeholders) of the nodes that are offered.

@@ -4,20 +4,26 @@
 //! kind address is an address that a host may have, a port number is in range. What depends on
 //! the rest of the configuration is for `config::check`.
 
+mod answer;
+mod time;
+
 use alloc::format;
 use alloc::string::{String, ToString};
-use core::fmt;
 use core::net::IpAddr;
 use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::str::FromStr;
 use core::time::Duration;
 
 use drivers::pci::Address;
+use lb::check::Path;
 use lb::limits::PERSISTENCE_PAYLOAD_BYTES_MAX;
 use lb::wire::ethernet::VLAN_MAX;
-use lb::{Forwarding, MacAddr, Name, Protocol, RealSpec, Role, Scheduler, addr};
+use lb::{Expect, Forwarding, MacAddr, Name, Protocol, RealSpec, Role, Scheduler, addr};
 
-use crate::config::{FLOWS, parse_pci};
+pub use time::Time;
+
+use self::time::{INTERVAL, LIFETIME, RAMP, TIMEOUT};
+use crate::config::{Asking, FLOWS, parse_pci};
 
 /// Kinds of values that are typed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +50,20 @@ pub enum Kind {
     PayloadOffset,
     PayloadLen,
     Time,
+    /// An address that a host may have, but that no guest has.
+    ProbeSource,
+    Path,
+    Expect,
+    /// Where a check asks, which need not be where clients call.
+    CheckPort,
+    Interval,
+    Timeout,
+    /// Successes in a row.
+    Rise,
+    /// Failures in a row.
+    Fall,
+    SlowStart,
+    Percent,
     Lines,
     Text,
 }
@@ -59,6 +79,10 @@ pub enum Choice {
     Drop,
     Reset,
     OnePacket,
+    Check(Asking),
+    /// How load reports come.
+    Push,
+    Pull,
 }
 
 /// A value, checked.
@@ -80,14 +104,20 @@ pub enum Value {
     PayloadOffset(u16),
     PayloadLen(NonZeroU8),
     Time(Duration),
+    ProbeSource(IpAddr),
+    Path(Path),
+    Expect(Expect),
+    CheckPort(NonZeroU16),
+    Interval(Duration),
+    Timeout(Duration),
+    Rise(NonZeroU8),
+    Fall(NonZeroU8),
+    SlowStart(Duration),
+    Percent(u8),
     Lines(usize),
     Text(String),
     Choice(Choice),
 }
-
-/// A time as the configuration says it: `300s`. It is read in minutes (`5m`), hours and days too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Time(pub Duration);
 
 /// Why a text is no value of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +132,8 @@ pub struct Misfit {
 const LINES_MAX: u64 = 1_000_000;
 /// Where the last byte of the longest UDP payload is.
 const PAYLOAD_OFFSET_MAX: u16 = 65_526;
-const TIME_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// Probes in a row that a check may wait for.
+const IN_A_ROW_MAX: u8 = 100;
 
 impl Kind {
     /// The placeholder that a person sees.
@@ -112,10 +143,10 @@ impl Kind {
             Kind::Port => "PORT",
             Kind::Guest | Kind::Real => "GUEST",
             Kind::Service => "SERVICE",
-            Kind::Address => "ADDRESS",
+            Kind::Address | Kind::ProbeSource => "ADDRESS",
             Kind::Mac => "MAC",
             Kind::Pci => "BB:DD.F",
-            Kind::L4Port => "1..65535",
+            Kind::L4Port | Kind::CheckPort => "1..65535",
             Kind::Weight => "0..1000",
             Kind::FlowsMax => "1..4294967295",
             Kind::Flows => "1024..16777216",
@@ -123,7 +154,14 @@ impl Kind {
             Kind::PrefixLen => "1..128",
             Kind::PayloadOffset => "OFFSET",
             Kind::PayloadLen => "1..32",
-            Kind::Time => "1s..7d",
+            Kind::Time => LIFETIME.label,
+            Kind::Path => "/PATH",
+            Kind::Expect => "STATUS|TEXT",
+            Kind::Interval => INTERVAL.label,
+            Kind::Timeout => TIMEOUT.label,
+            Kind::Rise | Kind::Fall => "1..100",
+            Kind::SlowStart => RAMP.label,
+            Kind::Percent => "0%..100%",
             Kind::Lines => "LINES",
             Kind::Text => "TEXT",
         }
@@ -138,9 +176,7 @@ impl Kind {
             Kind::Address => address(text).map(Value::Address),
             Kind::Mac => mac(text).map(Value::Mac),
             Kind::Pci => pci(text).map(Value::Pci),
-            Kind::L4Port => {
-                ranged(text, "a port number", 1, NonZeroU16::MAX.get()).map(Value::L4Port)
-            }
+            Kind::L4Port => port(text).map(Value::L4Port),
             Kind::Weight => ranged(text, "a weight", 0, RealSpec::WEIGHT_MAX).map(Value::Weight),
             Kind::FlowsMax => {
                 ranged(text, "a number of flows", 1, NonZeroU32::MAX.get()).map(Value::FlowsMax)
@@ -157,7 +193,17 @@ impl Kind {
                 ranged(text, "a number of bytes", 1, PERSISTENCE_PAYLOAD_BYTES_MAX as u64)
                     .map(Value::PayloadLen)
             }
-            Kind::Time => time(text).map(Value::Time),
+            Kind::Time => LIFETIME.parse(text).map(Value::Time),
+            Kind::ProbeSource => address(text).map(Value::ProbeSource),
+            Kind::Path => answer::path(text).map(Value::Path),
+            Kind::Expect => answer::expect(text).map(Value::Expect),
+            Kind::CheckPort => port(text).map(Value::CheckPort),
+            Kind::Interval => INTERVAL.parse(text).map(Value::Interval),
+            Kind::Timeout => TIMEOUT.parse(text).map(Value::Timeout),
+            Kind::Rise => in_a_row(text).map(Value::Rise),
+            Kind::Fall => in_a_row(text).map(Value::Fall),
+            Kind::SlowStart => RAMP.parse(text).map(Value::SlowStart),
+            Kind::Percent => percent(text).map(Value::Percent),
             Kind::Lines => ranged(text, "a number of lines", 1, LINES_MAX)
                 .map(|lines: NonZeroU32| Value::Lines(lines.get() as usize)),
             Kind::Text => Ok(Value::Text(text.to_string())),
@@ -200,6 +246,19 @@ fn ranged<T: FromStr>(text: &str, what: &str, low: u64, high: impl Into<u64>) ->
     }
 }
 
+fn port(text: &str) -> Result<NonZeroU16, Misfit> {
+    ranged(text, "a port number", 1, NonZeroU16::MAX.get())
+}
+
+fn in_a_row(text: &str) -> Result<NonZeroU8, Misfit> {
+    ranged(text, "a number of probes in a row", 1, IN_A_ROW_MAX)
+}
+
+fn percent(text: &str) -> Result<u8, Misfit> {
+    let number = text.strip_suffix('%').and_then(|number| ranged(number, "", 0, 100u8).ok());
+    number.ok_or_else(|| Misfit::whole("a part such as 40%, 0%..100%"))
+}
+
 fn address(text: &str) -> Result<IpAddr, Misfit> {
     let Ok(address) = text.parse() else {
         let wanted = "an IPv4 or IPv6 address".to_string();
@@ -237,28 +296,6 @@ fn mac(text: &str) -> Result<MacAddr, Misfit> {
         return Err(Misfit::part("a MAC that a station may have", 0, reason.to_string()));
     }
     Ok(mac)
-}
-
-/// A whole number and its unit.
-fn time(text: &str) -> Result<Duration, Misfit> {
-    let misfit = || Misfit::whole("a time such as 30s or 5m, 1s..7d");
-    let (number, unit) = text.split_at(text.trim_end_matches(char::is_alphabetic).len());
-    let unit_s = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err(misfit()),
-    };
-    let number: u32 = ranged(number, "", 1, u32::MAX).map_err(|_| misfit())?;
-    let time = Duration::from_secs(u64::from(number) * unit_s);
-    if time > TIME_MAX { Err(misfit()) } else { Ok(time) }
-}
-
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}s", self.0.as_secs())
-    }
 }
 
 fn pci(text: &str) -> Result<Address, Misfit> {
@@ -327,39 +364,14 @@ mod tests {
     }
 
     #[test]
-    fn times_read_in_four_units_and_print_in_one() {
-        let cases = [
-            ("1s", "1s"),
-            ("030s", "30s"),
-            ("5m", "300s"),
-            ("2h", "7200s"),
-            ("7d", "604800s"),
-            ("604800s", "604800s"),
-        ];
-        for (text, printed) in cases {
-            let Ok(Value::Time(time)) = Kind::Time.parse(text) else { panic!("{text}") };
-            assert_eq!(Time(time).to_string(), printed);
-            assert_eq!(Kind::Time.parse(printed), Ok(Value::Time(time)));
+    fn a_part_of_all_has_its_sign() {
+        assert_eq!(Kind::Percent.parse("0%"), Ok(Value::Percent(0)));
+        assert_eq!(Kind::Percent.parse("100%"), Ok(Value::Percent(100)));
+        for text in ["40", "%", "101%", "-1%", "4 0%", "40%%", "0.4%"] {
+            assert_eq!(refusal(Kind::Percent, text).0, "a part such as 40%, 0%..100%", "{text}");
         }
-        let no_times = [
-            "",
-            "s",
-            "0s",
-            "5",
-            "5x",
-            "5 s",
-            "-5s",
-            "1.5s",
-            "8d",
-            "604801s",
-            "5ss",
-            "5ms",
-            "4294967296s",
-            "5\u{e9}",
-        ];
-        for text in no_times {
-            assert_eq!(refusal(Kind::Time, text).0, "a time such as 30s or 5m, 1s..7d", "{text}");
-        }
+        assert_eq!(refusal(Kind::Rise, "0").0, "a number of probes in a row, 1..100");
+        assert_eq!(refusal(Kind::Fall, "101").0, "a number of probes in a row, 1..100");
     }
 
     #[test]

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use drivers::pci::Address;
 use kernel::config::{
-    Config, FLOWS, GuestConfig, Item, NicMatch, PortConfig, RealConfig, ServiceConfig, ServicePart,
-    Setting, Statement, Vip, read,
+    AgentConfig, Asks, CheckConfig, Config, FLOWS, GuestConfig, Item, NicMatch, PortConfig,
+    RealConfig, ServiceConfig, ServicePart, Setting, Statement, Vip, read,
 };
 use kernel::shell::parse::parse;
 use kernel::shell::tree::CONFIGURATION;
 use lb::addr::is_host_address;
 use lb::wire::ethernet::VLAN_MAX;
-use lb::{Empty, Forwarding, MacAddr, Name, Persistence, Protocol, RealSpec, Role, Scheduler};
+use lb::{
+    Empty, Expect, Forwarding, MacAddr, Name, Persistence, Protocol, RealSpec, Role, Scheduler,
+};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -40,22 +42,67 @@ fn port_config() -> impl Strategy<Value = PortConfig> {
         .prop_map(|(role, nic)| PortConfig { role, nic })
 }
 
-fn guest_config() -> impl Strategy<Value = GuestConfig> {
-    (name(), mac(), vec(address(), 0..5)).prop_map(|(port, mac, mut addresses)| {
+fn addresses(count: usize) -> impl Strategy<Value = Vec<IpAddr>> {
+    vec(address(), 0..=count).prop_map(|mut addresses| {
         let mut seen = std::collections::BTreeSet::new();
         addresses.retain(|address| seen.insert(*address));
-        GuestConfig { port: Some(port), mac: Some(mac), addresses }
+        addresses
     })
+}
+
+fn guest_config() -> impl Strategy<Value = GuestConfig> {
+    (name(), mac(), addresses(4), addresses(2)).prop_map(|(port, mac, addresses, probe_sources)| {
+        GuestConfig { port: Some(port), mac: Some(mac), addresses, probe_sources }
+    })
+}
+
+fn millis(range: std::ops::RangeInclusive<u64>) -> impl Strategy<Value = Duration> {
+    range.prop_map(Duration::from_millis)
+}
+
+fn asks() -> impl Strategy<Value = Asks> {
+    let path = "/[!-~]{0,127}".prop_map(|path| Box::new(path.as_str().try_into().unwrap()));
+    let statuses = (100..=599u16, 100..=599u16);
+    let statuses = statuses.prop_map(|(a, b)| Expect::Status(a.min(b)..=a.max(b)));
+    // A text begins no comment, and not all of it is digits.
+    let text = "[$-~]{0,31}[$-,:-~]".prop_filter("a word", |text| !text.starts_with('!'));
+    let text = text.prop_map(|text| Expect::Text(text.as_str().try_into().unwrap()));
+    let expect = proptest::option::of(prop_oneof![statuses, text]);
+    prop_oneof![
+        (path, expect).prop_map(|(path, expect)| Asks::Http { path, expect }),
+        select(&[Asks::Icmp, Asks::Neighbor, Asks::Tcp, Asks::Udp][..]),
+    ]
+}
+
+fn check_config() -> impl Strategy<Value = CheckConfig> {
+    use proptest::option::of;
+    let in_a_row = || of((1..=100u8).prop_map(|count| NonZeroU8::new(count).unwrap()));
+    let times = (of(millis(100..=3_600_000)), of(millis(50..=3_600_000)));
+    (asks(), of(any::<NonZeroU16>()), times, in_a_row(), in_a_row()).prop_map(
+        |(asks, port, (interval, timeout), rise, fall)| {
+            // An echo and an ARP request go to no port.
+            let port = port.filter(|_| !matches!(asks, Asks::Icmp | Asks::Neighbor));
+            CheckConfig { asks, port, interval, timeout, rise, fall }
+        },
+    )
+}
+
+fn agent_config() -> impl Strategy<Value = AgentConfig> {
+    let pull = (any::<NonZeroU16>(), proptest::option::of(millis(100..=3_600_000)));
+    let pull = pull.prop_map(|(port, interval)| AgentConfig::Pull { port, interval });
+    prop_oneof![Just(AgentConfig::Push), pull]
 }
 
 fn real_config() -> impl Strategy<Value = RealConfig> {
     let port = proptest::option::of(any::<NonZeroU16>());
     let weight = proptest::option::of(0..=RealSpec::WEIGHT_MAX);
     let flows_max = proptest::option::of(any::<NonZeroU32>());
-    (port, weight, flows_max).prop_map(|(port, weight, flows_max)| RealConfig {
+    let check = proptest::option::of(check_config());
+    (port, weight, flows_max, check).prop_map(|(port, weight, flows_max, check)| RealConfig {
         port,
         weight,
         flows_max,
+        check,
     })
 }
 
@@ -87,9 +134,13 @@ fn service_config() -> impl Strategy<Value = ServiceConfig> {
     let choosing = (of(select(&Scheduler::ALL[..])), of(persistence()));
     let otherwise = (of(select(&Forwarding::ALL[..])), of(empty()), of(any::<NonZeroU32>()));
     let udp = (of(time()), any::<bool>());
+    let slow_start = (0..=3600u64).prop_map(Duration::from_secs);
+    let probing = (of(check_config()), of(agent_config()), of(slow_start), of(0..=100u8));
     let reals = btree_map(name(), real_config(), 0..5);
-    (vip(), choosing, otherwise, udp, reals).prop_map(|(vip, choosing, otherwise, udp, reals)| {
+    let all = (vip(), choosing, otherwise, udp, probing, reals);
+    all.prop_map(|(vip, choosing, otherwise, udp, probing, reals)| {
         let (scheduler, persistence) = choosing;
+        let (check, agent, slow_start, panic) = probing;
         let (forwarding, empty, flows_max) = otherwise;
         let (idle, one_packet) = udp;
         ServiceConfig {
@@ -101,6 +152,10 @@ fn service_config() -> impl Strategy<Value = ServiceConfig> {
             flows_max,
             idle,
             one_packet,
+            check,
+            agent,
+            slow_start,
+            panic,
             reals,
         }
     })
@@ -127,7 +182,7 @@ fn config() -> impl Strategy<Value = Config> {
 /// Every item that `delete` can name.
 fn deletable() -> impl Strategy<Value = Item> {
     /// A service without a VIP is none, so that goes with the service.
-    const PARTS: [ServicePart; 7] = [
+    const PARTS: [ServicePart; 11] = [
         ServicePart::Scheduler,
         ServicePart::Forwarding,
         ServicePart::Persistence,
@@ -135,21 +190,27 @@ fn deletable() -> impl Strategy<Value = Item> {
         ServicePart::FlowsMax,
         ServicePart::Idle,
         ServicePart::OnePacket,
+        ServicePart::Check,
+        ServicePart::Agent,
+        ServicePart::SlowStart,
+        ServicePart::Panic,
     ];
-    let one = (0..7usize, name(), address()).prop_map(|(which, name, address)| match which {
+    let one = (0..8usize, name(), address()).prop_map(|(which, name, address)| match which {
         0 => Item::Hostname,
         1 => Item::Port(name),
         2 => Item::PortMatch(name),
         3 => Item::Guest(name),
         4 => Item::GuestAddress(name, address),
         5 => Item::Service(name),
+        6 => Item::GuestProbeSource(name, address),
         _ => Item::Flows,
     });
     let part = (name(), select(&PARTS[..])).prop_map(|(service, part)| Item::Part(service, part));
-    let two = (0..4usize, name(), name()).prop_map(|(which, service, guest)| match which {
+    let two = (0..5usize, name(), name()).prop_map(|(which, service, guest)| match which {
         0 => Item::Real(service, guest),
         1 => Item::RealPort(service, guest),
         2 => Item::RealWeight(service, guest),
+        3 => Item::RealCheck(service, guest),
         _ => Item::RealFlowsMax(service, guest),
     });
     prop_oneof![one, part, two]

@@ -56,6 +56,33 @@ const REFUSED: &[(&str, &str, &[&str])] = &[
         &["% E203 line 4, column 21: service web vip was stated on line 2"],
     ),
     (
+        "a check that contradicts itself",
+        "set service web vip 10.0.0.5 tcp 80 # clients\nset service web check tcp port 81 timeout 2500ms\n\
+         set service web real web1 port 8080 check http get /ok interval 1s timeout 2s\n\
+         set guest web1 port p1 mac 52:54:00:01:00:01 address 10.0.0.21",
+        &[
+            "% E205 line 2, column 23: service web: the check's timeout 2500ms is longer than its interval 2s",
+            "% E205 line 3, column 43: service web: real web1: the check's timeout 2s is longer than its interval 1s",
+        ],
+    ),
+    (
+        "two checks of one service",
+        "set service web vip 10.0.0.5 tcp 80\nset service web check tcp\nset service web check icmp",
+        &["% E203 line 3, column 23: service web check was stated on line 2"],
+    ),
+    (
+        "a source of probes that somebody has",
+        "set guest web1 port p1 mac 52:54:00:01:00:01 address 10.0.0.21\n\
+         set service web vip 10.0.0.5 tcp 80\n\
+         set guest web2 port p2 mac 52:54:00:01:00:02 probe-source 10.0.0.21 probe-source fd00::1\n\
+         set guest web3 port p3 mac 52:54:00:01:00:03 probe-source 10.0.0.5 probe-source 10.0.0.6",
+        &[
+            "% E203 line 3, column 59: guest web2: 10.0.0.21 is also guest web1's (line 1)",
+            "% E203 line 4, column 59: guest web3: 10.0.0.5 is service web's VIP; probes need an address that nobody has (line 2)",
+            "% E205 line 4, column 81: guest web3: probes have 10.0.0.5 as their IPv4 source, so not 10.0.0.6 too (line 4)",
+        ],
+    ),
+    (
         "C3 two services",
         "set service a vip 10.0.0.5 tcp 80\nset service b vip 10.0.0.5 tcp 80",
         &["% E203 line 2, column 19: service b: 10.0.0.5 tcp 80 is also service a's (line 1)"],

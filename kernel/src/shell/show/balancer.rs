@@ -8,13 +8,13 @@ use core::num::NonZeroU16;
 
 use lb::flow::UDP_IDLE;
 use lb::report::Fraction;
-use lb::service::Traffic;
+use lb::service::{PANIC, SLOW_START, Traffic};
 use lb::wire::Endpoint;
 use lb::wire::ip::Version;
 use lb::{Name, Protocol, Real, RealId, Service, ServiceId, ServiceSpec, Tables};
 
 use super::{ROWS_MAX, absent, fact, note_cut, vlan};
-use crate::config::{InWords, Vip};
+use crate::config::{AgentConfig, CheckConfig, InWords, Vip};
 use crate::shell::Desk;
 use crate::shell::page::Align::{Left, Right};
 use crate::shell::page::{Page, Table};
@@ -87,10 +87,19 @@ fn stated(page: &mut Page, service: &Service) {
     fact(page, "persistence", or(persistence, "none"));
     fact(page, "empty", InWords(&spec.empty));
     fact(page, "most flows", or(spec.flows_max, "no limit"));
+    fact(page, "check", or(spec.check.as_ref().map(CheckConfig::from), "none"));
+    fact(page, "agent", AgentConfig::from(spec.agent));
+    fact(page, "slow start", Time(spec.slow_start.unwrap_or(SLOW_START)));
+    fact(page, "panic", panic(spec.panic.unwrap_or(PANIC)));
     if spec.protocol == Protocol::Udp {
         fact(page, "idle", Time(spec.udp_idle.unwrap_or(UDP_IDLE)));
         fact(page, "scheduled", if spec.one_packet { "every datagram" } else { "every flow" });
     }
+}
+
+/// When what checks say is ignored.
+fn panic(percent: u8) -> String {
+    if percent == 0 { "never".to_string() } else { format!("below {percent}%") }
 }
 
 const NO_REAL: &str = "No guest serves it (configure, set service … real …).";
@@ -120,6 +129,8 @@ pub fn real(desk: &Desk<'_>, service: &Name, guest: &Name) -> Result<Page, Probl
     fact(&mut page, "wanted", real.admin.as_str());
     fact(&mut page, "weight", weight(desk, id, real));
     fact(&mut page, "most flows", or(spec.flows_max, "no limit"));
+    let check = spec.check.as_ref().or(service.spec.check.as_ref());
+    fact(&mut page, "check", or(check.map(CheckConfig::from), "none"));
     fact(&mut page, "open flows", counters.flows_open);
     fact(&mut page, "new flows", counters.flows_new);
     fact(&mut page, "ended flows", counters.flows_ended);

@@ -1,0 +1,157 @@
+//! Guests: each has a port that guests may have, a MAC, and addresses that are nobody else's.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use lb::limits::{GUEST_ADDRESSES_MAX, GUESTS_MAX};
+use lb::{GuestSpec, MacAddr, Name, PortId, Role, addr};
+
+use super::PortPlan;
+use crate::config::{Config, Finding, GuestConfig, Item, ServiceConfig, ServicePart, Wrong};
+
+/// One of each IP version.
+const PROBE_SOURCES_MAX: usize = 2;
+
+/// The guests of a configuration on the ports of this machine.
+pub(super) struct Guests<'a> {
+    pub config: &'a Config,
+    pub ports: &'a [PortPlan],
+}
+
+impl Guests<'_> {
+    pub(super) fn check(&self, findings: &mut Vec<Finding>) -> BTreeMap<Name, GuestSpec> {
+        let mut macs = BTreeMap::new();
+        let mut addresses = BTreeMap::new();
+        let mut specs = BTreeMap::new();
+        for (name, guest) in &self.config.guests {
+            self.check_mac(name, guest, &mut macs, findings);
+            self.check_addresses(name, guest, &mut addresses, findings);
+            self.check_probe_sources(name, guest, findings);
+            let port = self.resolve_port(name, guest).map_err(|finding| findings.push(*finding));
+            specs.extend(spec_of(name, guest, port.ok()).map(|spec| (name.clone(), spec)));
+        }
+        if let Some((name, _)) = self.config.guests.iter().nth(GUESTS_MAX) {
+            let wrong = Wrong::TooMany { what: "guests", max: GUESTS_MAX };
+            findings.push(Finding::new(Item::Guest(name.clone()), wrong));
+        }
+        specs
+    }
+
+    fn resolve_port(&self, name: &Name, guest: &GuestConfig) -> Result<PortId, Box<Finding>> {
+        let Some(port) = guest.port.clone() else {
+            return Err(Box::new(Finding::new(Item::Guest(name.clone()), Wrong::NoPort)));
+        };
+        let here = |wrong| Box::new(Finding::new(Item::GuestPort(name.clone()), wrong));
+        let found = self.ports.iter().position(|plan| plan.name == port);
+        match found.and_then(PortId::new) {
+            Some(id) if self.ports[id.index()].role == Role::Guest => Ok(id),
+            Some(_) => Err(here(Wrong::UplinkPort { port })),
+            None => {
+                let known = self.ports.iter().map(|plan| plan.name.clone()).collect();
+                Err(here(Wrong::UnknownPort { port, known }))
+            }
+        }
+    }
+
+    fn check_mac<'c>(
+        &'c self,
+        name: &'c Name,
+        guest: &GuestConfig,
+        macs: &mut BTreeMap<MacAddr, &'c Name>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let Some(mac) = guest.mac else {
+            findings.push(Finding::new(Item::Guest(name.clone()), Wrong::NoMac));
+            return;
+        };
+        let item = Item::GuestMac(name.clone());
+        if self.is_ours(mac) {
+            findings.push(Finding::new(item.clone(), Wrong::MacIsOurs { mac }));
+        }
+        match macs.entry(mac) {
+            Entry::Vacant(free) => {
+                free.insert(name);
+            }
+            Entry::Occupied(taken) => {
+                let guest = (*taken.get()).clone();
+                let with = Item::GuestMac(guest.clone());
+                findings.push(Finding::against(item, Wrong::MacTaken { mac, guest }, with));
+            }
+        }
+    }
+
+    /// Whether the switch answers with this MAC itself.
+    fn is_ours(&self, mac: MacAddr) -> bool {
+        let mut vips = self.config.services.values().filter_map(|service| service.vip);
+        let is_vips = vips.any(|vip| MacAddr::virtual_of(vip.address) == mac);
+        mac == MacAddr::SWITCH || is_vips
+    }
+
+    fn check_addresses<'c>(
+        &'c self,
+        name: &'c Name,
+        guest: &GuestConfig,
+        taken: &mut BTreeMap<IpAddr, &'c Name>,
+        findings: &mut Vec<Finding>,
+    ) {
+        for (at, &address) in guest.addresses.iter().enumerate() {
+            let item = Item::GuestAddress(name.clone(), address);
+            if at == GUEST_ADDRESSES_MAX {
+                let wrong = Wrong::TooMany { what: "addresses", max: GUEST_ADDRESSES_MAX };
+                findings.push(Finding::new(item.clone(), wrong));
+            }
+            if addr::is_link_local_of_ours(address) {
+                findings.push(Finding::new(item.clone(), Wrong::AddressIsOurs { address }));
+            }
+            match taken.entry(address) {
+                Entry::Vacant(free) => {
+                    free.insert(name);
+                }
+                Entry::Occupied(other) => {
+                    let guest = (*other.get()).clone();
+                    let with = Item::GuestAddress(guest.clone(), address);
+                    let wrong = Wrong::AddressTaken { address, guest };
+                    findings.push(Finding::against(item, wrong, with));
+                }
+            }
+        }
+    }
+
+    /// Whether the switch can answer for them on the guest's port: nobody else has them.
+    fn check_probe_sources(&self, name: &Name, guest: &GuestConfig, findings: &mut Vec<Finding>) {
+        let item_of = |source| Item::GuestProbeSource(name.clone(), source);
+        for (at, &source) in guest.probe_sources.iter().enumerate() {
+            let mut found = |wrong| findings.push(Finding::new(item_of(source), wrong));
+            if addr::is_link_local_of_ours(source) {
+                found(Wrong::AddressIsOurs { address: source });
+            }
+            let mut before = guest.probe_sources[..at].iter();
+            if let Some(&other) = before.find(|other| other.is_ipv4() == source.is_ipv4()) {
+                let wrong = Wrong::ProbeSources { source, other };
+                findings.push(Finding::against(item_of(source), wrong, item_of(other)));
+            }
+            let mut guests = self.config.guests.iter();
+            if let Some((owner, _)) = guests.find(|(_, guest)| guest.addresses.contains(&source)) {
+                let with = Item::GuestAddress(owner.clone(), source);
+                let wrong = Wrong::AddressTaken { address: source, guest: owner.clone() };
+                findings.push(Finding::against(item_of(source), wrong, with));
+            }
+            let has_it = |service: &ServiceConfig| service.vip.is_some_and(|v| v.address == source);
+            let mut services = self.config.services.iter();
+            if let Some((service, _)) = services.find(|(_, service)| has_it(service)) {
+                let with = Item::Part(service.clone(), ServicePart::Vip);
+                let wrong = Wrong::SourceIsVip { address: source, service: service.clone() };
+                findings.push(Finding::against(item_of(source), wrong, with));
+            }
+        }
+    }
+}
+
+fn spec_of(name: &Name, guest: &GuestConfig, port: Option<PortId>) -> Option<GuestSpec> {
+    let addresses = guest.addresses.iter().copied().take(GUEST_ADDRESSES_MAX).collect();
+    let probe_sources = guest.probe_sources.iter().copied().take(PROBE_SOURCES_MAX).collect();
+    Some(GuestSpec { addresses, probe_sources, ..GuestSpec::new(name.clone(), port?, guest.mac?) })
+}
