@@ -26,6 +26,7 @@ use alloc::vec;
 use core::time::Duration;
 
 use crate::addr::REPORT_PORT;
+use crate::decisions::Decisions;
 use crate::event::{Event, Events};
 use crate::fdb::{Fdb, Lesson};
 use crate::flow::{FlowId, FlowTable};
@@ -66,6 +67,7 @@ pub struct Dataplane {
     events: Events,
     reports: Reports,
     dice: Dice,
+    decisions: Decisions,
     /// When the log last heard of an address that moves too fast.
     restless_told: Option<Instant>,
     errors: ErrorLimit,
@@ -104,6 +106,7 @@ impl Dataplane {
             events: Events::default(),
             reports: Reports::new(),
             dice: Dice(!secret),
+            decisions: Decisions::new(),
             restless_told: None,
             errors: ErrorLimit::default(),
             fragments: Fragments::new(FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX, secret),
@@ -198,6 +201,11 @@ impl Dataplane {
         &self.reports
     }
 
+    /// The last decisions about new flows.
+    pub fn decisions(&self) -> &Decisions {
+        &self.decisions
+    }
+
     pub fn outbox(&mut self) -> &mut Outbox {
         &mut self.outbox
     }
@@ -289,6 +297,11 @@ impl Dataplane {
         let sets = self.tables.port_sets();
         let others = sets.up.without(ingress);
         if sets.uplinks.contains(ingress) { others.minus(sets.uplinks) } else { others }
+    }
+
+    /// The number that the next new flow will be given.
+    pub(crate) fn next_dice(&self) -> u64 {
+        Dice(self.dice.0).roll()
     }
 
     /// A packet to a VIP's MAC.

@@ -14,6 +14,7 @@ pub mod table;
 
 use core::time::Duration;
 
+use crate::decisions::Placed;
 use crate::wire::Endpoint;
 use crate::wire::transport::{TcpFlags, Transport};
 use crate::{Instant, Protocol, RealId};
@@ -91,7 +92,17 @@ impl Marks {
     const ANSWERED: Marks = Marks(1 << 3);
     /// The client has spoken after the answer, so it is where it says to be.
     const CONFIRMED: Marks = Marks(1 << 4);
-    const NONE: Marks = Marks(0);
+    /// By what it was placed: the number among [`Placed::ALL`], in the bits from here on.
+    const PLACED_SHIFT: u32 = 5;
+
+    fn of(placed: Placed) -> Marks {
+        Marks((placed as u8) << Self::PLACED_SHIFT)
+    }
+
+    fn placed(self) -> Placed {
+        let number = usize::from(self.0 >> Self::PLACED_SHIFT);
+        Placed::ALL.get(number).copied().unwrap_or_default()
+    }
 
     fn has(self, all: Marks) -> bool {
         self.0 & all.0 == all.0
@@ -128,6 +139,7 @@ pub struct NewFlow {
     /// What comes from the client does not find it: every datagram is scheduled anew, and only the
     /// way back is remembered.
     pub one_packet: bool,
+    pub placed: Placed,
     pub stage: Stage,
 }
 
@@ -158,7 +170,7 @@ impl Flow {
             },
             real: new.real,
             state: FlowState::Embryonic,
-            marks: Marks::NONE
+            marks: Marks::of(new.placed)
                 .with(Marks::ONE_PACKET, new.one_packet)
                 .with(Marks::ANSWERED, is_answered),
         }
@@ -212,6 +224,11 @@ impl Flow {
             false => &[Direction::ToReal, Direction::ToClient],
             true => &[Direction::ToClient],
         }
+    }
+
+    /// By what it got its real.
+    pub fn placed(&self) -> Placed {
+        self.marks.placed()
     }
 
     pub fn is_open(&self) -> bool {

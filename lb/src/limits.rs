@@ -24,6 +24,8 @@ pub const OUTBOX_MAX: usize = 256;
 pub const ORIGIN_BYTES_MAX: usize = 1518;
 /// Events that may wait for the log.
 pub const EVENTS_MAX: usize = 64;
+/// Decisions about new flows that are kept to be looked at.
+pub const DECISIONS_KEPT: usize = 64;
 /// Datagrams whose fragments are under way.
 pub const FRAGMENTED_DATAGRAMS_MAX: usize = 1024;
 /// Fragments that may wait for their first.

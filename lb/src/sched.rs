@@ -13,7 +13,7 @@
 //! Here is chosen among candidates, who may all be given the flow; who may is decided in
 //! [`crate::standing`]. A choice is a function of the candidates, of the flows that they were given
 //! before, and of the flow that arrives, with what chance it needs in the latter, so that it can be
-//! asked twice.
+//! asked twice: [`crate::explain`] asks a copy of the board.
 //!
 //! There may be 64 candidates and a million new flows a second, and all that one flow changes is one
 //! real's counts. So what a scheduler makes of the candidates stays on a [`Board`]: whoever keeps
@@ -27,6 +27,7 @@ pub mod rotate;
 
 pub use hash::{FlowHash, NameHash};
 pub use least::{Forecast, IDLE, Outlook};
+pub use ranking::Measured;
 
 use crate::load::{EffectiveWeight, RealLoad};
 use crate::{Instant, RealId, Scheduler};
@@ -59,7 +60,7 @@ pub struct Arrival {
 
 /// The candidates of a service, prepared for its scheduler. A candidate's place is its number
 /// among those of which the board was made.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Board {
     scheduler: Scheduler,
     /// For `lc`, `wlc`, `wll` and `p2c`.
@@ -120,6 +121,22 @@ impl Board {
             Way::LeastOfTwo => self.ranking.least_of_two(arrival.dice),
             Way::Turns(_) => self.rotation.turn(),
             Way::Hash => hash::rendezvous(&self.members, arrival.key),
+        }
+    }
+
+    /// What the candidate at a place is compared by, if candidates are.
+    pub fn measured(&self, place: usize) -> Option<Measured> {
+        match self.scheduler.way() {
+            Way::Least(_) | Way::LeastOfTwo => self.ranking.measured(place),
+            Way::Turns(_) | Way::Hash => None,
+        }
+    }
+
+    /// The place of the least of all others.
+    pub fn runner_up(&self, place: usize) -> Option<usize> {
+        match self.scheduler.way() {
+            Way::Least(_) | Way::LeastOfTwo => self.ranking.least_but(place),
+            Way::Turns(_) | Way::Hash => None,
         }
     }
 

@@ -7,7 +7,8 @@ use core::time::Duration;
 use crate::flow::Direction;
 use crate::limits::SERVICE_REALS_MAX;
 use crate::load::RealLoad;
-use crate::sched::NameHash;
+use crate::sched::{FlowHash, NameHash};
+use crate::wire::Endpoint;
 use crate::{Agent, Check, GuestId, Instant, Name, Protocol};
 
 /// How long a real that is new or back takes to get its full share of new flows.
@@ -224,6 +225,19 @@ impl ServiceSpec {
             agent: Agent::Push,
             slow_start: None,
             panic: None,
+        }
+    }
+
+    /// What its scheduler places a client by, if it places by hash.
+    pub(crate) fn placing_key(&self, client: Endpoint) -> FlowHash {
+        let address = client.address.into();
+        match self.scheduler {
+            Scheduler::Mh => {
+                let vip = (self.vip, self.port.get());
+                FlowHash::of_ends((address, client.port), self.protocol, vip)
+            }
+            Scheduler::ShPort => FlowHash::of_client_end(address, client.port),
+            _ => FlowHash::of_client(address),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod check;
 mod placements;
+mod preview;
 mod standings;
 mod vips;
 
@@ -23,6 +24,7 @@ use crate::{
     Protocol, Real, RealId, RealSpec, Refusal, Role, Service, ServiceId, ServiceSpec,
 };
 pub use placements::Placements;
+pub(crate) use preview::Preview;
 pub use standings::SLICE;
 use standings::Standings;
 use vips::VipIndex;

@@ -16,9 +16,11 @@ use core::time::Duration;
 
 use crate::addr::link_local_like;
 use crate::dataplane::{Dataplane, Dice, Inbound};
+use crate::decisions::{Choice, Chosen, Decision, Placed};
 use crate::flow::{Direction, FlowId, FlowKey, InsertError, NewFlow, Stage, UDP_IDLE};
 use crate::persist::{Client, ClientKey};
-use crate::sched::{Arrival, FlowHash};
+use crate::sched::Arrival;
+use crate::standing::Judge;
 use crate::wire::ip::Version;
 use crate::wire::transport::{TcpFlags, UDP_HEADER_BYTES};
 use crate::wire::{Endpoint, Transport};
@@ -56,13 +58,44 @@ impl Dataplane {
         let service = service.ok_or(DropReason::VipNoPort)?;
         self.may_begin(service, segment)?;
         let client = self.persistent_client(service, packet, segment);
-        let real = self.real_for(service, client.as_ref(), packet, segment)?;
+        let choice = self.choice_for(service, client.as_ref(), packet, segment);
         let stage = Stage::Asked { sequence: segment.sequence };
-        let id = self.open(service, real, &key, stage, packet.now)?;
+        let opened = choice.and_then(|Choice { real, by, .. }| {
+            Ok((self.open(service, real, by, &key, stage, packet.now)?, real))
+        });
+        let outcome = opened.and(choice);
+        self.note_decision(service, segment, outcome, packet.now);
+        let (id, real) = opened?;
         if let Some((client, timeout)) = client.filter(|_| !self.is_sorry(service, real)) {
             self.persistence.remember(&client, real, timeout, packet.now);
         }
         Ok(id)
+    }
+
+    /// Keeps what was decided, to be looked at.
+    fn note_decision(
+        &mut self,
+        service: ServiceId,
+        segment: &Transport,
+        outcome: Result<Choice, DropReason>,
+        at: Instant,
+    ) {
+        let Dataplane { tables, decisions, .. } = self;
+        let Some(service) = tables.service(service).map(|service| service.spec.name.clone()) else {
+            return;
+        };
+        let guest = |id: RealId| tables.real(id).map(|real| real.spec.guest.clone());
+        let outcome = outcome.and_then(|choice| {
+            Ok(Chosen {
+                guest: guest(choice.real).ok_or(DropReason::NoBackend)?,
+                by: choice.by,
+                candidates: choice.candidates,
+                measured: choice.measured,
+                runner_up: choice.runner_up.and_then(|(id, its)| Some((guest(id)?, its))),
+            })
+        });
+        let (protocol, client) = (segment.protocol, segment.source);
+        decisions.note(Decision { at, protocol, client, service, outcome });
     }
 
     /// A TCP flow begins with a SYN. One of before a restart is taken up where the hash that placed
@@ -79,42 +112,38 @@ impl Dataplane {
     }
 
     /// The real that a new flow gets.
-    fn real_for(
+    fn choice_for(
         &mut self,
         service: ServiceId,
         client: Option<&(Client, Duration)>,
         packet: &Inbound<'_>,
         segment: &Transport,
-    ) -> Result<RealId, DropReason> {
+    ) -> Result<Choice, DropReason> {
         let now = packet.now;
         if self.is_full(service) {
             return Err(self.refuse(service, DropReason::ServiceFull, packet, segment));
         }
         let earlier = client.and_then(|(client, _)| {
             let id = self.persistence.find(service, &client.key, now)?;
-            let judge = self.tables.judge(service)?;
-            let real = self.tables.real(id).filter(|_| judge.service.reals.contains(&id))?;
-            judge.eligibility(real, now).ok().map(|()| id)
+            self.may_return(service, id, now).then_some(Choice::alone(id, Placed::Persistence))
         });
         earlier
             .or_else(|| self.choose(service, segment.source, now))
-            .or_else(|| self.sorry_real(service))
+            .or_else(|| self.sorry_real(service).map(|id| Choice::alone(id, Placed::Sorry)))
             .ok_or_else(|| self.refuse(service, DropReason::NoBackend, packet, segment))
     }
 
+    /// Whether a client's later flow may still go to the real of its earlier ones.
+    pub(crate) fn may_return(&self, service: ServiceId, id: RealId, now: Instant) -> bool {
+        let judge = self.tables.judge(service).filter(|judge| judge.service.reals.contains(&id));
+        let eligible = |(real, judge): (&Real, Judge<'_>)| judge.eligibility(real, now).is_ok();
+        self.tables.real(id).zip(judge).is_some_and(eligible)
+    }
+
     /// The real that the service's scheduler gives a new flow.
-    fn choose(&mut self, service: ServiceId, client: Endpoint, now: Instant) -> Option<RealId> {
+    fn choose(&mut self, service: ServiceId, client: Endpoint, now: Instant) -> Option<Choice> {
         let dice = self.dice.roll();
-        let spec = &self.tables.service(service)?.spec;
-        let address = client.address.into();
-        let key = match spec.scheduler {
-            Scheduler::Mh => {
-                let vip = (spec.vip, spec.port.get());
-                FlowHash::of_ends((address, client.port), spec.protocol, vip)
-            }
-            Scheduler::ShPort => FlowHash::of_client_end(address, client.port),
-            _ => FlowHash::of_client(address),
-        };
+        let key = self.tables.service(service)?.spec.placing_key(client);
         self.tables.choose(service, &Arrival { now, dice, key })
     }
 
@@ -157,7 +186,7 @@ impl Dataplane {
     }
 
     /// Whether the service has as many open flows as it may.
-    fn is_full(&self, id: ServiceId) -> bool {
+    pub(crate) fn is_full(&self, id: ServiceId) -> bool {
         let Some(service) = self.tables.service(id) else {
             return false;
         };
@@ -170,7 +199,7 @@ impl Dataplane {
     }
 
     /// The real that serves when no other does, if its guest can be reached.
-    fn sorry_real(&self, service: ServiceId) -> Option<RealId> {
+    pub(crate) fn sorry_real(&self, service: ServiceId) -> Option<RealId> {
         let service = self.tables.service(service)?;
         let id = service.sorry?;
         let guest = self.tables.guest(self.tables.real(id)?.guest)?;
@@ -189,11 +218,12 @@ impl Dataplane {
         &mut self,
         service: ServiceId,
         real: RealId,
+        placed: Placed,
         key: &FlowKey,
         stage: Stage,
         now: Instant,
     ) -> Result<FlowId, DropReason> {
-        let mut new = self.new_flow(service, real, key, stage)?;
+        let mut new = self.new_flow(service, real, placed, key, stage)?;
         for attempt in 0..TRANSLATIONS_MAX {
             if let Some(id) = self.way_back(&new) {
                 return Ok(id);
@@ -217,10 +247,11 @@ impl Dataplane {
     }
 
     /// What is to be known of a new flow.
-    fn new_flow(
+    pub(crate) fn new_flow(
         &self,
         service: ServiceId,
         real: RealId,
+        placed: Placed,
         key: &FlowKey,
         stage: Stage,
     ) -> Result<NewFlow, DropReason> {
@@ -244,6 +275,7 @@ impl Dataplane {
             real,
             udp_idle: spec.udp_idle.unwrap_or(UDP_IDLE),
             one_packet: spec.one_packet,
+            placed,
             stage,
         })
     }

@@ -21,6 +21,7 @@ use foldhash::fast::FixedState;
 
 use crate::addr::is_link_local_of_ours;
 use crate::dataplane::{Dataplane, Inbound};
+use crate::decisions::Placed;
 use crate::flow::{FlowId, FlowKey, Stage};
 use crate::wire::ip::Version;
 use crate::wire::transport::TcpFlags;
@@ -67,7 +68,7 @@ impl Dataplane {
         let client = Endpoint { address: client, port: destination.port };
         let server = Endpoint { address: spec.vip.into(), port: spec.port.get() };
         let key = FlowKey::new(protocol, packet.header.vlan, client, server);
-        self.open(service, real, &key, Stage::Answered, packet.now).ok()
+        self.open(service, real, Placed::Real, &key, Stage::Answered, packet.now).ok()
     }
 
     /// The one real that this end can be.

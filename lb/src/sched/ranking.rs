@@ -15,10 +15,12 @@ use core::cmp::Ordering;
 use super::Candidate;
 use super::least::{MILLIFLOWS_MAX, Outlook};
 use crate::limits::SERVICE_REALS_MAX;
+use crate::load::MilliFlows;
+use crate::report::Fraction;
 use crate::{Instant, RealId};
 
 /// The scores of a service's reals, by their places.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ranking {
     measure: Measure,
     made_at: Instant,
@@ -39,6 +41,15 @@ pub(super) enum Measure {
     FlowsOverWeight,
     /// `wll` and `p2c`: load over weight, where reports are fresh.
     LoadOverWeight,
+}
+
+/// What decides first between candidates; less is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measured {
+    /// Load for a weight of 100.
+    Load(Fraction),
+    /// Open flows for a weight of 100; as they are where weights do not count.
+    Flows(MilliFlows),
 }
 
 /// What candidates are compared by; each number counts over the weight.
@@ -136,6 +147,38 @@ impl Ranking {
         let (one, other) = (&self.scores[one], &self.scores[other]);
         let is_better = other.compare(one) == Ordering::Less;
         Some(if is_better { other.real } else { one.real })
+    }
+
+    /// What the candidate at a place is compared by; `None` for one that is not chosen.
+    pub(super) fn measured(&self, place: usize) -> Option<Measured> {
+        const WEIGHT: u64 = 100_000;
+        let score = self.scores.get(place).filter(|score| score.weight > 0)?;
+        let for_weight = |count: u64| match self.measure {
+            Measure::Flows => count,
+            Measure::FlowsOverWeight | Measure::LoadOverWeight => {
+                count.saturating_mul(WEIGHT) / u64::from(score.weight)
+            }
+        };
+        Some(match self.outlook {
+            Some(_) => Measured::Load(Fraction::from_millionths(for_weight(score.load.into()))),
+            None => Measured::Flows(for_weight(u64::from(score.flows_open) * 1000)),
+        })
+    }
+
+    /// The place of the least, leaving one out: of those against whom it has played or would play.
+    pub(super) fn least_but(&self, place: usize) -> Option<usize> {
+        let mut game = self.half + place;
+        let mut best: Option<usize> = None;
+        while game > 1 {
+            let other = self.games[game ^ 1];
+            let at = usize::from(other.place);
+            let is_better = |best: usize| self.scores[at].compare(&self.scores[best]).is_lt();
+            if other.weight > 0 && best.is_none_or(is_better) {
+                best = Some(at);
+            }
+            game /= 2;
+        }
+        best
     }
 
     fn play(&mut self, game: usize) {

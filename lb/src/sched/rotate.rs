@@ -27,7 +27,7 @@ pub enum Shares {
 }
 
 /// Whose turn it is among the reals of a service.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rotation {
     /// In the order in which they were set.
     members: Members,

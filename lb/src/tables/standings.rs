@@ -26,8 +26,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Tables;
+use crate::decisions::{Choice, Placed};
 use crate::limits::{REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
-use crate::sched::{Arrival, Board, Outlook};
+use crate::sched::{Arrival, Board, FlowHash, Outlook};
 use crate::standing::{Ineligible, Judge, candidate};
 use crate::{Instant, RealId, ServiceId};
 
@@ -45,9 +46,9 @@ pub(super) struct Standings {
 }
 
 /// A service's board.
-#[derive(Default)]
-struct Kept {
-    board: Board,
+#[derive(Clone, Default)]
+pub(super) struct Kept {
+    pub board: Board,
     made: Option<Made>,
     /// Those that may be chosen, a bit a place.
     seated: u64,
@@ -55,11 +56,17 @@ struct Kept {
     touched: u64,
 }
 
+/// The state of the tables that a board is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Origin {
+    epoch: u64,
+    news: u64,
+}
+
 /// Of what a board was made.
 #[derive(Clone, Copy)]
 struct Made {
-    epoch: u64,
-    news: u64,
+    origin: Origin,
     at: Instant,
     until: Instant,
     /// What those that may be chosen are.
@@ -70,14 +77,18 @@ const _: () = assert!(SERVICE_REALS_MAX <= u64::BITS as usize);
 
 impl Tables {
     /// The real that a new flow of the service gets.
-    pub(crate) fn choose(&mut self, service: ServiceId, arrival: &Arrival) -> Option<RealId> {
-        if !self.has_board(service, arrival.now) || !self.look_at_touched(service) {
-            self.make_board(service, arrival.now);
+    pub(crate) fn choose(&mut self, service: ServiceId, arrival: &Arrival) -> Option<Choice> {
+        let (has_board, origin) = (self.has_board(service, arrival.now), self.origin());
+        let placed = self.placement(service, arrival.key);
+        let (judge, Standings { kept, places, .. }) = self.split(service)?;
+        let kept = &mut kept[service.index()];
+        if !has_board || !kept.look_at_touched(judge) {
+            kept.make(judge, origin, arrival.now);
+            for (place, (id, _)) in judge.members().enumerate() {
+                places[id.index()] = place as u8;
+            }
         }
-        let placed = self.placements.find(service, arrival.key);
-        placed
-            .filter(|&real| self.is_seated(service, real))
-            .or_else(|| self.standings.kept[service.index()].board.choose(arrival))
+        kept.choose(judge, placed, |id| Some(usize::from(places[id.index()])), arrival)
     }
 
     /// What reports make expect of a service's reals, as a new flow would see it now.
@@ -119,66 +130,24 @@ impl Tables {
     }
 
     /// Whether the service has a board on which nothing can be wrong but what flows have changed.
-    fn has_board(&self, service: ServiceId, now: Instant) -> bool {
-        let Standings { kept, news, .. } = &self.standings;
-        kept[service.index()].made.as_ref().is_some_and(|made| {
-            (made.epoch, made.news) == (self.epoch, *news) && (made.at..=made.until).contains(&now)
+    pub(super) fn has_board(&self, service: ServiceId, now: Instant) -> bool {
+        self.kept(service).made.as_ref().is_some_and(|made| {
+            made.origin == self.origin() && (made.at..=made.until).contains(&now)
         })
     }
 
-    /// Takes in what flows have changed; whether the same reals are eligible as before.
-    fn look_at_touched(&mut self, service: ServiceId) -> bool {
-        let Some((judge, standings)) = self.split(service) else {
-            return false;
-        };
-        let kept = &mut standings.kept[service.index()];
-        let Some(Made { at, chosen_if, .. }) = kept.made else {
-            return false;
-        };
-        while kept.touched != 0 {
-            let place = kept.touched.trailing_zeros() as usize;
-            kept.touched &= kept.touched - 1;
-            let Some((id, real)) = judge.member(place) else {
-                continue;
-            };
-            let was_eligible = kept.is_seated(place) && chosen_if.is_ok();
-            if judge.eligibility(real, at).is_ok() != was_eligible {
-                return false;
-            }
-            if kept.is_seated(place) {
-                kept.board.update(place, &candidate(id, real, at));
-            }
-        }
-        true
+    /// The real whose slot of `mh`'s table a flow falls into.
+    pub(super) fn placement(&self, service: ServiceId, key: FlowHash) -> Option<RealId> {
+        self.placements.find(service, key)
     }
 
-    fn make_board(&mut self, service: ServiceId, now: Instant) {
-        let epoch = self.epoch;
-        let Some((judge, standings)) = self.split(service) else {
-            return;
-        };
-        let candidates = judge.candidates(now);
-        let Standings { kept, places, news } = standings;
-        let kept = &mut kept[service.index()];
-        kept.board.make(judge.service.spec.scheduler, &candidates.all, now);
-        (kept.seated, kept.touched) = (0, 0);
-        let mut until = now + SLICE;
-        for (place, candidate) in candidates.all.iter().enumerate() {
-            places[candidate.real.index()] = place as u8;
-            kept.seated |= u64::from(candidate.has_weight()) << place;
-            until = candidate.load.holds_until(now).map_or(until, |end| until.min(end));
-        }
-        let chosen_if = candidates.chosen_if;
-        kept.made = Some(Made { epoch, news: *news, at: now, until, chosen_if });
+    pub(super) fn kept(&self, service: ServiceId) -> &Kept {
+        &self.standings.kept[service.index()]
     }
 
-    /// Whether a real that a table of `mh` names may be chosen; one that is being built anew may
-    /// still name one that is gone.
-    fn is_seated(&self, service: ServiceId, id: RealId) -> bool {
-        let place = usize::from(self.standings.places[id.index()]);
-        let is_there = self.judge(service).and_then(|judge| judge.member(place));
-        is_there.is_some_and(|(member, _)| member == id)
-            && self.standings.kept[service.index()].is_seated(place)
+    /// What a board that is made now is made of.
+    pub(super) fn origin(&self) -> Origin {
+        Origin { epoch: self.epoch, news: self.standings.news }
     }
 
     fn split(&mut self, service: ServiceId) -> Option<(Judge<'_>, &mut Standings)> {
@@ -203,7 +172,70 @@ impl Standings {
 }
 
 impl Kept {
-    fn is_seated(&self, place: usize) -> bool {
+    pub(super) fn is_seated(&self, place: usize) -> bool {
         self.seated & 1 << place != 0
+    }
+
+    /// Takes in what flows have changed; whether the same reals are eligible as before.
+    pub(super) fn look_at_touched(&mut self, judge: Judge<'_>) -> bool {
+        let Some(Made { at, chosen_if, .. }) = self.made else {
+            return false;
+        };
+        while self.touched != 0 {
+            let place = self.touched.trailing_zeros() as usize;
+            self.touched &= self.touched - 1;
+            let Some((id, real)) = judge.member(place) else {
+                continue;
+            };
+            let was_eligible = self.is_seated(place) && chosen_if.is_ok();
+            if judge.eligibility(real, at).is_ok() != was_eligible {
+                return false;
+            }
+            if self.is_seated(place) {
+                self.board.update(place, &candidate(id, real, at));
+            }
+        }
+        true
+    }
+
+    pub(super) fn make(&mut self, judge: Judge<'_>, origin: Origin, now: Instant) {
+        let candidates = judge.candidates(now);
+        self.board.make(judge.service.spec.scheduler, &candidates.all, now);
+        (self.seated, self.touched) = (0, 0);
+        let mut until = now + SLICE;
+        for (place, candidate) in candidates.all.iter().enumerate() {
+            self.seated |= u64::from(candidate.has_weight()) << place;
+            until = candidate.load.holds_until(now).map_or(until, |end| until.min(end));
+        }
+        let chosen_if = candidates.chosen_if;
+        self.made = Some(Made { origin, at: now, until, chosen_if });
+    }
+
+    /// The real that the table names, if it may be chosen (one that is being built anew may still
+    /// name one that is gone), else the scheduler's choice.
+    pub(super) fn choose(
+        &mut self,
+        judge: Judge<'_>,
+        placed: Option<RealId>,
+        place_of: impl Fn(RealId) -> Option<usize>,
+        arrival: &Arrival,
+    ) -> Option<Choice> {
+        let is_seated = |&id: &RealId| {
+            let place = place_of(id).filter(|&place| self.is_seated(place));
+            place.and_then(|place| judge.member(place)).is_some_and(|(member, _)| member == id)
+        };
+        let candidates = self.seated.count_ones() as u8;
+        if let Some(real) = placed.filter(is_seated) {
+            return Some(Choice { candidates, ..Choice::alone(real, Placed::Table) });
+        }
+        let real = self.board.choose(arrival)?;
+        let place = place_of(real)?;
+        let measured = |place: usize| self.board.measured(place);
+        let runner_up = self.board.runner_up(place).and_then(|other| {
+            let (id, _) = judge.member(other)?;
+            Some((id, measured(other)?))
+        });
+        let by = Placed::Scheduler;
+        Some(Choice { real, by, candidates, measured: measured(place), runner_up })
     }
 }

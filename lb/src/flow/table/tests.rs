@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Protocol;
+use crate::decisions::Placed;
 use crate::flow::{CLOSED_IDLE, CLOSING_IDLE, EMBRYONIC_IDLE, Stage, TCP_IDLE, UDP_IDLE};
 use crate::wire::Endpoint;
 use core::net::Ipv4Addr;
@@ -25,6 +26,7 @@ fn new_flow(client_port: u16) -> NewFlow {
         real: RealId(0),
         udp_idle: UDP_IDLE,
         one_packet: false,
+        placed: Placed::Scheduler,
         stage: Stage::Asked { sequence: 0 },
     }
 }
