@@ -149,6 +149,7 @@ fn names(kind: Kind, said: &[Said], control: &Control) -> Vec<String> {
         | Kind::Fall
         | Kind::SlowStart
         | Kind::Percent
+        | Kind::End
         | Kind::Lines
         | Kind::Text => Vec::new(),
     }

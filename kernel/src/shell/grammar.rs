@@ -79,11 +79,17 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Show {
     Capacity,
+    /// Why a flow is where it is.
+    Choice,
+    /// The last decisions about new flows.
+    Choices,
     Configuration,
     Counters,
     Drops,
     Tables,
     Flows,
+    /// Where a new flow would go.
+    Foretold,
     Guests,
     Load,
     Log,

@@ -7,7 +7,7 @@ mod check;
 mod delete;
 mod set;
 
-use lb::AdminState;
+use lb::{AdminState, Protocol};
 
 use self::delete::DELETE;
 use self::set::SET;
@@ -27,6 +27,7 @@ pub static OPERATIONAL: &[Node] = &[
     whole("reboot", "start this machine anew", End(Action::Reboot)),
     word("show", "look at something; disturbs nothing", Next(SHOW)),
     TERMINAL,
+    word("test", "ask what would happen; changes nothing", Next(TEST)),
     WRITE,
     alias("quit", End(Action::Exit)),
 ];
@@ -116,6 +117,7 @@ static SHOW: &[Node] = &[
     ),
     word("flow", "open flows", EndOr(Action::Show(Show::Flows), FLOW_SERVICE)),
     word("guest", "guests, their ports and health", show(Show::Guests)),
+    word("lb", "how flows get their reals", Next(SHOW_LB)),
     word("load", "what guests say of their load, and what it does", show(Show::Load)),
     word("log", "what happened", show(Show::Log)),
     word(
@@ -132,6 +134,20 @@ static SHOW: &[Node] = &[
     alias("running-config", show(Show::Configuration)),
 ];
 
+static SHOW_LB: &[Node] = &[
+    word("events", "the last decisions about new flows", show(Show::Choices)),
+    word("why", "why a flow is where it is; where a new one would go", Next(WHY_CLIENT)),
+];
+static WHY_CLIENT: &[Node] = &[value(Kind::End, CLIENT_HELP, Next(WHY_VIP))];
+static WHY_VIP: &[Node] =
+    &[value(Kind::End, VIP_HELP, EndOr(Action::Show(Show::Choice), WHY_PROTOCOL))];
+static WHY_PROTOCOL: &[Node] = &[
+    choice("tcp", Choice::Protocol(Protocol::Tcp), "only over TCP", show(Show::Choice)),
+    choice("udp", Choice::Protocol(Protocol::Udp), "only over UDP", show(Show::Choice)),
+];
+const CLIENT_HELP: &str = "who calls, such as 192.0.2.9:40000 or [2001:db8::9]:40000";
+const VIP_HELP: &str = "the VIP that is called and its port";
+
 const CONFIGURATION_SHOW: Then = EndOr(Action::Show(Show::Configuration), SHOW);
 
 static SHOW_PORT: &[Node] = &[value(Kind::Port, "everything about this port", show(Show::Ports))];
@@ -145,6 +161,16 @@ static FLOW_SERVICE: &[Node] = &[value(Kind::Service, "of this service", show(Sh
 const fn show(what: Show) -> Then {
     End(Action::Show(what))
 }
+
+// test …
+
+static TEST: &[Node] = &[word("lb", "where a new flow would go, and why", Next(TEST_PROTOCOL))];
+static TEST_PROTOCOL: &[Node] = &[
+    choice("tcp", Choice::Protocol(Protocol::Tcp), "a connection", Next(TEST_CLIENT)),
+    choice("udp", Choice::Protocol(Protocol::Udp), "a datagram", Next(TEST_CLIENT)),
+];
+static TEST_CLIENT: &[Node] = &[value(Kind::End, CLIENT_HELP, Next(TEST_VIP))];
+static TEST_VIP: &[Node] = &[value(Kind::End, VIP_HELP, show(Show::Foretold))];
 
 // drain, enable, maint …
 

@@ -5,7 +5,9 @@ use alloc::string::{String, ToString};
 use core::fmt::Display;
 use core::time::Duration;
 
+use lb::load::MilliFlows;
 use lb::report::Fraction;
+use lb::sched::Measured;
 
 /// What a table shows where there is nothing to show.
 pub const NOTHING: &str = "-";
@@ -52,6 +54,23 @@ pub fn bytes(bytes: u64) -> String {
     format!("{whole}.{tenths} EB")
 }
 
+/// What a candidate for a new flow is compared by, for a weight of 100.
+pub fn measured(measured: Measured) -> String {
+    match measured {
+        Measured::Load(load) => percent(load),
+        Measured::Flows(1000) => "1 flow".to_string(),
+        Measured::Flows(count) => format!("{} flows", flows(count)),
+    }
+}
+
+/// `3`, `0.25`.
+pub fn flows(flows: MilliFlows) -> String {
+    match flows % 1000 {
+        0 => (flows / 1000).to_string(),
+        part => format!("{}.{:02}", flows / 1000, part / 10),
+    }
+}
+
 pub fn percent(fraction: Fraction) -> String {
     format!("{}%", (fraction.millionths() + 5_000) / 10_000)
 }
@@ -96,6 +115,10 @@ mod tests {
         for (count, text) in cases {
             assert_eq!(bytes(count), text);
         }
+        assert_eq!((flows(3000), flows(250)), ("3".to_string(), "0.25".to_string()));
+        let half = Fraction::from_millionths(500_000);
+        assert_eq!(measured(Measured::Load(half)), "50%");
+        assert_eq!(measured(Measured::Flows(1500)), "1.50 flows");
         assert_eq!(percent(Fraction::from_millionths(615_000)), "62%");
     }
 }

@@ -9,7 +9,7 @@ mod time;
 
 use alloc::format;
 use alloc::string::{String, ToString};
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::str::FromStr;
 use core::time::Duration;
@@ -64,6 +64,8 @@ pub enum Kind {
     Fall,
     SlowStart,
     Percent,
+    /// One end of a flow: an address and a port.
+    End,
     Lines,
     Text,
 }
@@ -114,6 +116,7 @@ pub enum Value {
     Fall(NonZeroU8),
     SlowStart(Duration),
     Percent(u8),
+    End(SocketAddr),
     Lines(usize),
     Text(String),
     Choice(Choice),
@@ -162,6 +165,7 @@ impl Kind {
             Kind::Rise | Kind::Fall => "1..100",
             Kind::SlowStart => RAMP.label,
             Kind::Percent => "0%..100%",
+            Kind::End => "ADDRESS:PORT",
             Kind::Lines => "LINES",
             Kind::Text => "TEXT",
         }
@@ -204,6 +208,7 @@ impl Kind {
             Kind::Fall => in_a_row(text).map(Value::Fall),
             Kind::SlowStart => RAMP.parse(text).map(Value::SlowStart),
             Kind::Percent => percent(text).map(Value::Percent),
+            Kind::End => end(text).map(Value::End),
             Kind::Lines => ranged(text, "a number of lines", 1, LINES_MAX)
                 .map(|lines: NonZeroU32| Value::Lines(lines.get() as usize)),
             Kind::Text => Ok(Value::Text(text.to_string())),
@@ -268,6 +273,16 @@ fn address(text: &str) -> Result<IpAddr, Misfit> {
         return Err(Misfit::whole("an address that a host may have"));
     }
     Ok(address)
+}
+
+fn end(text: &str) -> Result<SocketAddr, Misfit> {
+    let example = "an address and a port such as 192.0.2.9:40000 or [2001:db8::9]:40000";
+    let end: SocketAddr = text.parse().map_err(|_| Misfit::whole(example))?;
+    // A zone would be lost: a switch has no interfaces of its own to tell apart.
+    match end.port() != 0 && addr::is_host_address(end.ip()) && !text.contains('%') {
+        true => Ok(end),
+        false => Err(Misfit::whole("an end of a flow: a host's address and a port, 1..65535")),
+    }
 }
 
 /// The first octet that spoils what looks like an IPv4 address.

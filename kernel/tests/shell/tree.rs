@@ -58,6 +58,7 @@ fn example(token: Token) -> &'static str {
             Kind::Time | Kind::Interval | Kind::Timeout | Kind::SlowStart => "9s",
             Kind::Path => "/x",
             Kind::Expect => "200",
+            Kind::End => "10.0.0.1:9",
             Kind::Percent => "9%",
             Kind::Mac => "52:54:00:01:00:01",
             Kind::Pci => "00:02.0",
@@ -135,7 +136,7 @@ fn words_may_be_shortened() {
         ("configure", "conf t"),
         ("write", "wr"),
         ("drain real web web1", "d r web web1"),
-        ("terminal script on", "t s on"),
+        ("terminal script on", "ter s on"),
     ];
     for (long, short) in same {
         let meaning = |line| {

@@ -3,6 +3,7 @@
 
 mod balancer;
 mod capacity;
+mod choice;
 mod guests;
 mod switch;
 
@@ -27,9 +28,12 @@ pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Proble
     match what {
         Show::Capacity => Ok(capacity::capacity(desk)),
         Show::Configuration => Ok(configuration(desk)),
+        Show::Choice => choice::why(desk, said),
+        Show::Choices => Ok(choice::events(desk)),
         Show::Counters => Ok(switch::counters(desk)),
         Show::Drops => Ok(switch::drops(desk)),
         Show::Tables => Ok(capacity::tables(desk)),
+        Show::Foretold => choice::foretold(desk, said),
         Show::Flows => balancer::flows(desk, said.service()),
         Show::Guests => Ok(guests::guests(desk)),
         Show::Load => Ok(balancer::load(desk)),
