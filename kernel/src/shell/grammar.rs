@@ -91,6 +91,7 @@ pub enum Show {
     /// Where a new flow would go.
     Foretold,
     Guests,
+    Health,
     Load,
     Log,
     Macs,

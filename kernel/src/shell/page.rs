@@ -154,12 +154,12 @@ impl Page {
 }
 
 impl Table {
-    pub fn new<const N: usize>(columns: [(&'static str, Align); N]) -> Table {
-        Table { columns: columns.to_vec(), rows: Vec::new() }
+    pub fn new(columns: impl IntoIterator<Item = (&'static str, Align)>) -> Table {
+        Table { columns: columns.into_iter().collect(), rows: Vec::new() }
     }
 
-    pub fn push<const N: usize>(&mut self, row: [String; N]) {
-        self.rows.push(row.into());
+    pub fn push(&mut self, row: impl IntoIterator<Item = String>) {
+        self.rows.push(row.into_iter().collect());
     }
 
     pub fn len(&self) -> usize {

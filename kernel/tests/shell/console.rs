@@ -147,7 +147,7 @@ fn a_program_sees_answers_and_nothing_else() {
         ("set gu\x03show port | count\n", "4\r\n% OK\r\n"),
         (
             "show ?\n",
-            "% E101 unknown word '?' at column 6. Expected: capacity configuration counters flow guest lb load log mac neighbor port real service version\r\n",
+            "% E101 unknown word '?' at column 6. Expected: capacity configuration counters flow guest health lb load log mac neighbor port real service version\r\n",
         ),
         ("delete guest web2\n", "% E201 there is no guest web2 (guests: web1)\r\n"),
         (

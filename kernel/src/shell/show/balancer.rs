@@ -102,7 +102,7 @@ fn panic(percent: u8) -> String {
     if percent == 0 { "never".to_string() } else { format!("below {percent}%") }
 }
 
-const NO_REAL: &str = "No guest serves it (configure, set service … real …).";
+pub(super) const NO_REAL: &str = "No guest serves it (configure, set service … real …).";
 
 /// All reals, or those of a service.
 pub fn reals(desk: &Desk<'_>, service: Option<Name>) -> Result<Page, Problem> {
@@ -294,7 +294,7 @@ fn find<'a>(desk: &'a Desk<'_>, name: &Name) -> Result<(ServiceId, &'a Service),
 }
 
 /// By service, then by guest.
-fn sorted_reals(tables: &Tables) -> Vec<(RealId, &Real)> {
+pub(super) fn sorted_reals(tables: &Tables) -> Vec<(RealId, &Real)> {
     let mut reals: Vec<(RealId, &Real)> = tables.reals().collect();
     reals.sort_by_key(|(_, real)| {
         (tables.service(real.service).map(|service| &service.spec.name), &real.spec.guest)
@@ -302,7 +302,7 @@ fn sorted_reals(tables: &Tables) -> Vec<(RealId, &Real)> {
     reals
 }
 
-fn state(desk: &Desk<'_>, id: RealId, real: &Real) -> String {
+pub(super) fn state(desk: &Desk<'_>, id: RealId, real: &Real) -> String {
     let standing = desk.appliance.dataplane.standing(id, desk.appliance.now());
     let service = desk.appliance.dataplane.tables().service(real.service);
     let is_sorry = service.is_some_and(|service| service.sorry == Some(id));
@@ -334,7 +334,7 @@ fn vip(service: &Service) -> Vip {
     Vip { address, protocol, port, vlan }
 }
 
-fn name_of(tables: &Tables, service: ServiceId) -> String {
+pub(super) fn name_of(tables: &Tables, service: ServiceId) -> String {
     or_nothing(tables.service(service).map(|service| &service.spec.name))
 }
 

@@ -5,6 +5,7 @@ mod balancer;
 mod capacity;
 mod choice;
 mod guests;
+mod health;
 mod switch;
 
 use alloc::format;
@@ -36,6 +37,7 @@ pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Proble
         Show::Foretold => choice::foretold(desk, said),
         Show::Flows => balancer::flows(desk, said.service()),
         Show::Guests => Ok(guests::guests(desk)),
+        Show::Health => Ok(health::health(desk)),
         Show::Load => Ok(balancer::load(desk)),
         Show::Log => Ok(log()),
         Show::Macs => Ok(switch::macs(desk)),
