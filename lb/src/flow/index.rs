@@ -5,6 +5,10 @@
 //! so for all but one in twenty when the table is full; a lookup that finds its flow therefore reads
 //! one line and one flow. When both are full an entry of theirs moves to its other bucket, which
 //! follows from where it is and its tag. There is no growth, no rehash and no tombstone.
+//!
+//! A bucket counts those of its entries that lie in the other one, so a lookup that finds nothing
+//! reads one line as well: a new flow is looked for twice before it is entered, and each line that it
+//! need not wait for is worth more than all its instructions.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -33,7 +37,13 @@ pub(crate) struct Hash(u64);
 struct Bucket {
     tags: Tags,
     flows: [Option<FlowId>; WAYS],
+    /// Entries that have this bucket first and lie in their other one.
+    away: u32,
+    /// The ways of entries that are here and have their other bucket first, a bit each.
+    strangers: u8,
 }
+
+const _: () = assert!(size_of::<Bucket>() == 64, "a cache line");
 
 /// As many as there are ways, in one number.
 #[derive(Clone, Copy)]
@@ -73,7 +83,8 @@ impl Index {
     pub(super) fn find(&self, hash: Hash, is_it: impl Fn(FlowId) -> bool) -> Option<FlowId> {
         let in_bucket = |at: usize| self.buckets[at].fitting(hash.tag()).find(|&id| is_it(id));
         let [first, second] = self.buckets_of(hash);
-        in_bucket(first).or_else(|| in_bucket(second))
+        let found = in_bucket(first);
+        if found.is_none() && self.buckets[first].away > 0 { in_bucket(second) } else { found }
     }
 
     /// Reads a word of the first bucket, so that it is in the cache.
@@ -86,20 +97,25 @@ impl Index {
     /// Enters a flow; `false` when there is no place for it.
     #[must_use]
     pub(super) fn enter(&mut self, hash: Hash, id: FlowId) -> bool {
-        let places = self.buckets_of(hash);
-        let mut put = |at: usize| self.buckets[at].put(hash.tag(), id);
-        places.into_iter().any(&mut put)
-            || places.into_iter().any(|at| {
-                self.make_room(at);
-                self.buckets[at].put(hash.tag(), id)
-            })
+        let [first, second] = self.buckets_of(hash);
+        if self.put(first, hash, id) || self.put(second, hash, id) {
+            return true;
+        }
+        [first, second].into_iter().any(|at| {
+            self.make_room(at);
+            self.put(at, hash, id)
+        })
     }
 
-    /// Takes a flow out of the buckets of one of its hashes; of the other it leaves as well.
+    /// Takes a flow out of the buckets of one of its hashes.
     pub(super) fn leave(&mut self, hash: Hash, id: FlowId) {
-        for at in self.buckets_of(hash) {
-            let flows = &mut self.buckets[at].flows;
-            flows.iter_mut().filter(|flow| **flow == Some(id)).for_each(|flow| *flow = None);
+        let [first, second] = self.buckets_of(hash);
+        let is_it = |bucket: &Bucket| bucket.way_of(hash.tag(), id);
+        if let Some(way) = is_it(&self.buckets[first]) {
+            self.buckets[first].flows[way] = None;
+        } else if let Some(way) = is_it(&self.buckets[second]) {
+            self.buckets[second].flows[way] = None;
+            self.buckets[first].away -= 1;
         }
     }
 
@@ -109,13 +125,37 @@ impl Index {
         self.buckets.iter().flat_map(|bucket| bucket.flows).flatten().count()
     }
 
+    /// Whether every entry that is away is where it should be.
+    #[cfg(test)]
+    pub(super) fn counts_its_strangers(&self) -> bool {
+        let away: u32 = self.buckets.iter().map(|bucket| bucket.away).sum();
+        let is_stranger = |bucket: &Bucket, way: &usize| {
+            bucket.flows[*way].is_some() && bucket.strangers & 1 << way != 0
+        };
+        let strangers = |bucket: &Bucket| (0..WAYS).filter(|way| is_stranger(bucket, way)).count();
+        away as usize == self.buckets.iter().map(strangers).sum::<usize>()
+    }
+
+    /// Puts an entry into one of its two buckets, if there is a place.
+    fn put(&mut self, at: usize, hash: Hash, id: FlowId) -> bool {
+        let [first, _] = self.buckets_of(hash);
+        let is_in = self.buckets[at].put(hash.tag(), id, at != first);
+        self.buckets[first].away += u32::from(is_in && at != first);
+        is_in
+    }
+
     /// Moves some entry of a full bucket to its other one.
     fn make_room(&mut self, at: usize) {
         for way in 0..WAYS {
-            let Bucket { tags, flows } = self.buckets[at];
+            let Bucket { tags, flows, strangers, .. } = self.buckets[at];
             let (tag, other) = (tags.get(way), self.other_of(at, tags.get(way)));
-            if flows[way].is_some_and(|flow| self.buckets[other].put(tag, flow)) {
+            let is_stranger = strangers & 1 << way != 0;
+            if flows[way].is_some_and(|flow| self.buckets[other].put(tag, flow, !is_stranger)) {
                 self.buckets[at].flows[way] = None;
+                match is_stranger {
+                    true => self.buckets[other].away -= 1,
+                    false => self.buckets[at].away += 1,
+                }
                 return;
             }
         }
@@ -142,7 +182,7 @@ impl Index {
 }
 
 impl Bucket {
-    const EMPTY: Bucket = Bucket { tags: Tags(0), flows: [None; WAYS] };
+    const EMPTY: Bucket = Bucket { tags: Tags(0), flows: [None; WAYS], away: 0, strangers: 0 };
 
     /// The flows with this tag, and rarely one with another.
     #[inline]
@@ -150,13 +190,20 @@ impl Bucket {
         self.tags.fitting(tag).filter_map(|way| self.flows[way])
     }
 
+    fn way_of(&self, tag: u16, flow: FlowId) -> Option<usize> {
+        self.tags
+            .fitting(tag)
+            .find(|&way| self.tags.get(way) == tag && self.flows[way] == Some(flow))
+    }
+
     /// Puts an entry into a free place, if there is one.
-    fn put(&mut self, tag: u16, flow: FlowId) -> bool {
+    fn put(&mut self, tag: u16, flow: FlowId, is_stranger: bool) -> bool {
         let Some(way) = self.flows.iter().position(Option::is_none) else {
             return false;
         };
         self.tags.set(way, tag);
         self.flows[way] = Some(flow);
+        self.strangers = self.strangers & !(1 << way) | u8::from(is_stranger) << way;
         true
     }
 }

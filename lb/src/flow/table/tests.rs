@@ -87,6 +87,7 @@ impl Counted {
         assert_eq!(self.table.embryonic.len, of(FlowState::Embryonic));
         assert_eq!(self.table.closed.len, of(FlowState::Closed));
         assert_eq!(self.table.index.len(), 2 * self.table.len());
+        assert!(self.table.index.counts_its_strangers());
     }
 }
 
