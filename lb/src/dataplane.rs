@@ -16,6 +16,7 @@ mod follow;
 mod guard;
 mod icmp_error;
 mod local;
+mod pass;
 mod receive;
 mod refuse;
 mod resolve;
@@ -28,7 +29,7 @@ use core::time::Duration;
 use crate::addr::REPORT_PORT;
 use crate::decisions::Decisions;
 use crate::event::{Event, Events};
-use crate::fdb::{Fdb, Lesson};
+use crate::fdb::{self, Fdb, Lesson};
 use crate::flow::{FlowId, FlowTable};
 use crate::fragments::{FragmentCounters, Fragments};
 use crate::limits::{FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX, PORTS_MAX};
@@ -234,6 +235,7 @@ impl Dataplane {
     fn learn(
         &mut self,
         header: &Ethernet,
+        spot: fdb::Spot,
         ingress: PortId,
         now: Instant,
     ) -> Result<(), DropReason> {
@@ -243,8 +245,23 @@ impl Dataplane {
         if self.tables.is_virtual(header.source) {
             return Err(DropReason::SpoofMac);
         }
+        match self.fdb.learn_at(spot, ingress, now) {
+            Lesson::Known => Ok(()),
+            other => self.weigh(other, header, ingress, now),
+        }
+    }
+
+    /// What becomes of a frame whose source taught something.
+    #[cold]
+    fn weigh(
+        &mut self,
+        lesson: Lesson,
+        header: &Ethernet,
+        ingress: PortId,
+        now: Instant,
+    ) -> Result<(), DropReason> {
         let up = self.tables.port_sets().up;
-        match self.fdb.learn(header.source, header.vlan, ingress, now) {
+        match lesson {
             // While its own port is up, a defined guest can send from nowhere else.
             Lesson::Pinned { to } if up.contains(to) => match self.is_guest(ingress) {
                 true => Err(DropReason::SpoofMac),
@@ -271,19 +288,26 @@ impl Dataplane {
     }
 
     /// The ordinary work of a switch.
-    #[inline(always)]
     fn switch(
         &self,
         ingress: PortId,
         header: &Ethernet,
         now: Instant,
     ) -> Result<Verdict, DropReason> {
+        let spot = self.fdb.spot(header.destination, header.vlan);
+        self.switch_to(spot, ingress, now)
+    }
+
+    /// The same where it is known already where to look; a group is never learned.
+    #[inline(always)]
+    fn switch_to(
+        &self,
+        destination: fdb::Spot,
+        ingress: PortId,
+        now: Instant,
+    ) -> Result<Verdict, DropReason> {
         let egress = self.egress_of(ingress);
-        let known = match header.destination.is_group() {
-            true => None,
-            false => self.fdb.lookup(header.destination, header.vlan, now),
-        };
-        match known {
+        match self.fdb.lookup_at(destination, now) {
             Some(port) if port == ingress => Err(DropReason::SamePort),
             Some(port) if egress.contains(port) => Ok(Verdict::Forward(port)),
             None if !egress.is_empty() => Ok(Verdict::Flood(egress)),

@@ -92,9 +92,12 @@ pub struct FdbCounters {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Key(NonZeroU64);
 
-/// A bucket that will be looked into.
+/// An address, and the bucket that it is looked for in.
 #[derive(Clone, Copy)]
-pub(crate) struct Spot(usize);
+pub(crate) struct Spot {
+    key: Option<Key>,
+    at: usize,
+}
 
 /// What is known of an address.
 #[derive(Clone, Copy)]
@@ -140,23 +143,60 @@ impl Fdb {
 
     /// The port behind which `mac` was seen within the ageing time.
     pub fn lookup(&self, mac: MacAddr, vlan: u16, now: Instant) -> Option<PortId> {
-        let key = Key::of(mac, vlan)?;
-        let bucket = &self.buckets[self.bucket_of(key)];
-        let place = &bucket.places[bucket.find(key)?];
-        (!place.is_aged(now)).then_some(place.port)
+        self.lookup_at(self.spot(mac, vlan), now)
     }
 
     /// Takes in that `mac` sent from `port`.
     pub fn learn(&mut self, mac: MacAddr, vlan: u16, port: PortId, now: Instant) -> Lesson {
-        let Some(key) = Key::of(mac, vlan) else {
+        self.learn_at(self.spot(mac, vlan), port, now)
+    }
+
+    /// Where an address would be.
+    #[inline]
+    pub(crate) fn spot(&self, mac: MacAddr, vlan: u16) -> Spot {
+        let key = Key::of(mac, vlan);
+        Spot { key, at: key.map_or(0, |key| self.bucket_of(key)) }
+    }
+
+    /// Brings both lines of a spot into the cache; the value says nothing.
+    #[inline]
+    pub(crate) fn touch(&self, spot: Spot) -> u64 {
+        let Bucket { keys, places } = &self.buckets[spot.at];
+        keys[0] ^ u64::from(places[0].seen_s)
+    }
+
+    #[inline(always)]
+    pub(crate) fn lookup_at(&self, spot: Spot, now: Instant) -> Option<PortId> {
+        let bucket = &self.buckets[spot.at];
+        let place = &bucket.places[bucket.find(spot.key?)?];
+        (!place.is_aged(now)).then_some(place.port)
+    }
+
+    /// Most often there is nothing to learn: the station is where it was, and was heard within this
+    /// second. Its entry is written once a second, not once a frame.
+    #[inline(always)]
+    pub(crate) fn learn_at(&mut self, spot: Spot, port: PortId, now: Instant) -> Lesson {
+        let Some(key) = spot.key else {
             return Lesson::Refused;
         };
+        let bucket = &self.buckets[spot.at];
+        let place = bucket.find(key).map(|way| &bucket.places[way]);
+        let is_known = place.is_some_and(|its| its.port == port && its.seen_s >= seconds(now));
+        // What is pinned is so in all VLANs, and stands in none of them.
+        match is_known && key.vlan() == 0 {
+            true => Lesson::Known,
+            false => self.take_in(key, spot.at, port, now),
+        }
+    }
+
+    #[inline(never)]
+    fn take_in(&mut self, key: Key, at: usize, port: PortId, now: Instant) -> Lesson {
+        let (mac, vlan) = (key.mac(), key.vlan());
         if vlan != 0
             && let Some(to) = self.pinned_elsewhere(mac, port)
         {
             return Lesson::Pinned { to };
         }
-        let at = self.bucket_of(key);
         let bucket = &mut self.buckets[at];
         let Some(way) = bucket.find(key) else {
             return self
@@ -164,10 +204,7 @@ impl Fdb {
         };
         let place = &mut bucket.places[way];
         if place.port == port {
-            // A busy station's entry is written once a second, not once a frame.
-            if place.seen_s < seconds(now) {
-                place.seen_s = seconds(now);
-            }
+            place.seen_s = place.seen_s.max(seconds(now));
             return Lesson::Known;
         }
         let from = place.port;
@@ -183,19 +220,6 @@ impl Fdb {
         self.held[port.index()] += 1;
         self.counters.moved += 1;
         Lesson::Moved { from }
-    }
-
-    /// Where an address would be.
-    #[inline]
-    pub(crate) fn spot(&self, mac: MacAddr, vlan: u16) -> Spot {
-        Spot(Key::of(mac, vlan).map_or(0, |key| self.bucket_of(key)))
-    }
-
-    /// Brings both lines of a spot into the cache; the value says nothing.
-    #[inline]
-    pub(crate) fn touch(&self, Spot(at): Spot) -> u64 {
-        let Bucket { keys, places } = &self.buckets[at];
-        keys[0] ^ u64::from(places[0].seen_s)
     }
 
     /// Binds an untagged address to a port, wherever it was learned before.

@@ -209,6 +209,21 @@ impl Flow {
         self.to_client.server()
     }
 
+    /// Whether addresses and ports change on the way: not with `direct` forwarding.
+    #[inline]
+    pub(crate) fn translates(&self) -> bool {
+        self.to_real != self.to_client
+    }
+
+    /// Whether both ends have spoken and none has ended, so that what only goes on changes nothing
+    /// but counts.
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        let spoken = Marks(Marks::ANSWERED.0 | Marks::CONFIRMED.0);
+        let is_usual = self.marks.has(spoken) && !self.marks.has(Marks::ONE_PACKET);
+        self.state == FlowState::Established && is_usual
+    }
+
     /// Whether a client's segment opens a new connection with this one's ports: a SYN after the end.
     /// Not a late copy of the SYN that opened this one, which would send the last segments astray;
     /// a client that begins anew does so with another number (RFC 6528, RFC 9293 §3.4.1).
@@ -249,6 +264,16 @@ impl Flow {
         now.since(self.seen) >= idle_max
     }
 
+    /// Takes in that a packet passed which changes nothing else.
+    #[inline(always)]
+    pub(crate) fn go_on(&mut self, direction: Direction, now: Instant) {
+        self.seen = now;
+        match direction {
+            Direction::ToReal => self.packets_in += 1,
+            Direction::ToClient => self.packets_out += 1,
+        }
+    }
+
     /// Takes in that a packet passed. The state to go on in is for the table to set, which keeps
     /// lists by it.
     #[inline(always)]
@@ -258,18 +283,16 @@ impl Flow {
         flags: TcpFlags,
         now: Instant,
     ) -> (FlowState, News) {
-        self.seen = now;
+        self.go_on(direction, now);
         let before = self.marks;
         let news = match direction {
             Direction::ToReal => {
-                self.packets_in += 1;
                 let goes_on = !flags.opens() && !flags.has(TcpFlags::RST);
                 let is_confirmed = before.has(Marks::ANSWERED) && goes_on;
                 self.marks = before.with(Marks::CONFIRMED, is_confirmed);
                 News::Confirmed
             }
             Direction::ToClient => {
-                self.packets_out += 1;
                 self.marks = before.with(Marks::ANSWERED, true);
                 News::Answered
             }

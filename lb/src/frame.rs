@@ -24,6 +24,7 @@ impl<'a> Frame<'a> {
 
     /// Refuses a frame that does not fit the wire, after its header, or of which something is left
     /// to do that cannot be done; a segment counts for a packet that is to be cut.
+    #[inline(always)]
     pub(crate) fn check(&self, header: &Ethernet) -> Result<(), DropReason> {
         self.offload.check(self.head, self.len)?;
         let is_cut = self.offload.segments.is_some();

@@ -5,6 +5,7 @@
 //! given to anybody else. What is removed only retires: its flows go on until they end.
 
 mod check;
+mod hops;
 mod placements;
 mod preview;
 mod standings;
@@ -23,6 +24,7 @@ use crate::{
     AdminState, Command, Guest, GuestId, GuestSpec, Instant, MacAddr, Name, Port, PortId, PortSet,
     Protocol, Real, RealId, RealSpec, Refusal, Role, Service, ServiceId, ServiceSpec,
 };
+use hops::Hops;
 pub use placements::Placements;
 pub(crate) use preview::Preview;
 pub use standings::SLICE;
@@ -34,6 +36,7 @@ pub struct Tables {
     guests: Box<[Option<Guest>]>,
     services: Box<[Option<Service>]>,
     reals: Box<[Option<Real>]>,
+    hops: Hops,
     vips: VipIndex,
     placements: Placements,
     standings: Standings,
@@ -58,6 +61,7 @@ impl Tables {
             guests: empty_slots(GUESTS_MAX),
             services: empty_slots(SERVICES_MAX),
             reals: empty_slots(REALS_MAX),
+            hops: hops::none(),
             vips: VipIndex::default(),
             placements: Placements::default(),
             standings: Standings::new(),
@@ -446,8 +450,9 @@ impl Tables {
         }
     }
 
-    /// Makes the sets and the index anew; changes are rare and the tables small.
+    /// Makes anew what is only read out of the tables; changes are rare and the tables small.
     fn index(&mut self) {
+        self.map_hops();
         let up = self.ports().filter(|(_, port)| port.link_up).map(|(id, _)| id).collect();
         let is_uplink = |&(_, port): &(PortId, &Port)| port.role == Role::Uplink;
         let uplinks = self.ports().filter(is_uplink).map(|(id, _)| id).collect();

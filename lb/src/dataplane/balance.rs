@@ -17,7 +17,7 @@ use crate::dataplane::{Dataplane, Inbound};
 use crate::flow::{Direction, FlowId, Step};
 use crate::wire::transport::TcpFlags;
 use crate::wire::{Endpoint, Transport, ethernet};
-use crate::{DropReason, GuestId, Instant, MacAddr, PortId, Real, Verdict};
+use crate::{DropReason, Instant, MacAddr, PortId, Real, Verdict};
 
 /// Where a packet of a flow goes, copied out of the tables.
 pub(super) struct Delivery {
@@ -134,14 +134,13 @@ impl Dataplane {
     #[inline(always)]
     pub(super) fn delivery(&mut self, id: FlowId) -> Result<Delivery, DropReason> {
         let flow = self.flows.get(id).ok_or(DropReason::NoFlow)?;
-        let guest_of = |id: GuestId| self.tables.guest(id);
-        let Some(guest) = self.tables.real(flow.real).and_then(|real| guest_of(real.guest)) else {
+        let Some(hop) = self.tables.hop(flow.real) else {
             self.forget(id);
             return Err(DropReason::NoFlow);
         };
         Ok(Delivery {
-            port: guest.spec.port,
-            mac: guest.spec.mac,
+            port: hop.port,
+            mac: hop.mac,
             client: flow.client(),
             vip: flow.vip(),
             client_at_real: flow.client_at_real(),
@@ -178,15 +177,9 @@ impl Dataplane {
     }
 
     /// The same for the real and the service alone: the flow's life goes on as it was.
-    #[inline(always)]
     pub(super) fn count_traffic(&mut self, id: FlowId, direction: Direction, len: usize) {
-        let Some(real) = self.real_of(id) else {
-            return;
-        };
-        real.counters.traffic.count(direction, len);
-        let service = real.service;
-        if let Some(service) = self.tables.service_mut(service) {
-            service.counters.traffic.count(direction, len);
+        if let Some(flow) = self.flows.get(id) {
+            self.tables.count_traffic(flow.real, direction, len);
         }
     }
 

@@ -69,7 +69,7 @@ fn network_word(packet: &Inbound<'_>) -> Option<DropReason> {
 
 /// Whether a datagram is from a DHCP server or for a client: clients do not look where an offer
 /// comes from. One whose ports are yet to come may be either.
-fn serves_addresses(version: Version, datagram: &[u8]) -> bool {
+pub(super) fn serves_addresses(version: Version, datagram: &[u8]) -> bool {
     let (server, client) = match version {
         Version::V4 => DHCP,
         Version::V6 => DHCPV6,

@@ -1,22 +1,23 @@
 //! How frames come in: many at once, a verdict each, and the memory's latency hidden.
 //!
 //! ```text
-//!   1  glance   which lines will this frame want?              instructions, every frame
+//!   1  glance   the Ethernet header, and which lines of memory the frame will want
 //!   2  touch    its addresses' lines and its flow's place in the index      cold, all at once
-//!   3  touch    the flow that is named there                                cold, all at once
+//!   3  touch    the flow that is named there, or a slot for a new one       cold, all at once
 //!   4  decide   one frame after the other, in their order                   from the cache
 //! ```
 //!
 //! A line of memory that no cache holds costs several times all instructions that a frame takes, if
-//! it is waited for; sixteen that are asked for together cost little more than one.
+//! it is waited for; sixteen that are asked for together cost little more than one. For a frame that
+//! comes alone nothing is touched.
 //!
-//! The first three passes are hints and nothing else. A glance checks nothing and a touch is a plain
-//! read of a word that nobody looks at, so whatever they do, [`Dataplane::decide`] alone decides: it
-//! reads each frame as if it were the only one, and meets what the frames before it have changed. A
-//! frame that comes alone goes there straight.
+//! But for the Ethernet header, which is read once, the first three passes are hints and nothing
+//! else. A glance checks nothing and a touch is a plain read of a word that nobody looks at, so
+//! whatever they do, [`Dataplane::decide`] alone decides: it reads each packet as if it were the only
+//! one, and meets what the frames before it have changed. If a flow was named for the packet it tries
+//! the short way first ([`super::pass`]).
 
 use core::hint::black_box;
-use core::{iter, slice};
 
 use crate::addr::is_link_local_of_ours;
 use crate::dataplane::{Dataplane, Inbound};
@@ -30,22 +31,25 @@ use crate::{DropReason, Frame, Instant, PortId, Protocol, Verdict};
 /// first cache of 48 KiB; and no processor waits for more lines than this at a time.
 const BATCH_FRAMES: usize = 32;
 
-/// Where a frame will look.
-struct Glance {
-    source: fdb::Spot,
-    destination: fdb::Spot,
+/// A frame's header, and where it will look.
+pub(super) struct Glance {
+    pub header: Ethernet,
+    pub source: fdb::Spot,
+    pub destination: fdb::Spot,
+    /// The place of its flow in the index, if it may have one.
     flow: Option<index::Hash>,
+    /// The flow that it is most likely of.
+    pub named: Option<FlowId>,
 }
 
-/// The flow that each frame of a batch is most likely of.
-type Named = heapless::Vec<Option<FlowId>, BATCH_FRAMES>;
+type Glances = heapless::Vec<Result<Glance, DropReason>, BATCH_FRAMES>;
 
 impl Dataplane {
     /// Decides about a frame that came in on `ingress`, rewrites it in place and counts its end.
     pub fn receive(&mut self, ingress: PortId, frame: &mut Frame<'_>, now: Instant) -> Verdict {
-        let mut verdict = Verdict::Drop(DropReason::Runt);
-        self.receive_batch(ingress, slice::from_mut(frame), now, |its| verdict = its);
-        verdict
+        let mut glance = self.glance(ingress, frame.head);
+        glance.iter_mut().for_each(|glance| self.name(glance));
+        self.end(ingress, frame, &glance, now)
     }
 
     /// The same for many, which costs less for each; `ended` hears the verdicts in the frames' order.
@@ -58,110 +62,135 @@ impl Dataplane {
         mut ended: impl FnMut(Verdict),
     ) {
         for batch in frames.chunks_mut(BATCH_FRAMES) {
-            let named = if batch.len() > 1 { self.touch(ingress, batch) } else { Named::new() };
-            let named = named.into_iter().chain(iter::repeat(None));
-            for (frame, named) in batch.iter_mut().zip(named) {
-                let verdict = settled(self.decide(ingress, frame, named, now));
-                self.endings[ingress.index()].count(verdict);
-                ended(verdict);
+            let mut glances = Glances::new();
+            self.touch(ingress, batch, &mut glances);
+            for (frame, glance) in batch.iter_mut().zip(&glances) {
+                ended(self.end(ingress, frame, glance, now));
             }
         }
     }
 
-    /// Passes 1 to 3. Which flow the index names for each frame is not lost: whoever looks for the
-    /// flow asks that one first whether it is the one.
-    fn touch(&self, ingress: PortId, frames: &[Frame<'_>]) -> Named {
-        let from_real = self.tables.port_sets().with_reals.contains(ingress);
-        let glances = frames.iter().map(|frame| self.glance(frame.head, from_real));
-        let glances: heapless::Vec<Option<Glance>, BATCH_FRAMES> = glances.collect();
+    /// Passes 1 to 3.
+    fn touch(&self, ingress: PortId, frames: &[Frame<'_>], glances: &mut Glances) {
+        glances.extend(frames.iter().map(|frame| self.glance(ingress, frame.head)));
         let mut words = 0;
-        for Glance { source, destination, flow } in glances.iter().flatten() {
-            words ^= self.fdb.touch(*source) ^ self.fdb.touch(*destination);
-            words ^= flow.map_or(0, |hash| self.flows.touch_index(hash));
+        for glance in glances.iter().flatten() {
+            words ^= self.fdb.touch(glance.source) ^ self.fdb.touch(glance.destination);
+            words ^= glance.flow.map_or(0, |hash| self.flows.touch_index(hash));
         }
-        let hashes = glances.iter().map(|glance| glance.as_ref().and_then(|glance| glance.flow));
-        let named = hashes.map(|hash| {
-            let named = self.flows.named(hash?)?;
-            words ^= self.flows.touch(named);
-            Some(named)
-        });
-        let named = named.collect();
+        let mut new = 0;
+        for glance in glances.iter_mut().flatten().filter(|glance| glance.flow.is_some()) {
+            self.name(glance);
+            match glance.named {
+                Some(flow) => words ^= self.flows.touch(flow),
+                None => {
+                    words ^= self.flows.touch_free(new);
+                    new += 1;
+                }
+            }
+        }
         black_box(words);
-        named
     }
 
     #[inline(always)]
-    fn glance(&self, head: &[u8], from_real: bool) -> Option<Glance> {
-        let header = Ethernet::parse(head).ok()?;
+    pub(super) fn glance(&self, ingress: PortId, head: &[u8]) -> Result<Glance, DropReason> {
+        let header = Ethernet::parse(head)?;
         let source = self.fdb.spot(header.source, header.vlan);
-        if header.destination.looks_virtual() {
-            let key = glance_at_key(&header, head, Direction::ToReal);
-            let flow = key.map(|key| self.flows.hash(&key, Direction::ToReal));
-            // Nobody asks where our own addresses are.
-            return Some(Glance { source, destination: source, flow });
-        }
-        let key = if from_real { glance_at_key(&header, head, Direction::ToClient) } else { None };
-        let flow = key.map(|key| self.flows.hash(&key, Direction::ToClient));
         let destination = self.fdb.spot(header.destination, header.vlan);
-        Some(Glance { source, destination, flow })
+        let from_real = self.tables.port_sets().with_reals.contains(ingress);
+        let direction = match header.destination.looks_virtual() {
+            true => Some(Direction::ToReal),
+            false => from_real.then_some(Direction::ToClient),
+        };
+        let flow = direction.and_then(|direction| {
+            let key = glance_at_key(&header, head, direction)?;
+            Some(self.flows.hash(&key, direction))
+        });
+        Ok(Glance { header, source, destination, flow, named: None })
+    }
+
+    /// Looks which flow the index names for a frame.
+    #[inline(always)]
+    pub(super) fn name(&self, glance: &mut Glance) {
+        glance.named = glance.flow.and_then(|hash| self.flows.named(hash));
     }
 
     /// Pass 4.
+    #[inline(always)]
+    pub(super) fn end(
+        &mut self,
+        ingress: PortId,
+        frame: &mut Frame<'_>,
+        glance: &Result<Glance, DropReason>,
+        now: Instant,
+    ) -> Verdict {
+        let verdict = match glance {
+            Ok(glance) => settled(self.decide(ingress, frame, glance, now)),
+            Err(reason) => Verdict::Drop(*reason),
+        };
+        self.endings[ingress.index()].count(verdict);
+        verdict
+    }
+
     #[inline(always)]
     fn decide(
         &mut self,
         ingress: PortId,
         frame: &mut Frame<'_>,
-        named: Option<FlowId>,
+        glance: &Glance,
         now: Instant,
     ) -> Result<Verdict, DropReason> {
-        let header = Ethernet::parse(frame.head)?;
+        let header = &glance.header;
         if header.destination.is_reserved_group() {
             return Err(DropReason::LinkLocal);
         }
-        if let Err(reason) = frame.check(&header) {
+        if let Err(reason) = frame.check(header) {
             if reason == DropReason::TooBig {
-                self.too_big(ingress, &header, frame, now);
+                self.too_big(ingress, header, frame, now);
             }
             return Err(reason);
         }
-        self.learn(&header, ingress, now)?;
+        self.learn(header, glance.source, ingress, now)?;
         let to_us = self.tables.is_virtual(header.destination);
+        if let Some(port) = self.pass(ingress, glance, to_us, frame, now) {
+            return Ok(Verdict::Forward(port));
+        }
+        let is_guest = self.is_guest(ingress);
         let decided = match header.ethertype {
-            ETHERTYPE_ARP => self.arp(ingress, &header, frame.head, now)?,
+            ETHERTYPE_ARP => self.arp(ingress, header, frame.head, now)?,
             ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => {
-                self.ip(ingress, &header, to_us, frame, named, now)?
+                let peek = Peek::of(header, frame.head);
+                if peek.to_link_local && !is_guest {
+                    return Err(DropReason::ReportPort);
+                }
+                match to_us || is_guest || peek.may_be_neighbor {
+                    true => self.ip(ingress, glance, to_us, peek, frame, now)?,
+                    false => None,
+                }
             }
             _ => None,
         };
         match decided {
             Some(verdict) => Ok(verdict),
             None if to_us => Err(DropReason::NotForUs),
-            None => self.switch(ingress, &header, now),
+            None => self.switch_to(glance.destination, ingress, now),
         }
     }
 
     /// Sorts out the packets that are ours to answer or to balance; `None` leaves the packet to
     /// the switch.
-    #[inline(always)]
+    #[inline(never)]
     fn ip(
         &mut self,
         ingress: PortId,
-        header: &Ethernet,
+        glance: &Glance,
         to_us: bool,
+        Peek { to_link_local, may_be_neighbor }: Peek,
         frame: &mut Frame<'_>,
-        named: Option<FlowId>,
         now: Instant,
     ) -> Result<Option<Verdict>, DropReason> {
-        let sets = *self.tables.port_sets();
-        let is_guest = !sets.uplinks.contains(ingress);
-        let Peek { to_link_local, may_be_neighbor } = Peek::of(header, frame.head);
-        if to_link_local && !is_guest {
-            return Err(DropReason::ReportPort);
-        }
-        if !to_us && !is_guest && !may_be_neighbor {
-            return Ok(None);
-        }
+        let header = &glance.header;
+        let is_guest = self.is_guest(ingress);
         let parsed = Ip::parse(frame.head, frame.len, header.payload_at, header.ethertype);
         let ip = match parsed {
             Some(Ok(ip)) => ip,
@@ -172,6 +201,7 @@ impl Dataplane {
             Some(Err(_)) | None => return Ok(None),
         };
         let Frame { ref mut head, len, offload } = *frame;
+        let named = glance.named;
         let mut packet = Inbound { ingress, header, ip: &ip, head, len, offload, named, now };
         if is_guest {
             self.guard(&packet)?;
@@ -188,7 +218,7 @@ impl Dataplane {
         if to_us {
             return self.at_vip(packet).map(Some);
         }
-        if sets.with_reals.contains(ingress)
+        if self.tables.port_sets().with_reals.contains(ingress)
             && let Some(verdict) = self.of_real(packet)?
         {
             return Ok(Some(verdict));

@@ -150,6 +150,13 @@ impl FlowTable {
         self.get(named).map_or(0, words)
     }
 
+    /// The same for the slot that the next flow but so many will get.
+    #[inline]
+    pub(crate) fn touch_free(&self, ahead: usize) -> u64 {
+        let slot = self.free.iter().rev().nth(ahead).and_then(|id| self.slab.get(id.slot()));
+        slot.map_or(0, |slot| u64::from(slot.is_some()))
+    }
+
     /// The flow with this key; it may be the one that was named for it.
     #[inline(always)]
     pub(crate) fn find_named(
@@ -162,6 +169,18 @@ impl FlowTable {
             |flow: &Flow| flow.key(direction) == key && flow.directions().contains(&direction);
         let meant = named.filter(|&named| self.get(named).is_some_and(is_it));
         meant.or_else(|| self.find(key, direction))
+    }
+
+    /// The flow that was named, if it has this key and is settled.
+    #[inline(always)]
+    pub(crate) fn settled(
+        &mut self,
+        named: FlowId,
+        key: &FlowKey,
+        direction: Direction,
+    ) -> Option<&mut Flow> {
+        let flow = self.get_mut(named)?;
+        (flow.key(direction) == key && flow.is_settled()).then_some(flow)
     }
 
     pub fn get(&self, id: FlowId) -> Option<&Flow> {

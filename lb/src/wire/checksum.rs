@@ -57,6 +57,14 @@ impl Delta {
         Delta(self.0 + u64::from(!old) + u64::from(new))
     }
 
+    /// Two words at once.
+    #[must_use]
+    #[inline(always)]
+    pub fn words(self, old: [u16; 2], new: [u16; 2]) -> Delta {
+        let long = |[one, other]: [u16; 2]| u32::from(one) << 16 | u32::from(other);
+        Delta(self.0 + u64::from(!long(old)) + u64::from(long(new)))
+    }
+
     /// Both addresses are of one version.
     #[must_use]
     #[inline(always)]

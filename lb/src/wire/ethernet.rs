@@ -81,12 +81,14 @@ pub fn header(
 }
 
 /// Writes both addresses of a parsed frame.
+#[inline(always)]
 pub fn set_addresses(frame: &mut [u8], destination: MacAddr, source: MacAddr) {
     put(frame, 0, destination.0);
     put(frame, 6, source.0);
 }
 
 /// Writes the source address alone.
+#[inline(always)]
 pub fn set_source(frame: &mut [u8], source: MacAddr) {
     put(frame, 6, source.0);
 }

@@ -23,17 +23,20 @@ pub use offload::Offload;
 pub use transport::{Endpoint, Transport};
 
 /// The `N` bytes at `at`, if they are all there.
+#[inline(always)]
 pub(crate) fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk::<N>().copied()
 }
 
 /// The `N` bytes at `at`, which a parser has found to lie inside: their length is checked once.
+#[inline(always)]
 pub(crate) fn part_mut<const N: usize>(bytes: &mut [u8], at: usize) -> &mut [u8; N] {
     let (part, _) = bytes[at..].split_first_chunk_mut().expect("a parsed header");
     part
 }
 
 /// Writes `N` bytes at `at`, which a parser has found to lie inside.
+#[inline(always)]
 pub(crate) fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
     bytes[at..at + N].copy_from_slice(&value);
 }

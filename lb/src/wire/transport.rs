@@ -50,6 +50,11 @@ impl TcpFlags {
         self.has(TcpFlags::SYN) && !self.has(TcpFlags::ACK)
     }
 
+    /// Neither opens a connection nor ends one; so does what has no flags.
+    pub const fn goes_on(self) -> bool {
+        self.0 & (Self::SYN.0 | Self::FIN.0 | Self::RST.0) == 0
+    }
+
     /// Combinations that no stack sends: none at all, SYN with FIN or RST.
     const fn are_nonsense(self) -> bool {
         let syn_and_end =
@@ -116,8 +121,7 @@ impl Transport {
             addresses.apply_to_sum(old)
         } else {
             let ports = addresses
-                .word(self.source.port, source.port)
-                .word(self.destination.port, destination.port);
+                .words([self.source.port, self.destination.port], [source.port, destination.port]);
             Self::changed_checksum(self.protocol, old, ports)
         };
         put(head, at, new.to_be_bytes());
