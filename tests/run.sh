@@ -98,7 +98,7 @@ run_layers() {
     fi
     if wanted host; then
         several "host" cargo test --quiet -p lb -p drivers -p boot -p kernel -p fulcrum-agent
-        several "host: the harness itself" cargo test --quiet -p tests --lib
+        several "host: harness, laboratory" cargo test --quiet -p tests --lib --test lab
     fi
     if wanted qemu || wanted netns; then
         single "image builds, no warnings" image_builds

@@ -8,11 +8,14 @@
 //! A [`Frame`] is a value: what was sent, changed in the fields that the switch shall change, is
 //! what must arrive, compared byte for byte, checksums included. A test that fails prints the
 //! console and the trace of all frames, which is also left as a pcap file.
+//!
+//! Beside it, without a machine, the scheduling laboratory: [`lab`].
 #![forbid(unsafe_code)]
 
 pub mod console;
 pub mod flow;
 pub mod frame;
+pub mod lab;
 pub mod machine;
 pub mod qmp;
 pub mod station;
