@@ -97,7 +97,7 @@ fn asked(reals: usize, now: Instant) -> Vec<Asked> {
         let line = format!("up cpu=0.{:02}", 10 + id.index());
         let report = LoadReport::parse(line.as_bytes()).expect("a report");
         let mut load = RealLoad::default();
-        load.accept(&report, now, &RealCounters::default()).expect("the first one");
+        load.accept(&report, now, &RealCounters::default(), Agent::Push).expect("the first one");
         Asked { id, name: NameHash::of(&real.spec.guest), flows_open: 0, load }
     };
     tables.reals().map(asked).collect()

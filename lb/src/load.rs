@@ -1,7 +1,7 @@
 //! What one real's reports say, how old they are, and what became of its flows since.
 //!
 //! A report is the whole state and replaces the one before. By our own clock it is *fresh* for
-//! two intervals, *ageing* to five, *stale* to ten, then *expired*. The scheduler trusts its
+//! two of its agent's intervals ([`pace`]), *ageing* to five, *stale* to ten, then *expired*. The scheduler trusts its
 //! numbers less as it ages; the weight it asked for holds until it expires; its words (`drain`,
 //! `down` …) outlive the numbers for the report's `ttl`, because an agent that said "I am being
 //! taken out" and then was stopped meant it. Afterwards only our own checks speak.
@@ -10,13 +10,15 @@
 //! comparison that survives the wrap; another `id`, or the silence that let the last report
 //! expire, begins a new life. The time in a report is never looked at: it arrived when it arrived.
 //!
-//! A report is a look back over the interval before it. To say what it means *now*, a real also
-//! remembers how many flows it was given in that interval, how many since, and how many of those
+//! A report is a look back. To say what it means *now*, a real also remembers how many flows it
+//! was given in the half second before it, how many in the last half second, and how many of those
 //! that the report saw have ended; see [`crate::sched`] for what is made of them.
 
+mod pace;
 mod rate;
 mod window;
 
+pub use pace::{INTERVAL, INTERVAL_MAX};
 pub use rate::RateLimit;
 pub use window::MilliFlows;
 
@@ -25,20 +27,20 @@ use core::time::Duration;
 
 use crate::report::{Fraction, HealthWord, LoadReport, Numbers, Share, Ttl};
 use crate::service::RealCounters;
-use crate::{AdminState, Instant};
+use crate::{AdminState, Agent, Instant};
+use pace::Pace;
 use window::Window;
-
-/// How often an agent is expected to report.
-pub const INTERVAL: Duration = Duration::from_millis(500);
 
 /// One real's reports and the flows that it was given.
 #[derive(Clone, Debug, Default)]
 pub struct RealLoad {
     last: Option<Taken>,
+    pace: Pace,
     /// Flows given.
     given: Window,
     /// Flows that were open at the last report and have ended since.
     ended_of_reported: u32,
+    experience: Option<Experience>,
 }
 
 /// How far a report can be trusted, by its age.
@@ -89,11 +91,19 @@ pub struct Reported {
     pub load: Fraction,
     /// Each report counts half, the one before a quarter, and so on.
     pub smoothed: Fraction,
-    /// Given in the interval before the report.
+    /// Given in the half second before the report.
     pub flows_given: MilliFlows,
-    /// The flows that made the load: those given in the interval or those open at its end,
+    /// The flows that made the load: those given in the half second or those open at its end,
     /// whichever are more. Short flows are nearly all among the former, long ones the latter.
     pub flows_handled: MilliFlows,
+}
+
+/// How loaded a real was and by how many flows: of each report an eighth, of all before the rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Experience {
+    pub load: Fraction,
+    /// In half a second.
+    pub flows_given: MilliFlows,
 }
 
 /// The last report that counted.
@@ -122,11 +132,9 @@ impl RealLoad {
         report: &LoadReport<'_>,
         now: Instant,
         counters: &RealCounters,
+        agent: Agent,
     ) -> Result<FlowsBetween, ReportRefusal> {
-        let life = self
-            .last
-            .as_ref()
-            .filter(|last| last.id == report.id && Phase::of(now.since(last.at)) != Phase::Expired);
+        let life = self.unexpired(now).filter(|last| last.id == report.id);
         if let (Some(seq), Some(last)) = (report.seq, life.and_then(|last| last.seq))
             && !is_newer(seq, last)
         {
@@ -145,6 +153,11 @@ impl RealLoad {
             }
         });
         let before = self.last.as_ref().map(|last| last.counters).unwrap_or_default();
+        self.pace.heard(self.age(now), agent);
+        if let Some(reported) = reported {
+            let before = self.experience.filter(|_| smoothed.is_some());
+            self.experience = Some(Experience::after(before, reported));
+        }
         self.ended_of_reported = 0;
         self.last = Some(Taken {
             at: now,
@@ -182,8 +195,26 @@ impl RealLoad {
         self.last.as_ref().map(|last| now.since(last.at))
     }
 
+    /// How often its agent is expected to report.
+    pub fn interval(&self) -> Duration {
+        self.pace.interval()
+    }
+
     pub fn phase(&self, now: Instant) -> Option<Phase> {
-        self.age(now).map(Phase::of)
+        self.age(now).map(|age| Phase::of(age, self.interval()))
+    }
+
+    /// How much of what it said holds: all while fresh, falling evenly to nothing while it ages.
+    pub fn freshness(&self, now: Instant) -> Fraction {
+        let [fresh, ageing, _] = Phase::ends(self.interval());
+        match self.age(now) {
+            None => Fraction::ZERO,
+            Some(age) if age <= fresh => Fraction::ONE,
+            Some(age) => {
+                let left = ageing.saturating_sub(age).as_nanos() as u64;
+                Fraction::ratio(left, (ageing - fresh).as_nanos() as u64)
+            }
+        }
     }
 
     /// What the agent wants, while its word holds.
@@ -211,8 +242,8 @@ impl RealLoad {
     /// Until when weight and words hold and the phase is the same, if nothing else is reported.
     pub fn holds_until(&self, now: Instant) -> Option<Instant> {
         let last = self.last.as_ref()?;
-        let ends = [last.ttl.duration(), Phase::FRESH_MAX, Phase::AGEING_MAX, Phase::STALE_MAX];
-        ends.into_iter().map(|age| last.at + age).filter(|&end| end >= now).min()
+        let ends = Phase::ends(self.interval()).into_iter().chain([last.ttl.duration()]);
+        ends.map(|age| last.at + age).filter(|&end| end >= now).min()
     }
 
     /// The numbers of the last report, whatever its age.
@@ -230,7 +261,12 @@ impl RealLoad {
         self.last.as_ref().and_then(|last| last.reported)
     }
 
-    /// Flows given in the last interval.
+    /// What the reports of this life say together.
+    pub fn experience(&self) -> Option<Experience> {
+        self.experience
+    }
+
+    /// Flows given in the last half second.
     pub fn flows_given(&self, now: Instant) -> MilliFlows {
         self.given.at(now)
     }
@@ -241,25 +277,42 @@ impl RealLoad {
     }
 
     fn unexpired(&self, now: Instant) -> Option<&Taken> {
-        self.last.as_ref().filter(|last| Phase::of(now.since(last.at)) < Phase::Expired)
+        self.last.as_ref().filter(|_| self.phase(now) < Some(Phase::Expired))
+    }
+}
+
+impl Experience {
+    fn after(before: Option<Experience>, reported: Reported) -> Experience {
+        let Reported { load, flows_given, .. } = reported;
+        let now = Experience { load, flows_given };
+        let before = before.unwrap_or(now);
+        let mix = |before: u64, now: u64| (before * 7 + now) / 8;
+        let load = mix(before.load.millionths().into(), load.millionths().into());
+        Experience {
+            load: Fraction::from_millionths(load),
+            flows_given: mix(before.flows_given, flows_given),
+        }
     }
 }
 
 impl Phase {
-    pub const FRESH_MAX: Duration = INTERVAL.saturating_mul(2);
-    pub const AGEING_MAX: Duration = INTERVAL.saturating_mul(5);
-    pub const STALE_MAX: Duration = INTERVAL.saturating_mul(10);
-
-    pub fn of(age: Duration) -> Phase {
-        if age <= Self::FRESH_MAX {
+    /// The phase of a report of this age, whose agent reports so often.
+    pub fn of(age: Duration, interval: Duration) -> Phase {
+        let [fresh, ageing, stale] = Self::ends(interval);
+        if age <= fresh {
             Phase::Fresh
-        } else if age <= Self::AGEING_MAX {
+        } else if age <= ageing {
             Phase::Ageing
-        } else if age <= Self::STALE_MAX {
+        } else if age <= stale {
             Phase::Stale
         } else {
             Phase::Expired
         }
+    }
+
+    /// At what age a report is no more fresh, ageing, stale.
+    fn ends(interval: Duration) -> [Duration; 3] {
+        [2, 5, 10].map(|intervals| interval.saturating_mul(intervals))
     }
 
     pub const fn as_str(self) -> &'static str {

@@ -185,10 +185,10 @@ impl Dataplane {
         let reals = self.spoken_for(guest, &report);
         let mut heard = Err(Unheard::NoReal);
         for &id in &reals {
-            let Some(real) = self.tables.real_mut(id) else {
+            let Some(taken) = self.tables.take_report(id, &report, now) else {
                 continue;
             };
-            heard = match (heard, real.load.accept(&report, now, &real.counters)) {
+            heard = match (heard, taken) {
                 (Ok(sum), Ok(flows)) => Ok(both(sum, flows)),
                 (Err(_), Ok(flows)) => Ok(flows),
                 (Ok(sum), Err(_)) => Ok(sum),
@@ -196,7 +196,6 @@ impl Dataplane {
             };
         }
         let between: FlowsBetween = heard?;
-        self.tables.unsettle();
         let first = *reals.first().ok_or(Unheard::NoReal)?;
         let standing = self.standing(first, now).ok_or(Unheard::NoReal)?;
         let counters = |id: &RealId| self.tables.real(*id).map(|real| real.counters);

@@ -15,7 +15,7 @@ fn counters(flows_open: u32, flows_new: u64, flows_ended: u64) -> RealCounters {
 
 fn accept(load: &mut RealLoad, line: &str, now: Instant) -> Result<FlowsBetween, ReportRefusal> {
     let report = LoadReport::parse(line.as_bytes()).unwrap();
-    load.accept(&report, now, &counters(0, 0, 0))
+    load.accept(&report, now, &counters(0, 0, 0), Agent::Push)
 }
 
 fn reported(line: &str) -> Option<u32> {
@@ -154,6 +154,28 @@ fn l8_a_silent_agent_ages_goes_stale_expires_and_leaves_the_configured_weight() 
 }
 
 #[test]
+fn age_is_counted_in_the_agents_own_intervals() {
+    let phase = |load: &RealLoad, ms| load.phase(after_ms(ms)).unwrap().as_str();
+    let mut load = RealLoad::default();
+    for ms in [0, 5_000, 10_000] {
+        accept(&mut load, &std::format!("seq={} cpu=0.5 50%", ms + 1), after_ms(ms)).unwrap();
+    }
+    assert_eq!(load.interval(), Duration::from_secs(5));
+    let at = |ms| (phase(&load, ms), load.effective_weight(100, after_ms(ms)).whole());
+    assert_eq!([at(20_000), at(20_001)], [("fresh", 50), ("ageing", 50)]);
+    assert_eq!([at(35_001), at(60_001)], [("stale", 50), ("expired", 100)]);
+    assert_eq!(load.freshness(after_ms(27_500)).to_string(), "0.5");
+    assert_eq!(load.holds_until(after_ms(20_000)), Some(after_ms(20_000)));
+    assert_eq!(load.holds_until(after_ms(20_001)), Some(after_ms(35_000)));
+
+    let mut asked = RealLoad::default();
+    let agent = Agent::Pull { port: 3333.try_into().unwrap(), interval: Duration::from_secs(30) };
+    let report = LoadReport::parse(b"cpu=0.5").unwrap();
+    asked.accept(&report, START, &counters(0, 0, 0), agent).unwrap();
+    assert_eq!([phase(&asked, 60_000), phase(&asked, 60_001)], ["fresh", "ageing"]);
+}
+
+#[test]
 fn words_hold_for_the_time_that_their_report_says() {
     let mut load = RealLoad::default();
     accept(&mut load, "maint ttl=2500", START).unwrap();
@@ -208,9 +230,9 @@ fn the_scarcest_resource_is_the_load_unless_the_application_says_it() {
 fn an_answer_tells_the_flows_since_the_report_before() {
     let mut load = RealLoad::default();
     let report = LoadReport::parse(b"up").unwrap();
-    let first = load.accept(&report, START, &counters(2, 10, 8));
+    let first = load.accept(&report, START, &counters(2, 10, 8), Agent::Push);
     assert_eq!(first, Ok(FlowsBetween { new: 10, ended: 8 }));
-    let second = load.accept(&report, after_ms(500), &counters(3, 13, 10));
+    let second = load.accept(&report, after_ms(500), &counters(3, 13, 10), Agent::Push);
     assert_eq!(second, Ok(FlowsBetween { new: 3, ended: 2 }));
 }
 
@@ -223,7 +245,7 @@ fn flows_of_the_reported_interval_and_since() {
     load.flow_ended(after_ms(0));
     assert_eq!(load.ended_of_reported(), 0, "no report yet");
     let report = LoadReport::parse(b"cpu=0.5").unwrap();
-    load.accept(&report, after_ms(300), &counters(2, 3, 1)).unwrap();
+    load.accept(&report, after_ms(300), &counters(2, 3, 1), Agent::Push).unwrap();
     let reported = load.reported().unwrap();
     assert_eq!((reported.flows_given, reported.flows_handled), (3_000, 3_000));
 
@@ -232,7 +254,7 @@ fn flows_of_the_reported_interval_and_since() {
     load.flow_ended(after_ms(310));
     assert_eq!(load.flows_given(after_ms(310)), 4_000);
     assert_eq!(load.ended_of_reported(), 1, "only the one that was open at the report");
-    load.accept(&report, after_ms(400), &counters(1, 4, 3)).unwrap();
+    load.accept(&report, after_ms(400), &counters(1, 4, 3), Agent::Push).unwrap();
     assert_eq!(load.ended_of_reported(), 0);
 }
 

@@ -1,18 +1,24 @@
-//! Flows begun within the last report interval: a window that slides without remembering flows.
+//! Flows begun within the last half second: a window that slides without remembering flows.
 //!
-//! Two buckets, one interval each. As the newer fills, the older counts for the part of it that
-//! the window still covers; so a burst leaves the count evenly over one interval after it and
+//! It is the same half second however seldom an agent reports: what is compared is how many flows
+//! a real gets in a time, now and when it reported. A window of five seconds would have five
+//! seconds' worth of flows sent at once to a guest whose report says that it has had too few.
+//!
+//! Two buckets, one window each. As the newer fills, the older counts for the part of it that
+//! the window still covers; so a burst leaves the count evenly over one window after it and
 //! never all at once, which would look like a guest that suddenly has time.
 
 use core::time::Duration;
 
 use crate::Instant;
-use crate::load::INTERVAL;
+
+/// Over how long is counted.
+const WINDOW: Duration = Duration::from_millis(500);
 
 /// Flows, in thousandths: the part of a bucket that a window covers is rarely whole.
 pub type MilliFlows = u64;
 
-/// A sliding count of events over [`INTERVAL`].
+/// A sliding count of events over [`WINDOW`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Window {
     start: Instant,
@@ -28,26 +34,26 @@ impl Window {
 
     pub(super) fn at(&self, now: Instant) -> MilliFlows {
         let window = self.rolled(now);
-        let left = INTERVAL.saturating_sub(now.since(window.start));
+        let left = WINDOW.saturating_sub(now.since(window.start));
         // 2^32 flows × 1000 × 500,000 µs fit.
-        let previous = u64::from(window.previous) * 1000 * micros(left) / micros(INTERVAL);
+        let previous = u64::from(window.previous) * 1000 * micros(left) / micros(WINDOW);
         u64::from(window.current) * 1000 + previous
     }
 
-    /// The same window with its newer bucket begun less than an interval before `now`.
+    /// The same window with its newer bucket begun less than a window before `now`.
     fn rolled(self, now: Instant) -> Window {
         let elapsed = now.since(self.start);
-        if elapsed < INTERVAL {
+        if elapsed < WINDOW {
             self
-        } else if elapsed < 2 * INTERVAL {
-            Window { start: self.start + INTERVAL, current: 0, previous: self.current }
+        } else if elapsed < 2 * WINDOW {
+            Window { start: self.start + WINDOW, current: 0, previous: self.current }
         } else {
             Window { start: now, current: 0, previous: 0 }
         }
     }
 }
 
-/// Of a part of an interval.
+/// Of a part of a window.
 const fn micros(duration: Duration) -> u64 {
     duration.as_micros() as u64
 }
@@ -57,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_leaves_within_an_interval() {
+    fn a_burst_leaves_within_a_window() {
         let mut window = Window::default();
         let start = Instant::from_millis(10_000);
         for _ in 0..10 {

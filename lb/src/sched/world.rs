@@ -1,11 +1,12 @@
 //! A small world from a seed: guests whose CPU is the work that they were given, agents that
-//! measure it and report every half second with jitter and loss, clients that come as they like.
-//! What is asserted are shares over seconds, not single choices.
+//! measure it and report every half second or less often, with jitter and loss, clients that come
+//! as they like. What is asserted are shares over seconds, not single choices.
 
 use core::time::Duration;
 use std::vec::Vec;
 
 use super::*;
+use crate::Agent;
 use crate::report::{Fraction, LoadReport};
 use crate::service::RealCounters;
 use crate::tables::SLICE;
@@ -45,7 +46,7 @@ struct Flow {
 }
 
 /// How a guest's agent reports.
-enum Agent {
+enum Habit {
     Honest,
     Silent,
     /// Says this of the report with this number, whatever the load.
@@ -57,12 +58,14 @@ struct Guest {
     capacity_us: u64,
     /// CPU time in a millisecond that another program wants.
     hog_us: u64,
-    agent: Agent,
+    agent: Habit,
     flows: Vec<Flow>,
     load: RealLoad,
     counters: RealCounters,
     used_us: u64,
     report_due: Instant,
+    /// How often its agent reports, a tenth more or less.
+    period_ms: u64,
     reported_at: Instant,
     seq: u32,
     given: u32,
@@ -75,8 +78,11 @@ struct World {
     /// Kept as the switch keeps it, and since when; none after a report.
     board: Board,
     made_at: Option<Instant>,
+    by: Scheduler,
     /// Reports that are lost, in per cent.
     loss: u64,
+    /// How long flows lasted that have ended, in milliseconds.
+    lasted_ms: Vec<u64>,
 }
 
 impl Guest {
@@ -84,12 +90,13 @@ impl Guest {
         Guest {
             capacity_us,
             hog_us: 0,
-            agent: Agent::Honest,
+            agent: Habit::Honest,
             flows: Vec::new(),
             load: RealLoad::default(),
             counters: RealCounters::default(),
             used_us: 0,
             report_due: Instant::START,
+            period_ms: 500,
             reported_at: Instant::START,
             seq: 0,
             given: 0,
@@ -97,7 +104,7 @@ impl Guest {
     }
 
     /// One millisecond: all that want the CPU get the same part of it.
-    fn run(&mut self, now: Instant) {
+    fn run(&mut self, now: Instant, lasted_ms: &mut Vec<u64>) {
         let mut wants: Vec<u64> = self.flows.iter().map(Flow::wants_us).collect();
         wants.push(self.hog_us);
         let gets = fair(self.capacity_us * STEP_MS, &wants);
@@ -109,6 +116,7 @@ impl Guest {
         self.flows.retain(|flow| {
             let open = !flow.is_over(now);
             if !open {
+                lasted_ms.push(now.since(flow.started).as_millis() as u64);
                 load.flow_ended(flow.started);
                 counters.flows_open -= 1;
                 counters.flows_ended += 1;
@@ -126,13 +134,13 @@ impl Guest {
             return;
         }
         let cpu = match self.agent {
-            Agent::Honest => cpu,
-            Agent::Silent => return,
-            Agent::Liar(says) => says(self.seq),
+            Habit::Honest => cpu,
+            Habit::Silent => return,
+            Habit::Liar(says) => says(self.seq),
         };
         let line = std::format!("up id=1 seq={} cpu={cpu}", self.seq);
         let report = LoadReport::parse(line.as_bytes()).unwrap();
-        self.load.accept(&report, now, &self.counters).unwrap();
+        self.load.accept(&report, now, &self.counters, Agent::Push).unwrap();
     }
 }
 
@@ -177,7 +185,8 @@ impl World {
             guest.report_due = now + Duration::from_millis(random.below(500));
             guest.reported_at = now;
         }
-        World { random, now, guests, board: Board::new(), made_at: None, loss: 0 }
+        let (board, lasted_ms) = (Board::new(), Vec::new());
+        World { random, now, guests, board, made_at: None, by: Scheduler::Wll, loss: 0, lasted_ms }
     }
 
     /// Runs for `ms`; every millisecond `per_second` flows a second begin, at random.
@@ -190,14 +199,16 @@ impl World {
             }
             self.now = self.now + Duration::from_millis(STEP_MS);
             for at in 0..self.guests.len() {
-                self.guests[at].run(self.now);
+                self.guests[at].run(self.now, &mut self.lasted_ms);
                 self.look_at(at);
                 if self.now >= self.guests[at].report_due {
                     let lost = self.random.below(100) < self.loss;
-                    let jitter = self.random.below(100);
+                    let period_ms = self.guests[at].period_ms;
+                    let jitter = self.random.below(period_ms / 5);
                     self.guests[at].report(self.now, lost);
                     self.made_at = None;
-                    self.guests[at].report_due = self.now + Duration::from_millis(450 + jitter);
+                    let wait_ms = period_ms * 9 / 10 + jitter;
+                    self.guests[at].report_due = self.now + Duration::from_millis(wait_ms);
                 }
             }
         }
@@ -209,7 +220,7 @@ impl World {
             let candidates: Vec<Candidate<'_>> =
                 (0..self.guests.len()).map(|at| self.candidate(at)).collect();
             let mut board = Board::new();
-            board.make(Scheduler::Wll, &candidates, self.now);
+            board.make(self.by, &candidates, self.now);
             (self.board, self.made_at) = (board, Some(self.now));
         }
     }
@@ -229,7 +240,7 @@ impl World {
             real: RealId(index as u16),
             weight: guest.load.effective_weight(100, self.now),
             weight_set: 100,
-            name: NameHash::of(&"guest".parse().unwrap()),
+            name: NameHash::of(&std::format!("guest{index}").parse().unwrap()),
             flows_open: guest.counters.flows_open,
             load: &guest.load,
         }
@@ -238,8 +249,9 @@ impl World {
     /// A flow comes and is given to whom the scheduler chooses.
     fn arrive(&mut self, work: Work) {
         self.make_board();
-        let key = FlowHash::of_client(core::net::Ipv4Addr::LOCALHOST.into());
-        let arrival = Arrival { now: self.now, dice: self.random.next() >> 32, key };
+        let dice = self.random.next() >> 32;
+        let key = FlowHash::of_client(core::net::Ipv4Addr::from_bits(dice as u32).into());
+        let arrival = Arrival { now: self.now, dice, key };
         let real = self.board.choose(&arrival).unwrap();
         let guest = &mut self.guests[real.index()];
         let left_us = match work {
@@ -258,6 +270,14 @@ impl World {
     fn settle(&mut self, per_second: u64, work: Work) {
         self.run(5_000, per_second, work);
         self.shares();
+        self.lasted_ms.clear();
+    }
+
+    /// How long all but one in a hundred of the ended flows lasted at most, in milliseconds.
+    fn p99_ms(&mut self) -> u64 {
+        let mut lasted = core::mem::take(&mut self.lasted_ms);
+        lasted.sort_unstable();
+        lasted[lasted.len() * 99 / 100]
     }
 
     fn flows_open_max(&self) -> usize {
@@ -270,6 +290,8 @@ impl World {
         self.guests.iter_mut().map(|guest| std::mem::take(&mut guest.given) * 100 / all).collect()
     }
 }
+
+mod periods;
 
 const SHORT: Work = Work::Short { cpu_us: 5_000 };
 
@@ -397,7 +419,7 @@ fn l8_lost_reports_cost_little_and_without_any_it_is_wlc() {
 #[test]
 fn l8_a_silent_guest_beside_reporting_ones_gets_an_average_share() {
     let mut world = World::new(3, &[1000; 4]);
-    world.guests[3].agent = Agent::Silent;
+    world.guests[3].agent = Habit::Silent;
     world.settle(300, SHORT);
     world.run(10_000, 300, SHORT);
     let shares = world.shares();
@@ -408,7 +430,7 @@ fn l8_a_silent_guest_beside_reporting_ones_gets_an_average_share() {
 fn l10_a_guest_that_alternates_between_nothing_and_everything_swings_the_others_little() {
     let mut world = World::new(3, &[1000; 4]);
     world.guests[0].agent =
-        Agent::Liar(|seq| if seq % 2 == 0 { Fraction::ZERO } else { Fraction::ONE });
+        Habit::Liar(|seq| if seq % 2 == 0 { Fraction::ZERO } else { Fraction::ONE });
     world.settle(300, SHORT);
     for _ in 0..20 {
         world.run(500, 300, SHORT);

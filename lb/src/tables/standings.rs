@@ -28,6 +28,8 @@ use core::time::Duration;
 use super::Tables;
 use crate::decisions::{Choice, Placed};
 use crate::limits::{REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
+use crate::load::{FlowsBetween, ReportRefusal};
+use crate::report::LoadReport;
 use crate::sched::{Arrival, Board, FlowHash, Outlook};
 use crate::standing::{Ineligible, Judge, candidate};
 use crate::{Instant, RealId, ServiceId};
@@ -117,6 +119,21 @@ impl Tables {
             real.flow_closed(started);
             self.standings.touch(real.service, id);
         }
+    }
+
+    /// What a real's agent says; refused if it is of yesterday. None if there is no such real.
+    pub(crate) fn take_report(
+        &mut self,
+        id: RealId,
+        report: &LoadReport<'_>,
+        now: Instant,
+    ) -> Option<Result<FlowsBetween, ReportRefusal>> {
+        let Tables { reals, services, .. } = self;
+        let real = reals[id.index()].as_mut()?;
+        let agent = services[real.service.index()].as_ref()?.spec.agent;
+        let taken = real.load.accept(report, now, &real.counters, agent);
+        self.unsettle();
+        Some(taken)
     }
 
     /// A report has come, or a guest's health has changed.

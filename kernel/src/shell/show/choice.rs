@@ -256,12 +256,17 @@ fn forecasts(desk: &Desk<'_>, explanation: &Explanation) -> Table {
             flows(forecast.flows_given),
             percent(forecast.per_flow),
             forecast.ended_of_reported.to_string(),
-            percent(forecast.queued),
+            more_or_less((forecast.queued_millionths + 5_000).div_euclid(10_000)),
             percent(forecast.own_part),
             percent(forecast.predicted),
         ]);
     }
     table
+}
+
+/// Per cent that are added or taken off.
+fn more_or_less(percent: i64) -> String {
+    if percent == 0 { "0%".to_string() } else { format!("{percent:+}%") }
 }
 
 fn guest_of(desk: &Desk<'_>, real: RealId) -> String {
