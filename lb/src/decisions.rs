@@ -27,6 +27,10 @@ pub enum Placed {
     Sorry,
     /// The real itself: it spoke first after a restart.
     Real,
+    /// A hash, in the middle of a flow after a restart: the real may be another.
+    Guess,
+    /// The same, after the first guess was wrong.
+    StandIn,
 }
 
 /// A real, and what it was chosen over.
@@ -71,8 +75,15 @@ pub struct Decisions {
 }
 
 impl Placed {
-    pub const ALL: [Placed; 5] =
-        [Placed::Scheduler, Placed::Table, Placed::Persistence, Placed::Sorry, Placed::Real];
+    pub const ALL: [Placed; 7] = [
+        Placed::Scheduler,
+        Placed::Table,
+        Placed::Persistence,
+        Placed::Sorry,
+        Placed::Real,
+        Placed::Guess,
+        Placed::StandIn,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -81,6 +92,8 @@ impl Placed {
             Placed::Persistence => "persistence",
             Placed::Sorry => "sorry",
             Placed::Real => "real",
+            Placed::Guess => "guess",
+            Placed::StandIn => "stand-in",
         }
     }
 }

@@ -224,12 +224,20 @@ impl Flow {
         self.state == FlowState::Established && is_usual
     }
 
-    /// Whether a client's segment opens a new connection with this one's ports: a SYN after the end.
-    /// Not a late copy of the SYN that opened this one, which would send the last segments astray;
-    /// a client that begins anew does so with another number (RFC 6528, RFC 9293 §3.4.1).
+    /// Whether nobody has said yet that its real is the right one, after a restart.
+    pub(crate) fn is_guess(&self) -> bool {
+        let is_placed_so = matches!(self.placed(), Placed::Guess | Placed::StandIn);
+        is_placed_so && !self.marks.has(Marks::ANSWERED)
+    }
+
+    /// Whether a client's segment opens a new connection with this one's ports: a SYN after the end,
+    /// or where another connection was only a guess. Not a late copy of the SYN that opened this
+    /// one, which would send the last segments astray; a client that begins anew does so with
+    /// another number (RFC 6528, RFC 9293 §3.4.1).
     pub(crate) fn begins_anew(&self, segment: &Transport) -> bool {
         let is_late_copy = segment.sequence == self.udp_idle_ms_or_sequence;
-        self.state == FlowState::Closed && segment.flags.opens() && !is_late_copy
+        let has_ended = self.state == FlowState::Closed && !is_late_copy;
+        (has_ended || self.is_guess()) && segment.flags.opens()
     }
 
     /// The directions by whose packets it is found.

@@ -124,6 +124,17 @@ impl Board {
         }
     }
 
+    /// The real that gets a flow in place of `first`, where a hash decides.
+    pub fn stand_in(&self, key: FlowHash, first: RealId) -> Option<RealId> {
+        match self.scheduler.way() {
+            Way::Hash => {
+                let others = self.members.iter().filter(|member| member.real != first);
+                hash::rendezvous(others, key)
+            }
+            Way::Least(_) | Way::LeastOfTwo | Way::Turns(_) => None,
+        }
+    }
+
     /// What the candidate at a place is compared by, if candidates are.
     pub fn measured(&self, place: usize) -> Option<Measured> {
         match self.scheduler.way() {

@@ -2,6 +2,9 @@
 //! connections that are in their middle. What a hash placed is found again by what the client
 //! sends; all others by what their real sends.
 
+mod resume {
+    mod guesses;
+}
 mod world;
 
 use std::collections::BTreeSet;

@@ -96,13 +96,17 @@ impl Dataplane {
         };
         let key = segment.key_to_client(packet.header.vlan);
         let known = self.flows.find_named(packet.named, &key, Direction::ToClient);
-        let Some(id) = known.or_else(|| self.resume(&packet, &segment)) else {
+        let Some(mut id) = known.or_else(|| self.resume(&packet, &segment)) else {
             return Ok(None);
         };
-        let delivery = self.delivery(id)?;
+        let mut delivery = self.delivery(id)?;
         if !delivery.is_from(&packet) {
-            // Not the real: somebody who borrows its address.
-            return Err(DropReason::SpoofMac);
+            // Not the real: the true one after a wrong guess, or somebody who borrows its address.
+            id = self.resume(&packet, &segment).ok_or(DropReason::SpoofMac)?;
+            delivery = self.delivery(id)?;
+        }
+        if segment.flags.has(TcpFlags::RST) && self.guess_again(id, packet.now) {
+            return Err(DropReason::NoFlow);
         }
         let verdict = self.leave(&delivery, &mut packet)?;
         let Inbound { ip, head, len, offload, now, .. } = packet;

@@ -59,6 +59,10 @@ impl Dataplane {
         self.may_begin(service, segment)?;
         let client = self.persistent_client(service, packet, segment);
         let choice = self.choice_for(service, client.as_ref(), packet, segment);
+        let choice = match self.is_guess(segment, packet.now) {
+            true => choice.map(|choice| Choice { by: Placed::Guess, ..choice }),
+            false => choice,
+        };
         let stage = Stage::Asked { sequence: segment.sequence };
         let opened = choice.and_then(|Choice { real, by, .. }| {
             Ok((self.open(service, real, by, &key, stage, packet.now)?, real))
@@ -99,7 +103,7 @@ impl Dataplane {
     }
 
     /// A TCP flow begins with a SYN. One of before a restart is taken up where the hash that placed
-    /// it finds its real again; a reset would only end it.
+    /// it most likely finds its real again; a reset would only end it.
     fn may_begin(&self, service: ServiceId, segment: &Transport) -> Result<(), DropReason> {
         let scheduler = self.tables.service(service).map(|service| service.spec.scheduler);
         let finds_again = scheduler.is_some_and(Scheduler::is_by_hash);

@@ -5,6 +5,15 @@
 //! without an answer (`no_flow`) until its real speaks; the real's own packet says which real it
 //! is, and what it says is believed if it can belong to one service alone.
 //!
+//! A hash finds home, but whoever began while his home was silent, drained or full is where another
+//! stood in for it. So until the real has answered, a flow found by hash is a **guess**. A real that
+//! does not know the connection resets it; that is not told to the client, whose next segment goes
+//! to the stand-in for this home. What that one says is believed: a connection that is dead indeed,
+//! as after a restart of the whole host, costs the client one retransmission more. And whichever
+//! real speaks in the middle of the connection has it, wherever the guess led. What is left is a
+//! flow whose home and first stand-in were both out when it began, or whose real is out now: that
+//! one is reset, if the client speaks before its real does.
+//!
 //! But a real's port may also be reached straight, by the guest's own address, and such a
 //! connection must never be given the VIP's. So this is done for a while after the start, while the
 //! configuration is that of the start, and not for a connection that was seen to begin: a SYN-ACK of
@@ -22,7 +31,7 @@ use foldhash::fast::FixedState;
 use crate::addr::is_link_local_of_ours;
 use crate::dataplane::{Dataplane, Inbound};
 use crate::decisions::Placed;
-use crate::flow::{FlowId, FlowKey, Stage};
+use crate::flow::{Direction, Flow, FlowId, FlowKey, Stage};
 use crate::wire::ip::Version;
 use crate::wire::transport::TcpFlags;
 use crate::wire::{Endpoint, Transport};
@@ -46,7 +55,7 @@ impl Dataplane {
     /// The flow of a real's packet that belongs to none, if it began before the start.
     pub(super) fn resume(&mut self, packet: &Inbound<'_>, segment: &Transport) -> Option<FlowId> {
         let Transport { protocol, source, destination, flags, .. } = *segment;
-        let is_on = self.recovery.until.is_some_and(|end| packet.now < end);
+        let is_on = self.recovery.is_on(packet.now);
         if protocol != Protocol::Tcp || !is_on || flags.has(TcpFlags::RST) {
             return None;
         }
@@ -68,7 +77,39 @@ impl Dataplane {
         let client = Endpoint { address: client, port: destination.port };
         let server = Endpoint { address: spec.vip.into(), port: spec.port.get() };
         let key = FlowKey::new(protocol, packet.header.vlan, client, server);
+        if let Some(known) = self.flows.find(&key, Direction::ToReal) {
+            self.flows.get(known).filter(|flow| flow.is_guess())?;
+            self.forget(known);
+        }
         self.open(service, real, Placed::Real, &key, Stage::Answered, packet.now).ok()
+    }
+
+    /// Whether a flow that begins with this segment of the client's began long before.
+    pub(super) fn is_guess(&self, segment: &Transport, now: Instant) -> bool {
+        let is_middle = segment.protocol == Protocol::Tcp && !segment.flags.opens();
+        is_middle && self.recovery.is_on(now)
+    }
+
+    /// A real has reset a flow. Whether that only says that the first guess was wrong: then the flow
+    /// goes on at the stand-in, and the client is not to hear of it.
+    pub(super) fn guess_again(&mut self, id: FlowId, now: Instant) -> bool {
+        let other = self.other_guess(id, now);
+        other.is_some_and(|(key, service, other)| {
+            self.forget(id);
+            // Its number is asked for only of what a SYN has opened.
+            let stage = Stage::Asked { sequence: 0 };
+            self.open(service, other, Placed::StandIn, &key, stage, now).is_ok()
+        })
+    }
+
+    /// Where else a flow may go on whose first guess was wrong.
+    fn other_guess(&mut self, id: FlowId, now: Instant) -> Option<(FlowKey, ServiceId, RealId)> {
+        let is_first = |flow: &&Flow| flow.is_guess() && flow.placed() == Placed::Guess;
+        let flow = self.flows.get(id).filter(is_first)?;
+        let (key, first) = (*flow.key(Direction::ToReal), flow.real);
+        let service = self.tables.real(first)?.service;
+        let hash = self.tables.service(service)?.spec.placing_key(key.client());
+        Some((key, service, self.tables.stand_in(service, hash, first, now)?))
     }
 
     /// The one real that this end can be.
@@ -98,6 +139,10 @@ impl Recovery {
     pub(super) fn new(secret: u64) -> Recovery {
         let straight = vec![0; STRAIGHT_MAX].into_boxed_slice();
         Recovery { until: None, straight, key: FixedState::with_seed(secret) }
+    }
+
+    fn is_on(&self, now: Instant) -> bool {
+        self.until.is_some_and(|end| now < end)
     }
 
     pub(super) fn begin(&mut self, now: Instant) {

@@ -88,7 +88,10 @@ impl FlowHash {
 }
 
 /// The one whose turn comes first for this key.
-pub fn rendezvous(members: &[Member], key: FlowHash) -> Option<RealId> {
+pub fn rendezvous<'a>(
+    members: impl IntoIterator<Item = &'a Member>,
+    key: FlowHash,
+) -> Option<RealId> {
     let mut first: Option<(u64, &Member)> = None;
     for member in members {
         let wait = wait(absorb(key.0, member.name.0));

@@ -80,17 +80,21 @@ const _: () = assert!(SERVICE_REALS_MAX <= u64::BITS as usize);
 impl Tables {
     /// The real that a new flow of the service gets.
     pub(crate) fn choose(&mut self, service: ServiceId, arrival: &Arrival) -> Option<Choice> {
-        let (has_board, origin) = (self.has_board(service, arrival.now), self.origin());
         let placed = self.placement(service, arrival.key);
-        let (judge, Standings { kept, places, .. }) = self.split(service)?;
-        let kept = &mut kept[service.index()];
-        if !has_board || !kept.look_at_touched(judge) {
-            kept.make(judge, origin, arrival.now);
-            for (place, (id, _)) in judge.members().enumerate() {
-                places[id.index()] = place as u8;
-            }
-        }
+        let (judge, kept, places) = self.up_to_date(service, arrival.now)?;
         kept.choose(judge, placed, |id| Some(usize::from(places[id.index()])), arrival)
+    }
+
+    /// The real that would get the flow if `first`, to which a hash leads, did not.
+    pub(crate) fn stand_in(
+        &mut self,
+        service: ServiceId,
+        key: FlowHash,
+        first: RealId,
+        now: Instant,
+    ) -> Option<RealId> {
+        let (_, kept, _) = self.up_to_date(service, now)?;
+        kept.board.stand_in(key, first)
     }
 
     /// What reports make expect of a service's reals, as a new flow would see it now.
@@ -165,6 +169,24 @@ impl Tables {
     /// What a board that is made now is made of.
     pub(super) fn origin(&self) -> Origin {
         Origin { epoch: self.epoch, news: self.standings.news }
+    }
+
+    /// A service's board as it is now, and where its reals are.
+    fn up_to_date(
+        &mut self,
+        service: ServiceId,
+        now: Instant,
+    ) -> Option<(Judge<'_>, &mut Kept, &[u8])> {
+        let (has_board, origin) = (self.has_board(service, now), self.origin());
+        let (judge, Standings { kept, places, .. }) = self.split(service)?;
+        let kept = &mut kept[service.index()];
+        if !has_board || !kept.look_at_touched(judge) {
+            kept.make(judge, origin, now);
+            for (place, (id, _)) in judge.members().enumerate() {
+                places[id.index()] = place as u8;
+            }
+        }
+        Some((judge, kept, places))
     }
 
     fn split(&mut self, service: ServiceId) -> Option<(Judge<'_>, &mut Standings)> {
