@@ -4,13 +4,15 @@
 //! A real that speaks says by that which flow it is. So every connection goes on that is behind its
 //! handshake, whose real has it with the caller's own port and is the only real at its end, until
 //! the configuration changes for the first time. One that a hash has placed may also be taken up by
-//! what the client says, and goes on if the hash still places it there. No real is silent for long:
-//! in these worlds both ends ask now and then whether the other lives. A connection that goes past
-//! the services to a guest's own port may be lost if a real is there.
+//! what the client says, and goes on if the hash still places it there: at the first of its reals or
+//! at the one that stands in for that. So it may be lost if two reals or more were out of the choice
+//! when it began, or if its own is when it is taken up. No real is silent for long: in these worlds
+//! both ends ask now and then whether the other lives. A connection that goes past the services to
+//! a guest's own port may be lost if a real is there.
 
 use std::net::SocketAddr;
 
-use lb::flow::{Flow, FlowState};
+use lb::flow::{Direction, Flow, FlowKey, FlowState};
 use lb::*;
 
 use super::plan::Target;
@@ -41,6 +43,10 @@ pub enum Prospect {
 pub struct Recovery {
     awaited: Vec<UnderWay>,
     given_up: Vec<usize>,
+    /// The guests that serve them, and the calls that they are.
+    served: Vec<(FlowKey, Name, usize)>,
+    /// Flows that began when two reals or more were out of the choice.
+    far: Vec<FlowKey>,
 }
 
 impl Recovery {
@@ -48,13 +54,47 @@ impl Recovery {
     pub fn begin(&mut self, before: &Dataplane, under_way: &[UnderWay]) -> Vec<(usize, Prospect)> {
         let was_awaited = |call: usize| self.awaited.iter().any(|awaited| awaited.call == call);
         let prospect = |way: &UnderWay| match flow_of(before, way) {
-            Some(flow) => prospect(before, flow),
+            Some(flow) => prospect(before, flow, self.far.contains(flow.key(Direction::ToReal))),
             None if was_awaited(way.call) || !looks_balanced(before, way) => Prospect::Owed,
             None => Prospect::Lost,
         };
         let prospects: Vec<_> = under_way.iter().map(|way| (way.call, prospect(way))).collect();
+        self.served = under_way.iter().filter_map(|way| self.served_by(before, way)).collect();
         self.awaited = under_way.to_vec();
         prospects
+    }
+
+    fn served_by(&self, before: &Dataplane, way: &UnderWay) -> Option<(FlowKey, Name, usize)> {
+        let known = self.served.iter().find(|(_, _, call)| *call == way.call);
+        let now = flow_of(before, way).map(|flow| {
+            let real = before.tables().real(flow.real).expect("a real with a flow");
+            (*flow.key(Direction::ToReal), real.spec.guest.clone(), way.call)
+        });
+        now.or_else(|| known.cloned())
+    }
+
+    /// Looks at the flows that have begun just now, new ones and those that go on.
+    pub fn watch(&mut self, plane: &Dataplane, now: Instant) {
+        let tables = plane.tables();
+        for flow in plane.flows().iter().filter(|flow| flow.started == now) {
+            let key = flow.key(Direction::ToReal);
+            let service = tables.real(flow.real).expect("a real with a flow").service;
+            let reals = &tables.service(service).expect("its service").reals;
+            let is_out = |&id: &RealId| {
+                let standing = plane.standing(id, now).expect("a real of a service");
+                id != flow.real && standing.eligibility.is_err()
+            };
+            let out: Vec<_> = reals.iter().copied().filter(is_out).collect();
+            let goes_on = self.served.iter().any(|(of, ..)| of == key);
+            self.far.retain(|far| far != key || goes_on);
+            if out.len() >= 2 {
+                self.far.push(*key);
+            }
+            let guests = out.iter().filter_map(|&id| Some(&tables.real(id)?.spec.guest));
+            let guests: Vec<_> = guests.collect();
+            let lost = self.served.iter().filter(|(of, by, _)| of == key && guests.contains(&by));
+            self.given_up.extend(lost.map(|(_, _, call)| *call));
+        }
     }
 
     /// The configuration is about to change: who has not been heard by now is not taken up.
@@ -113,7 +153,7 @@ fn flow_of<'a>(plane: &'a Dataplane, way: &UnderWay) -> Option<&'a Flow> {
     })
 }
 
-fn prospect(before: &Dataplane, flow: &Flow) -> Prospect {
+fn prospect(before: &Dataplane, flow: &Flow, is_far: bool) -> Prospect {
     let tables = before.tables();
     let real = tables.real(flow.real).expect("a real with a flow");
     let service = tables.service(real.service).expect("its service");
@@ -124,8 +164,9 @@ fn prospect(before: &Dataplane, flow: &Flow) -> Prospect {
     let is_begun = flow.state != FlowState::Embryonic;
     match is_begun && is_clear && has_own_port && !real.retired {
         false => Prospect::Lost,
-        true if is_by_hash(service.spec.scheduler) => Prospect::ByHash,
-        true => Prospect::Owed,
+        true if !is_by_hash(service.spec.scheduler) => Prospect::Owed,
+        true if is_far => Prospect::Lost,
+        true => Prospect::ByHash,
     }
 }
 

@@ -150,6 +150,7 @@ impl Switch {
         let verdict = decide(&mut self.plane, port(ingress), &mut frame, instant(now));
         if self.plane.flows().counters().created > created {
             self.check_choice(now);
+            self.recovery.watch(&self.plane, instant(now));
         }
         let ports = match verdict {
             Verdict::Forward(port) => PortSet::EMPTY.with(port),

@@ -174,6 +174,7 @@ impl World {
                 self.note(&frame.bytes);
                 let is_damaged = frame.is_damaged;
                 let outs = self.switch.receive(port, frame.bytes, self.now);
+                self.give_up();
                 self.leave_switch(outs, is_damaged);
             }
             Event::Arrive { at: End::Station(station), frame, .. } if self.is_there(station) => {
@@ -239,11 +240,16 @@ impl World {
         self.disturb(step);
         self.switch.step(step, self.now);
         self.disturb(step);
-        for call in self.switch.given_up() {
-            self.ledger.expect(call, Prospect::Lost);
-        }
+        self.give_up();
         for station in 0..self.plan.guests {
             self.poll(station);
+        }
+    }
+
+    /// Hears which calls have become hopeless.
+    fn give_up(&mut self) {
+        for call in self.switch.given_up() {
+            self.ledger.expect(call, Prospect::Lost);
         }
     }
 
