@@ -60,14 +60,36 @@ impl Machine {
     #[track_caller]
     pub fn boot(setup: Setup) -> Machine {
         let machine = Machine::start(setup);
-        machine.console.wait_for("fulcrum>");
-        machine.console.script_mode();
+        machine.await_console();
         machine
+    }
+
+    /// The same with the far ends of its wires in the caller's hands, for loads that no trace
+    /// could hold.
+    #[track_caller]
+    pub fn boot_unplugged(setup: Setup) -> (Machine, Vec<UnixDatagram>) {
+        let mut ends = Vec::new();
+        let machine = Machine::launch(setup, |wires| {
+            ends = wires;
+            Wires::new(Vec::new())
+        });
+        machine.await_console();
+        (machine, ends)
     }
 
     /// Starts a machine.
     #[track_caller]
     pub fn start(setup: Setup) -> Machine {
+        Machine::launch(setup, Wires::new)
+    }
+
+    fn await_console(&self) {
+        self.console.wait_for("fulcrum>");
+        self.console.script_mode();
+    }
+
+    #[track_caller]
+    fn launch(setup: Setup, plug: impl FnOnce(Vec<UnixDatagram>) -> Arc<Wires>) -> Machine {
         let (qmp, qmp_end) = UnixStream::pair().expect("a descriptor is free");
         let mut inherited = vec![inherit(qmp_end.into(), QMP_FD)];
         let mut wires = Vec::new();
@@ -88,7 +110,7 @@ impl Machine {
             console: Console::new(keyboard, screen),
             qmp: Qmp::new(qmp),
             ports: setup.ports,
-            wires: Wires::new(wires),
+            wires: plug(wires),
             process,
             configuration,
         }
