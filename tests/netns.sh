@@ -13,14 +13,11 @@
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-for piece in lib/say lib/install lib/appliance netns/world netns/talk netns/paths netns/direct netns/offload \
-    netns/ends; do
+for piece in lib/say lib/install lib/check lib/spaces lib/appliance netns/world netns/talk netns/paths netns/direct \
+    netns/offload netns/ends; do
     # shellcheck source=/dev/null
     source "$root/tests/$piece.sh"
 done
-
-passed=0
-failed=0
 
 main() {
     image=${1-}
@@ -40,8 +37,7 @@ main() {
     check_offloads
     check_ends
 
-    echo "$passed passed, $failed failed"
-    ((failed == 0))
+    print_verdict
 }
 
 check_neighbors() {
@@ -151,24 +147,5 @@ require_tools() {
     has nginx && nginx=$(command -v nginx)
     [[ -x $nginx ]] || unpack_package nginx "$root/build/nginx"
 }
-
-# check WHAT COMMAND…: one test; what it printed is shown when it fails, what it remarked when not.
-check() {
-    local what=$1
-    shift
-    : >"$run/remarks"
-    if "$@" >"$run/output" 2>&1; then
-        passed=$((passed + 1))
-        printf 'ok      %s%s\n' "$what" "$(sed 's/^/  /' "$run/remarks" | tr --delete '\n')"
-    else
-        failed=$((failed + 1))
-        printf 'FAILED  %s\n' "$what"
-        sed 's/^/        /' "$run/output"
-        console show counters drops | sed 's/^/        /' || true
-    fi
-}
-
-# remark TEXT: something that was seen; nothing depends on it.
-remark() { printf '%s\n' "$*" >>"$run/remarks"; }
 
 main "$@"

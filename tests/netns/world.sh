@@ -38,23 +38,6 @@ datagram_port=7001
 # Where nobody listens. tracepath takes another port for every packet.
 closed_port=9
 closed_ports=8
-spaces=()
-
-space() { echo "fulcrum-$$-$1"; }
-
-inside() {
-    local where
-    where=$(space "$1")
-    shift
-    ip netns exec "$where" "$@"
-}
-
-background_inside() {
-    local where
-    where=$(space "$1")
-    shift
-    background ip netns exec "$where" "$@" >>"$run/servers.log" 2>&1
-}
 
 make_world() {
     scratch_directory
@@ -62,9 +45,7 @@ make_world() {
     accelerator=${FULCRUM_ACCEL:-tcg}
     local name
     for name in switch far hop client "${guests[@]}"; do
-        ip netns add "$(space "$name")"
-        spaces+=("$(space "$name")")
-        ip -n "$(space "$name")" link set lo up
+        add_space "$name"
     done
     start_appliance_on_taps
     for name in client "${guests[@]}"; do
@@ -260,11 +241,4 @@ http {
     server { listen 80; listen [::]:80; root $run/$1; }
 }
 NGINX
-}
-
-remove_spaces() {
-    local name
-    for name in "${spaces[@]}"; do
-        ip netns delete "$name" 2>/dev/null || true
-    done
 }
