@@ -55,7 +55,7 @@ step_loaded_guest() {
     name=$(guest_name "$victim_burn")
     title "4. $name gets CPU work of its own, then $requests requests"
     tell_guest "$victim_burn" burn "$burn_seconds"
-    within 20 reports_load "$name" || give_up "$name never reported its load"
+    within 20 reports_load "$victim_burn" 50 999 || give_up "$name never reported its load"
     indent console show load
     ask "$requests"
     print_shares
@@ -70,7 +70,7 @@ step_killed_guest() {
     name=$(guest_name "$victim_kill")
     title "5. $name is killed, then $requests requests"
     end "${guest_pid[victim_kill]}" 2>/dev/null
-    within 10 guest_is_down "$name" || give_up "the switch did not notice that $name is dead"
+    within 10 guest_is_down "$victim_kill" || give_up "the switch did not notice that $name is dead"
     ask "$requests"
     print_shares
     ((answered == requests)) || give_up "$((requests - answered)) requests had no answer"
@@ -123,12 +123,6 @@ every_guest_answers() {
         ((share[guest])) || return 1
     done
 }
-
-# Columns of `show load`: service, real, report, age, says, app, cpu, …
-reports_load() { console show load | awk -v real="$1" '$2 == real && $7 + 0 >= 50 { yes = 1 } END { exit !yes }'; }
-
-# Columns of `show guest`: guest, port, MAC, health, …
-guest_is_down() { console show guest | awk -v guest="$1" '$1 == guest && $4 == "down" { yes = 1 } END { exit !yes }'; }
 
 appliance_has_ended() { ! alive "$appliance_pid"; }
 

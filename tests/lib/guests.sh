@@ -1,9 +1,9 @@
-# The demo's guests: real Linux machines that answer HTTP with their own name.
+# Guests: real Linux machines that answer HTTP with their own name, at once, slowly or at length.
 #
 # Kernel and busybox come from Debian's packages, unpacked into build/ and fetched once. All guests
 # boot one initramfs; who a guest is stands on its kernel command line. Its serial port is a pair of
-# FIFOs: what the guest says goes to a log, and a line written to the other one is a command of
-# guest/init (`burn SECONDS`).
+# FIFOs: what the guest says goes to a log, and a line written to the other one is a command to the
+# guest's shell (`burn SECONDS`, `fulcrum-agent drain`).
 #
 # A guest's NIC is the listening end of a stream socket and the appliance the connecting one: of the
 # two, only the listening end may block in a send, and the appliance must never stand still because
@@ -74,10 +74,11 @@ make_initramfs() {
     guest_initrd=$packages/initramfs.gz
     scratch_directory
     local tree=$directory at=0 module
-    mkdir -p "$tree"/{bin,dev,proc,sys,www,modules}
+    mkdir -p "$tree"/{bin,dev,proc,run,sys,www/cgi-bin,modules}
     cp "$busybox" "$tree/bin/busybox"
     cp "$agent" "$tree/bin/fulcrum-agent"
     install -m 755 "$root/tests/guest/init" "$tree/init"
+    install -m 755 "$root"/tests/guest/cgi-bin/* "$tree/www/cgi-bin/"
     for module in "${guest_modules[@]##*/}"; do
         cp "$packages/modules/$module.ko" "$tree/modules/$((at++))-$module.ko"
     done
@@ -115,4 +116,34 @@ tell_guest() {
     name=$(guest_name "$1")
     shift
     printf '%s\n' "$*" >"$run/$name.in"
+}
+
+# guest_did N SECONDS COMMAND…: tells the guest, and gives what it says until the command has ended.
+# Fails when that takes longer, or when the command failed.
+guest_did() {
+    local name limit=$2 offset log ending
+    name=$(guest_name "$1")
+    log=$run/$name.log
+    offset=$(stat --format %s "$log")
+    tell_guest "$1" "${*:3}"
+    ending="$name: ${*:3}: exit status"
+    within "$limit" said_since "$offset" "$log" "$ending" || return 1
+    tail --bytes "+$((offset + 1))" "$log" | tr --delete '\r'
+    said_since "$offset" "$log" "$ending 0"
+}
+
+# said_since OFFSET LOG TEXT
+said_since() { tail --bytes "+$(($1 + 1))" "$2" | grep --quiet --text --fixed-strings "$3"; }
+
+# reports_load N FROM TO: its last report, in per cent. Columns of `show load`: service, real, report,
+# age, says, app, CPU, requests, load, …
+reports_load() {
+    console show load | awk -v real="$(guest_name "$1")" -v from="$2" -v to="$3" \
+        '$2 == real && $9 + 0 >= from && $9 + 0 <= to { yes = 1 } END { exit !yes }'
+}
+
+# guest_is_down N. Columns of `show guest`: guest, port, MAC, health, …
+guest_is_down() {
+    console show guest | awk -v guest="$(guest_name "$1")" \
+        '$1 == guest && $4 == "down" { yes = 1 } END { exit !yes }'
 }

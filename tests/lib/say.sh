@@ -45,13 +45,19 @@ alive() { kill -0 "$1" 2>/dev/null; }
 
 # end PID: the process ends now, and we have seen it end.
 end() {
-    local left=() pid
     kill -KILL "$1" 2>/dev/null || true
-    wait "$1" 2>/dev/null || true
+    await "$1" 2>/dev/null || true
+}
+
+# await PID: the process has ended by itself; fails if it did.
+await() {
+    local left=() pid verdict=0
+    wait "$1" || verdict=$?
     for pid in "${started[@]}"; do
         [[ $pid == "$1" ]] || left+=("$pid")
     done
     started=("${left[@]}")
+    return "$verdict"
 }
 
 scratch_directory() {
