@@ -4,7 +4,7 @@
 #   lint    cargo fmt, cargo clippy
 #   host    the library crates, with plain stable Rust
 #   qemu    the image under QEMU, test programs as its guests and clients
-#   linux   ./run-qemu.sh demo: real Linux guests, a real HTTP client
+#   linux   real Linux guests: ./run-qemu.sh demo, and tests/guests.sh, which counts what it shows (root)
 #   netns   the image on taps in network namespaces: ping, curl, nginx, iperf3 (root)
 #
 # A layer that cannot run has failed, unless it was left out by name: ./tests/run.sh --without netns
@@ -100,7 +100,7 @@ run_layers() {
         several "host" cargo test --quiet -p lb -p drivers -p boot -p kernel -p fulcrum-agent
         several "host: harness, laboratory" cargo test --quiet -p tests --lib --test lab
     fi
-    if wanted qemu || wanted netns; then
+    if wanted qemu || wanted linux || wanted netns; then
         single "image builds, no warnings" image_builds
     fi
     if wanted qemu; then
@@ -109,6 +109,7 @@ run_layers() {
     fi
     if wanted linux; then
         single "linux: run-qemu.sh demo" ./run-qemu.sh demo --port "$(free_port)"
+        several "linux: tests/guests.sh" with_image tests/guests.sh "$image"
     fi
     if wanted netns; then
         several "netns" with_image tests/netns.sh "$image"
