@@ -35,7 +35,7 @@ use crate::fragments::{FragmentCounters, Fragments};
 use crate::limits::{FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX, PORTS_MAX};
 use crate::outbox::Outbox;
 use crate::persist::PersistenceTable;
-use crate::standing::{self, Standing};
+use crate::standing::Standing;
 use crate::tables::Tables;
 use crate::wire::{Ethernet, Ip, Offload, Transport, ethernet, icmp};
 use crate::{
@@ -165,16 +165,21 @@ impl Dataplane {
         self.ask_neighbors(now);
         self.announce_vips(now);
         self.tables.build_placements();
+        let Dataplane { tables, events, .. } = self;
+        tables.look_round(now, events);
     }
 
     /// How a real of a service stands; `None` for one that is gone or retired.
     pub fn standing(&self, id: RealId, now: Instant) -> Option<Standing> {
         let real = self.tables.real(id).filter(|real| !real.retired)?;
         let outlook = self.tables.outlook(real.service, now);
+        let judge = self.tables.judge(real.service, now)?;
         Some(Standing {
-            eligibility: self.tables.judge(real.service)?.eligibility(real, now),
-            effective_weight: real.load.effective_weight(real.spec.weight, now),
-            forecast: outlook.map(|outlook| outlook.forecast(&standing::candidate(id, real, now))),
+            eligibility: judge.eligibility(real, now),
+            sources: judge.sources(real, now),
+            factors: judge.factors(real, now),
+            effective_weight: judge.effective_weight(real, now),
+            forecast: outlook.map(|outlook| outlook.forecast(&judge.candidate(id, real, now))),
         })
     }
 

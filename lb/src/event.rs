@@ -13,6 +13,8 @@ use crate::{Health, MacAddr, Name};
 pub enum Event {
     /// A guest's probes found something else than before.
     GuestHealth { guest: Name, health: Health },
+    /// Too few of a service's reals work to believe it (`is_on`), or enough again.
+    Panic { service: Name, is_on: bool },
     /// A MAC moves between ports faster than a station can; last it wanted to this one.
     MacMoves { mac: MacAddr, port: Name },
 }
@@ -51,6 +53,12 @@ impl fmt::Display for Event {
             }
             Event::GuestHealth { guest, health: Health::Unknown } => {
                 write!(f, "guest {guest} has not answered yet")
+            }
+            Event::Panic { service, is_on: true } => {
+                write!(f, "service {service} has too few reals that work: checks are not believed")
+            }
+            Event::Panic { service, is_on: false } => {
+                write!(f, "service {service} has enough reals that work: checks count again")
             }
             Event::MacMoves { mac, port } => {
                 write!(

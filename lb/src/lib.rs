@@ -34,6 +34,7 @@ pub mod neighbor;
 pub mod outbox;
 pub mod persist;
 pub mod port;
+pub mod ramp;
 pub mod report;
 pub mod sched;
 pub mod service;
@@ -58,7 +59,7 @@ pub use service::{
     AdminState, Empty, Forwarding, Persistence, Real, RealId, RealSpec, Scheduler, Service,
     ServiceId, ServiceSpec,
 };
-pub use standing::{Ineligible, Standing};
+pub use standing::{Ineligible, Sources, Standing, WeightFactors};
 pub use tables::Tables;
 pub use time::Instant;
 pub use verdict::{DropReason, Endings, Verdict};

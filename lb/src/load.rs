@@ -25,6 +25,7 @@ pub use window::MilliFlows;
 use core::fmt;
 use core::time::Duration;
 
+use crate::ramp::Percent;
 use crate::report::{Fraction, HealthWord, LoadReport, Numbers, Share, Ttl};
 use crate::service::RealCounters;
 use crate::{AdminState, Agent, Instant};
@@ -226,12 +227,29 @@ impl RealLoad {
     /// The configured weight after the agent's wish, which can only lower it.
     pub fn effective_weight(&self, configured: u16, now: Instant) -> EffectiveWeight {
         let full = u32::from(configured) * EffectiveWeight::ONE;
-        let share = self.unexpired(now).and_then(|last| last.share);
-        EffectiveWeight(match share {
+        EffectiveWeight(match self.share(now) {
             None => full,
             Some(Share::Percent(percent)) => full / 100 * u32::from(percent.min(100)),
             Some(Share::Weight(weight)) => full.min(u32::from(weight) * EffectiveWeight::ONE),
         })
+    }
+
+    /// What the agent wishes of its weight.
+    pub fn share(&self, now: Instant) -> Option<Share> {
+        self.unexpired(now).and_then(|last| last.share)
+    }
+
+    /// Whether a report is the first after a restart: its agent was silent until the last report
+    /// expired, and is another one now or counts anew. One that merely paused is not new.
+    pub(crate) fn is_reborn(&self, report: &LoadReport<'_>, now: Instant) -> bool {
+        self.phase(now) == Some(Phase::Expired)
+            && self.last.as_ref().is_some_and(|last| {
+                let counts_anew = || match (report.seq, last.seq) {
+                    (Some(seq), Some(last)) => !is_newer(seq, last),
+                    _ => false,
+                };
+                last.id != report.id || counts_anew()
+            })
     }
 
     /// How many flows the agent says that it can hold.
@@ -342,6 +360,11 @@ impl EffectiveWeight {
 
     pub const fn thousandths(self) -> u32 {
         self.0
+    }
+
+    /// So much of it; what is more than nothing stays more than nothing.
+    pub const fn part(self, part: Percent) -> EffectiveWeight {
+        EffectiveWeight((self.0 * part.get()).div_ceil(100))
     }
 
     /// Rounded up: only what gets no flow reads 0.

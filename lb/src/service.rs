@@ -7,6 +7,7 @@ use core::time::Duration;
 use crate::flow::Direction;
 use crate::limits::SERVICE_REALS_MAX;
 use crate::load::RealLoad;
+use crate::ramp::Ramp;
 use crate::sched::{FlowHash, NameHash};
 use crate::wire::Endpoint;
 use crate::{Agent, Check, GuestId, Instant, Name, Protocol};
@@ -145,6 +146,10 @@ pub struct Service {
     /// Deleted; stays until the last flow of its reals ends.
     pub retired: bool,
     pub(crate) announcements: Announcements,
+    /// Since when there has been a real for it all the time.
+    pub(crate) open_since: Option<Instant>,
+    /// Whether the log was told last that it panics.
+    pub(crate) panic_told: bool,
 }
 
 /// When a VIP is announced: three times a second apart after a change, since any of them may be
@@ -190,6 +195,9 @@ pub struct Real {
     /// Flows in the table that name this real, closed ones included.
     pub(crate) flows_held: u32,
     pub(crate) name: NameHash,
+    /// Whether it was well and wanted when last looked at.
+    pub(crate) is_in: bool,
+    pub(crate) ramp: Ramp,
     pub load: RealLoad,
     pub counters: RealCounters,
 }
@@ -240,6 +248,14 @@ impl ServiceSpec {
             _ => FlowHash::of_client(address),
         }
     }
+
+    pub(crate) fn slow_start(&self) -> Duration {
+        self.slow_start.unwrap_or(SLOW_START)
+    }
+
+    pub(crate) fn panic(&self) -> usize {
+        self.panic.unwrap_or(PANIC).into()
+    }
 }
 
 impl Traffic {
@@ -283,6 +299,8 @@ impl Service {
             sorry: None,
             retired: false,
             announcements: Announcements::due(now),
+            open_since: None,
+            panic_told: false,
         }
     }
 }
@@ -297,9 +315,20 @@ impl Real {
             admin: AdminState::Ready,
             retired: false,
             flows_held: 0,
+            is_in: false,
+            ramp: Ramp::FULL,
             load: RealLoad::default(),
             counters: RealCounters::default(),
         }
+    }
+
+    /// It is well and wanted now, or not. One that has come in begins with a small share, but for
+    /// those with whom the service begins.
+    pub(crate) fn is_seen(&mut self, is_in: bool, is_founding: bool, now: Instant) {
+        if is_in && !self.is_in {
+            self.ramp = if is_founding { Ramp::FULL } else { Ramp::from(now) };
+        }
+        self.is_in = is_in;
     }
 
     pub(crate) fn flow_opened(&mut self, now: Instant) {

@@ -1,14 +1,26 @@
 //! How a real stands: whether it may get a new flow, with how much weight, and by whose word.
 //!
-//! One place decides eligibility, [`Judge`]; scheduler, console and answers to reports all ask it. For
-//! the scheduler its word is kept while it cannot have changed (`tables/standings.rs`). A real's
-//! state is the minimum of its sources: the operator's word, its port, its probes, its agent's
-//! word. An agent never revives a guest that is silent, and an agent's silence never marks one
-//! dead.
+//! One place decides, [`Judge`]; scheduler, console and answers to reports all ask it. For the
+//! scheduler its word is kept while it cannot have changed (`tables/standings.rs`). A real's state is
+//! the minimum of its sources ([`Sources`]): the operator's word, its port, its probes, its agent's
+//! word. An agent never revives a guest that is silent, and an agent's silence never marks one dead.
+//!
+//! *Panic*: where fewer than `panic` per cent of a service's reals are well, either nearly all of
+//! them broke at once or what says so is wrong, and to send everything to the few that are left
+//! would break them too. Then nobody's opinion that a real does not *work* counts. What makes a guest
+//! unreachable or unwanted counts always: a frame to a port without a link or to a guest that answers
+//! no probe is lost, whatever the share. Asked are the reals of which something is known and that
+//! are wanted: by the operator, with a weight, and not asking to be left alone by themselves, so
+//! that neither a start nor a rolling restart is a panic.
+//!
+//! A weight is a product ([`WeightFactors`]): the operator's, what the agent leaves of it, and how far
+//! the real is on its way in ([`crate::ramp`]). How far reports are trusted is none of them, because
+//! without reports there is nothing to distrust; it is in the [`Forecast`].
 
 use crate::limits::SERVICE_REALS_MAX;
 use crate::load::{AgentWord, EffectiveWeight};
-use crate::report::AckState;
+use crate::ramp::Percent;
+use crate::report::{AckState, Share};
 use crate::sched::{Candidate, Forecast};
 use crate::wire::ip::Version;
 use crate::{AdminState, Guest, Health, Instant, PortSet, Real, RealId, Service};
@@ -17,10 +29,39 @@ use crate::{AdminState, Guest, Health, Instant, PortSet, Real, RealId, Service};
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
     pub eligibility: Result<(), Ineligible>,
+    pub sources: Sources,
+    pub factors: WeightFactors,
+    /// The factors' product.
     pub effective_weight: EffectiveWeight,
     /// What reports make expect of it; `None` when the service's reals have no fresh report, or its
     /// scheduler asks for none.
     pub forecast: Option<Forecast>,
+}
+
+/// What everybody says of a real who has a say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sources {
+    /// The operator.
+    pub admin: AdminState,
+    /// Its guest's port has a link.
+    pub has_link: bool,
+    /// Its guest's answers to probes.
+    pub neighbor: Health,
+    /// Its agent, while its word holds.
+    pub agent: Option<AgentWord>,
+    /// The service panics: what only says that the real does not work is not believed.
+    pub panics: bool,
+}
+
+/// What makes a real's weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeightFactors {
+    /// The operator's.
+    pub weight: u16,
+    /// What the agent wishes, while its wish holds; it can only lower the weight.
+    pub agent: Option<Share>,
+    /// All but for a real that is new or back.
+    pub slow_start: Percent,
 }
 
 /// Why a real gets no new flow; the first that applies, in this order.
@@ -55,6 +96,8 @@ pub(crate) struct Judge<'a> {
     pub guests: &'a [Option<Guest>],
     /// Ports whose link is up.
     pub up: PortSet,
+    /// As [`Judge::looks`] finds.
+    pub panics: bool,
 }
 
 /// The reals of a service as its scheduler is to see them: who may not be chosen has no weight.
@@ -87,40 +130,30 @@ impl<'a> Judge<'a> {
             false => Err(Ineligible::Unproven),
         };
         let candidate = |((id, real), eligibility)| match eligibility == chosen_if {
-            true => candidate(id, real, now),
+            true => self.candidate(id, real, now),
             false => Candidate {
                 weight: EffectiveWeight::ZERO,
                 weight_set: 0,
-                ..candidate(id, real, now)
+                ..self.candidate(id, real, now)
             },
         };
         Candidates { all: self.members().zip(judged).map(candidate).collect(), chosen_if }
     }
 
+    /// A real as a scheduler sees it that may choose it.
+    pub fn candidate(self, id: RealId, real: &'a Real, now: Instant) -> Candidate<'a> {
+        Candidate {
+            real: id,
+            weight: self.effective_weight(real, now),
+            weight_set: real.spec.weight,
+            name: real.name,
+            flows_open: real.counters.flows_open,
+            load: &real.load,
+        }
+    }
+
     pub fn eligibility(self, real: &Real, now: Instant) -> Result<(), Ineligible> {
-        match real.admin {
-            AdminState::Ready => {}
-            AdminState::Drain => return Err(Ineligible::Drain),
-            AdminState::Maint => return Err(Ineligible::Maint),
-        }
-        let guest = self.guests[real.guest.index()].as_ref().ok_or(Ineligible::Unproven)?;
-        if !self.up.contains(guest.spec.port) {
-            return Err(Ineligible::PortDown);
-        }
-        match guest.health_by(Version::of(self.service.spec.vip)) {
-            Health::Up => {}
-            // Who is placed by hash must be placed alike right after a restart, when nobody has
-            // answered yet; a guest that is silent is known as such soon enough.
-            Health::Unknown if self.service.spec.scheduler.is_by_hash() => {}
-            Health::Unknown => return Err(Ineligible::Unproven),
-            Health::Down => return Err(Ineligible::Silent),
-        }
-        match real.load.word(now) {
-            None | Some(AgentWord::Up) => {}
-            Some(AgentWord::Down) => return Err(Ineligible::AgentDown),
-            Some(AgentWord::Maint) => return Err(Ineligible::AgentMaint),
-            Some(AgentWord::Drain) => return Err(Ineligible::AgentDrain),
-        }
+        self.word(&self.sources(real, now))?;
         if real.load.effective_weight(real.spec.weight, now) == EffectiveWeight::ZERO {
             return Err(Ineligible::NoWeight);
         }
@@ -129,6 +162,87 @@ impl<'a> Judge<'a> {
             Some(max) if real.counters.flows_open >= max => Err(Ineligible::Full),
             _ => Ok(()),
         }
+    }
+
+    /// All that is known of a real for or against it.
+    pub fn sources(self, real: &Real, now: Instant) -> Sources {
+        let guest = self.guests[real.guest.index()].as_ref();
+        let version = Version::of(self.service.spec.vip);
+        Sources {
+            admin: real.admin,
+            has_link: guest.is_none_or(|guest| self.up.contains(guest.spec.port)),
+            neighbor: guest.map_or(Health::Unknown, |guest| guest.health_by(version)),
+            agent: real.load.word(now),
+            panics: self.panics,
+        }
+    }
+
+    pub fn factors(self, real: &Real, now: Instant) -> WeightFactors {
+        WeightFactors {
+            weight: real.spec.weight,
+            agent: real.load.share(now),
+            slow_start: real.ramp.reached(self.service.spec.slow_start(), now),
+        }
+    }
+
+    pub fn effective_weight(self, real: &Real, now: Instant) -> EffectiveWeight {
+        let reached = real.ramp.reached(self.service.spec.slow_start(), now);
+        real.load.effective_weight(real.spec.weight, now).part(reached)
+    }
+
+    /// Whether a real works and is in service, without regard to panic. One that is drained is: it is
+    /// as warm as before, and if its guest restarts meanwhile, that shows elsewhere.
+    pub fn is_in(self, real: &Real, now: Instant) -> bool {
+        let word = self.word(&Sources { panics: false, ..self.sources(real, now) });
+        matches!(word, Ok(()) | Err(Ineligible::Drain | Ineligible::AgentDrain))
+    }
+
+    /// The same judge, having looked whether the service panics.
+    pub fn looks(self, now: Instant) -> Judge<'a> {
+        let (mut wanted, mut well, mut doubted) = (0, 0, 0);
+        for (_, real) in self.members().filter(|(_, real)| real.spec.weight > 0) {
+            let sources = Sources { panics: false, ..self.sources(real, now) };
+            wanted += usize::from(sources.is_wanted());
+            well += usize::from(sources.is_wanted() && self.word(&sources).is_ok());
+            doubted +=
+                usize::from(self.word(&sources) != self.word(&Sources { panics: true, ..sources }));
+        }
+        Judge { panics: doubted > 0 && well * 100 < self.service.spec.panic() * wanted, ..self }
+    }
+
+    /// The minimum of what the sources say.
+    fn word(self, sources: &Sources) -> Result<(), Ineligible> {
+        match sources.admin {
+            AdminState::Ready => {}
+            AdminState::Drain => return Err(Ineligible::Drain),
+            AdminState::Maint => return Err(Ineligible::Maint),
+        }
+        if !sources.has_link {
+            return Err(Ineligible::PortDown);
+        }
+        match sources.neighbor {
+            Health::Up => {}
+            // Who is placed by hash must be placed alike right after a restart, when nobody has
+            // answered yet; a guest that is silent is known as such soon enough.
+            Health::Unknown if self.service.spec.scheduler.is_by_hash() => {}
+            Health::Unknown => return Err(Ineligible::Unproven),
+            Health::Down => return Err(Ineligible::Silent),
+        }
+        match sources.agent {
+            None | Some(AgentWord::Up) => Ok(()),
+            Some(AgentWord::Down) if sources.panics => Ok(()),
+            Some(AgentWord::Down) => Err(Ineligible::AgentDown),
+            Some(AgentWord::Maint) => Err(Ineligible::AgentMaint),
+            Some(AgentWord::Drain) => Err(Ineligible::AgentDrain),
+        }
+    }
+}
+
+impl Sources {
+    /// Whether something is known of it, and neither the operator nor its agent wants it out.
+    fn is_wanted(&self) -> bool {
+        let is_left_alone = matches!(self.agent, Some(AgentWord::Maint | AgentWord::Drain));
+        self.admin == AdminState::Ready && self.neighbor != Health::Unknown && !is_left_alone
     }
 }
 
@@ -163,17 +277,5 @@ impl Ineligible {
             Ineligible::NoWeight => "no weight",
             Ineligible::Full => "full",
         }
-    }
-}
-
-/// A real as a scheduler sees it that may choose it.
-pub(crate) fn candidate(id: RealId, real: &Real, now: Instant) -> Candidate<'_> {
-    Candidate {
-        real: id,
-        weight: real.load.effective_weight(real.spec.weight, now),
-        weight_set: real.spec.weight,
-        name: real.name,
-        flows_open: real.counters.flows_open,
-        load: &real.load,
     }
 }

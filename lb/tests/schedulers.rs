@@ -107,8 +107,8 @@ fn wrr_gives_exactly_the_weights_and_a_change_holds_at_once() {
     world.apply(Command::DeleteReal { service: name("web"), guest: name("web3") });
     assert_eq!(shares(&visits(&mut world, 30)), BTreeMap::from([(1, 15), (2, 15)]));
     world.set_real("web", 3, Some(8080), 2);
-    // Nobody asked for it meanwhile: it has to answer first.
-    world.pass(Duration::from_millis(300));
+    // Nobody asked for it meanwhile: it has to answer first, and is new then.
+    world.pass(Duration::from_millis(10_300));
     let given = shares(&visits(&mut world, 40));
     assert!(given[&3].abs_diff(20) <= 1 && given[&1].abs_diff(10) <= 1, "{given:?}");
 }

@@ -139,7 +139,8 @@ impl Dataplane {
 
     /// Whether a client's later flow may still go to the real of its earlier ones.
     pub(crate) fn may_return(&self, service: ServiceId, id: RealId, now: Instant) -> bool {
-        let judge = self.tables.judge(service).filter(|judge| judge.service.reals.contains(&id));
+        let judge =
+            self.tables.judge(service, now).filter(|judge| judge.service.reals.contains(&id));
         let eligible = |(real, judge): (&Real, Judge<'_>)| judge.eligibility(real, now).is_ok();
         self.tables.real(id).zip(judge).is_some_and(eligible)
     }

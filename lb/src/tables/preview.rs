@@ -16,7 +16,7 @@ pub(crate) struct Preview {
 impl Tables {
     /// What [`Tables::choose`] would choose.
     pub(crate) fn preview(&self, service: ServiceId, arrival: &Arrival) -> Option<Preview> {
-        let judge = self.judge(service)?;
+        let judge = self.judge(service, arrival.now)?;
         let mut kept = self.kept(service).clone();
         if !self.has_board(service, arrival.now) || !kept.look_at_touched(judge) {
             kept.make(judge, self.origin(), arrival.now);

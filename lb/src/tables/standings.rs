@@ -7,7 +7,8 @@
 //!
 //! - a command: the epoch is another;
 //! - a report, or a guest's health: whoever takes it in calls [`Tables::unsettle`];
-//! - a weight or a word of an agent that runs out: known beforehand, like the phase of a report;
+//! - a weight or a word of an agent that runs out: known beforehand, like the phase of a report and
+//!   the next step of a real's way in;
 //! - a real that fills up or has room again: seen when its counts are looked at, see below;
 //! - time: [`SLICE`] has passed.
 //!
@@ -27,15 +28,20 @@ use core::time::Duration;
 
 use super::Tables;
 use crate::decisions::{Choice, Placed};
+use crate::event::{Event, Events};
 use crate::limits::{REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
 use crate::load::{FlowsBetween, ReportRefusal};
+use crate::ramp::{FOUNDING, Ramp};
 use crate::report::LoadReport;
 use crate::sched::{Arrival, Board, FlowHash, Outlook};
-use crate::standing::{Ineligible, Judge, candidate};
+use crate::standing::{Candidates, Ineligible, Judge};
 use crate::{Instant, RealId, ServiceId};
 
 /// How long a board serves; as often as the housekeeping comes round.
 pub const SLICE: Duration = Duration::from_millis(10);
+
+/// A look round takes so many turns of the housekeeping.
+const LOOK_ROUND_TURNS: usize = 8;
 
 /// The boards, and what outdates them.
 pub(super) struct Standings {
@@ -45,6 +51,8 @@ pub(super) struct Standings {
     places: Box<[u8]>,
     /// Grows with every report and change of health.
     news: u64,
+    /// Where the next look round begins.
+    look_round_at: usize,
 }
 
 /// A service's board.
@@ -73,6 +81,7 @@ struct Made {
     until: Instant,
     /// What those that may be chosen are.
     chosen_if: Result<(), Ineligible>,
+    panics: bool,
 }
 
 const _: () = assert!(SERVICE_REALS_MAX <= u64::BITS as usize);
@@ -102,10 +111,28 @@ impl Tables {
         if self.has_board(service, now) {
             return self.standings.kept[service.index()].board.outlook().copied();
         }
-        let judge = self.judge(service)?;
+        let judge = self.judge(service, now)?;
         match judge.service.spec.scheduler.uses_load() {
             true => Outlook::of(&judge.candidates(now).all, now),
             false => None,
+        }
+    }
+
+    /// A slice of looking at services that no new flow has looked at, and a word to the log of those
+    /// that begin or cease to panic; all are seen within a tenth of a second.
+    pub(crate) fn look_round(&mut self, now: Instant, events: &mut Events) {
+        let first = self.standings.look_round_at;
+        self.standings.look_round_at = (first + 1) % LOOK_ROUND_TURNS;
+        for at in (first..SERVICES_MAX).step_by(LOOK_ROUND_TURNS) {
+            let id = ServiceId(at as u16);
+            self.look_at(id, now);
+            let Some(is_on) = self.judge(id, now).map(|judge| judge.panics) else {
+                continue;
+            };
+            if let Some(service) = self.service_mut(id).filter(|s| s.panic_told != is_on) {
+                service.panic_told = is_on;
+                events.push(Event::Panic { service: service.spec.name.clone(), is_on });
+            }
         }
     }
 
@@ -135,6 +162,9 @@ impl Tables {
         let Tables { reals, services, .. } = self;
         let real = reals[id.index()].as_mut()?;
         let agent = services[real.service.index()].as_ref()?.spec.agent;
+        if real.load.is_reborn(report, now) {
+            real.ramp = Ramp::from(now);
+        }
         let taken = real.load.accept(report, now, &real.counters, agent);
         self.unsettle();
         Some(taken)
@@ -145,9 +175,13 @@ impl Tables {
         self.standings.news += 1;
     }
 
-    pub(crate) fn judge(&self, service: ServiceId) -> Option<Judge<'_>> {
-        let Tables { services, reals, guests, sets, .. } = self;
-        Some(Judge { service: services[service.index()].as_ref()?, reals, guests, up: sets.up })
+    pub(crate) fn judge(&self, service: ServiceId, now: Instant) -> Option<Judge<'_>> {
+        let Tables { services, reals, guests, sets, standings, .. } = self;
+        let Kept { made, .. } = &standings.kept[service.index()];
+        let made = made.filter(|_| self.has_board(service, now));
+        let service = services[service.index()].as_ref()?;
+        let judge = Judge { service, reals, guests, up: sets.up, panics: false };
+        Some(made.map_or_else(|| judge.looks(now), |Made { panics, .. }| Judge { panics, ..judge }))
     }
 
     /// Whether the service has a board on which nothing can be wrong but what flows have changed.
@@ -155,6 +189,28 @@ impl Tables {
         self.kept(service).made.as_ref().is_some_and(|made| {
             made.origin == self.origin() && (made.at..=made.until).contains(&now)
         })
+    }
+
+    /// Notes who has come in or gone out since the last look: who has come in begins with a small
+    /// share.
+    pub(super) fn look_at(&mut self, id: ServiceId, now: Instant) {
+        let Some((judge, _)) = self.split(id) else {
+            return;
+        };
+        let places = judge.members().enumerate();
+        let is_in = places.map(|(at, (_, real))| u64::from(judge.is_in(real, now)) << at);
+        let is_in: u64 = is_in.sum();
+        let Tables { services, reals, .. } = self;
+        let Some(service) = services[id.index()].as_mut() else {
+            return;
+        };
+        service.open_since = service.open_since.or(Some(now)).filter(|_| is_in != 0);
+        let is_founding = service.open_since.is_some_and(|since| now.since(since) < FOUNDING);
+        for (place, real) in service.reals.iter().enumerate() {
+            if let Some(real) = &mut reals[real.index()] {
+                real.is_seen(is_in & 1 << place != 0, is_founding, now);
+            }
+        }
     }
 
     /// The real whose slot of `mh`'s table a flow falls into.
@@ -178,10 +234,13 @@ impl Tables {
         now: Instant,
     ) -> Option<(Judge<'_>, &mut Kept, &[u8])> {
         let (has_board, origin) = (self.has_board(service, now), self.origin());
+        if !has_board {
+            self.look_at(service, now);
+        }
         let (judge, Standings { kept, places, .. }) = self.split(service)?;
         let kept = &mut kept[service.index()];
         if !has_board || !kept.look_at_touched(judge) {
-            kept.make(judge, origin, now);
+            kept.make(judge.looks(now), origin, now);
             for (place, (id, _)) in judge.members().enumerate() {
                 places[id.index()] = place as u8;
             }
@@ -192,7 +251,7 @@ impl Tables {
     fn split(&mut self, service: ServiceId) -> Option<(Judge<'_>, &mut Standings)> {
         let Tables { services, reals, guests, sets, standings, .. } = self;
         let service = services[service.index()].as_ref()?;
-        Some((Judge { service, reals, guests, up: sets.up }, standings))
+        Some((Judge { service, reals, guests, up: sets.up, panics: false }, standings))
     }
 }
 
@@ -201,7 +260,7 @@ impl Standings {
         let mut kept = Vec::new();
         kept.resize_with(SERVICES_MAX, Kept::default);
         let places = alloc::vec![0; REALS_MAX].into_boxed_slice();
-        Standings { kept: kept.into_boxed_slice(), places, news: 0 }
+        Standings { kept: kept.into_boxed_slice(), places, news: 0, look_round_at: 0 }
     }
 
     /// A real that is on no board may touch another's place, which then is looked at in vain.
@@ -217,9 +276,10 @@ impl Kept {
 
     /// Takes in what flows have changed; whether the same reals are eligible as before.
     pub(super) fn look_at_touched(&mut self, judge: Judge<'_>) -> bool {
-        let Some(Made { at, chosen_if, .. }) = self.made else {
+        let Some(Made { at, chosen_if, panics, .. }) = self.made else {
             return false;
         };
+        let judge = Judge { panics, ..judge };
         while self.touched != 0 {
             let place = self.touched.trailing_zeros() as usize;
             self.touched &= self.touched - 1;
@@ -231,7 +291,7 @@ impl Kept {
                 return false;
             }
             if self.is_seated(place) {
-                self.board.update(place, &candidate(id, real, at));
+                self.board.update(place, &judge.candidate(id, real, at));
             }
         }
         true
@@ -246,8 +306,12 @@ impl Kept {
             self.seated |= u64::from(candidate.has_weight()) << place;
             until = candidate.load.holds_until(now).map_or(until, |end| until.min(end));
         }
-        let chosen_if = candidates.chosen_if;
-        self.made = Some(Made { origin, at: now, until, chosen_if });
+        let slow_start = judge.service.spec.slow_start();
+        let steps = judge.members().filter_map(|(_, real)| real.ramp.holds_until(slow_start, now));
+        let until = steps.fold(until, Instant::min);
+        let Candidates { chosen_if, .. } = candidates;
+        let panics = judge.panics;
+        self.made = Some(Made { origin, at: now, until, chosen_if, panics });
     }
 
     /// The real that the table names, if it may be chosen (one that is being built anew may still
