@@ -448,7 +448,7 @@ pub fn load_of(numbers: &Numbers) -> Option<Fraction> {
 }
 
 /// The most that a reported load counts for.
-const LOAD_MAX: Fraction = Fraction::from_millionths(4_000_000);
+pub(crate) const LOAD_MAX: Fraction = Fraction::from_millionths(4_000_000);
 
 #[cfg(test)]
 mod tests;

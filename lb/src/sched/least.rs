@@ -43,6 +43,15 @@
 //! hundred took longer than 2440 ms; with it 36 ms (by hash 158 ms, by `wlc` 35 ms). Where guests
 //! are of speeds 1:2:4, and no weight says so, 21 ms (by `wlc` 30 ms).
 //!
+//! *Trust*: a report is a guest's word, and one that says "idle" whatever it is given would get most
+//! of all flows. So each is compared with what the switch counts: as many flows, for its weight, as
+//! this real was given have a usual price, by the others' reports. A guest may well be some times as
+//! quick; one that says less than an eighth of the usual price, smoothed over some ten reports, is
+//! trusted less, and at a sixteenth not at all: then it is taken to be as loaded as the others would
+//! be. It has the share of an average guest, never less, so an honest guest that is misjudged
+//! loses only what it has beyond that. A lie that stays within the bounds gets what it gets until
+//! flows stay open for it: *queued* needs no one's word. Nobody is asked where nobody works hard.
+//!
 //! A report that ages slides to what an average real would have; a real without any (or whose
 //! report has no load) is taken for average as long as others have fresh ones, and is then
 //! predicted by the flows that it is given. When none is fresh, `wll` is `wlc`.
@@ -64,7 +73,7 @@
 
 use super::Candidate;
 use crate::Instant;
-use crate::load::{Experience, MilliFlows, Phase, Reported};
+use crate::load::{Experience, LOAD_MAX, MilliFlows, Phase, Reported};
 use crate::report::Fraction;
 
 /// What the reports of a service's candidates say together, at one instant.
@@ -84,6 +93,9 @@ pub struct Outlook {
     capacity: i128,
     /// Flows that load an average real by [`TYPICAL_LOAD`].
     typical: i64,
+    /// What all of them have said and been given, by experience.
+    said: i64,
+    flows: i64,
 }
 
 /// One real's predicted load with all that led to it.
@@ -100,6 +112,8 @@ pub struct Forecast {
     pub queued_millionths: i64,
     /// How much of the prediction is the real's own report, the rest being the average.
     pub own_part: Fraction,
+    /// How far a report is believed that says less than as many flows cost the others.
+    pub trust: Fraction,
     pub predicted: Fraction,
 }
 
@@ -111,6 +125,13 @@ const PRIOR: i64 = 16;
 const EXPECTED_AGAIN: (i64, i64) = (7, 8);
 /// So much load that a real reported is taken for chance.
 const TYPICAL_LOAD: i64 = 100_000;
+/// One in so many parts of what the others say for as many flows is not believed at all; one in so
+/// many is, wholly.
+const UNBELIEVABLE: (i64, i64) = (16, 8);
+/// Nobody is asked for more who would not be loaded by more than this.
+const WORTH_A_LIE: i64 = 3 * IDLE.millionths() as i64;
+/// Whole trust, in millionths.
+const TRUSTED: i64 = Fraction::ONE.millionths() as i64;
 /// Counts are cut off here: 4 million flows in an interval or open at one real.
 pub(super) const MILLIFLOWS_MAX: MilliFlows = 1 << 32;
 
@@ -133,24 +154,28 @@ impl Outlook {
             per_open: 0,
             capacity: 0,
             typical: 0,
+            said: 0,
+            flows: 0,
         };
-        let mut loads = i64::from(Fraction::ONE.millionths());
         let mut flows = PRIOR * 1000;
-        let mut experienced = (0, 0);
+        let mut flows_given = 0;
         for (candidate, reported) in reports() {
             outlook.weight += i64::from(candidate.weight.thousandths());
             outlook.given += bounded(candidate.load.flows_given(now));
             outlook.open += bounded(u64::from(candidate.flows_open) * 1000);
-            loads += i64::from(reported.smoothed.millionths());
             flows += bounded(reported.flows_given);
             let experience = candidate.load.experience().unwrap_or_default();
-            experienced.0 += i64::from(experience.load.millionths());
-            experienced.1 += bounded(experience.flows_given);
+            flows_given += bounded(experience.flows_given);
+            outlook.said += i64::from(experience.load.millionths());
+            outlook.flows += flows_for_weight(candidate);
         }
+        let believed = |(candidate, reported): (&Candidate<'_>, Reported)| {
+            outlook.believed(candidate, reported.smoothed)
+        };
+        let loads = i64::from(Fraction::ONE.millionths()) + reports().map(believed).sum::<i64>();
         outlook.per_flow = loads * 1000 / flows;
         outlook.per_open = loads * 1000 / (PRIOR * 1000 + outlook.open);
-        let (load, flows_given) = experienced;
-        outlook.typical = 1000 + flows_given * (TYPICAL_LOAD / 1000) / (load / 1000 + 1);
+        outlook.typical = 1000 + flows_given * (TYPICAL_LOAD / 1000) / (outlook.said / 1000 + 1);
         outlook.capacity = reports().map(|(candidate, _)| outlook.capacity_of(candidate)).sum();
         for (candidate, reported) in reports() {
             outlook.predicted += outlook.by_report(candidate, reported);
@@ -168,6 +193,7 @@ impl Outlook {
             per_flow: to_fraction(self.per_flow),
             queued_millionths: self.queued(candidate),
             own_part: reported.map_or(Fraction::ZERO, |_| load.freshness(self.now)),
+            trust: to_fraction(self.trust(candidate)),
             predicted: self.predicted(candidate),
         }
     }
@@ -187,11 +213,46 @@ impl Outlook {
         to_fraction(average + (own - average) * i64::from(part.millionths()) / whole)
     }
 
+    /// What is made of a load that a real said.
+    fn believed(&self, candidate: &Candidate<'_>, said: Fraction) -> i64 {
+        let said = i64::from(said.millionths());
+        match self.usual(candidate) - said {
+            less if less > 0 => said + less * (TRUSTED - self.trust(candidate)) / TRUSTED,
+            _ => said,
+        }
+    }
+
+    /// All, but for one that has long said too little to be true.
+    fn trust(&self, candidate: &Candidate<'_>) -> i64 {
+        let said = i64::from(candidate.load.experience().unwrap_or_default().load.millionths());
+        let usual = self.usual(candidate);
+        let (none, all) = UNBELIEVABLE;
+        if usual <= WORTH_A_LIE {
+            return TRUSTED;
+        }
+        let part = said * TRUSTED / usual;
+        ((part * none - TRUSTED) * all / (none - all)).clamp(0, TRUSTED)
+    }
+
+    /// What the flows of a real of this weight would have cost the others.
+    fn usual(&self, candidate: &Candidate<'_>) -> i64 {
+        let Some(Experience { load, .. }) = candidate.load.experience() else {
+            return 0;
+        };
+        let flows = flows_for_weight(candidate);
+        let others = (self.said - i64::from(load.millionths()), self.flows - flows);
+        if others.1 <= 0 {
+            return 0;
+        }
+        let usual = i128::from(flows) * i128::from(others.0) / i128::from(others.1);
+        usual.clamp(0, LOAD_MAX.millionths().into()) as i64
+    }
+
     /// What a real's own report makes expect, in millionths.
     fn by_report(&self, candidate: &Candidate<'_>, reported: Reported) -> i64 {
         let load = candidate.load;
         let idle = i64::from(IDLE.millionths());
-        let smoothed = i64::from(reported.smoothed.millionths());
+        let smoothed = self.believed(candidate, reported.smoothed);
         let (part, whole) = EXPECTED_AGAIN;
         let again = bounded(reported.flows_given) * part / whole;
         let more = self.per_flow * (bounded(load.flows_given(self.now)) - again) / 1000;
@@ -231,9 +292,15 @@ impl Outlook {
             return self.capacity * i128::from(weight) / i128::from(self.weight);
         };
         let flows = bounded(flows_given) + self.typical;
-        let load = i64::from(load.millionths()) + TYPICAL_LOAD;
+        let load = self.believed(candidate, load) + TYPICAL_LOAD;
         i128::from(flows) * i128::from(weight) * 1_000_000 / i128::from(load)
     }
+}
+
+/// The flows that a real of weight 1 would have been given for these, by experience.
+fn flows_for_weight(candidate: &Candidate<'_>) -> i64 {
+    let given = candidate.load.experience().unwrap_or_default().flows_given;
+    bounded(given) * 1000 / i64::from(candidate.weight_set).max(1)
 }
 
 fn bounded(flows: MilliFlows) -> i64 {

@@ -58,7 +58,7 @@ struct Guest {
     capacity_us: u64,
     /// CPU time in a millisecond that another program wants.
     hog_us: u64,
-    agent: Habit,
+    habit: Habit,
     flows: Vec<Flow>,
     load: RealLoad,
     counters: RealCounters,
@@ -90,7 +90,7 @@ impl Guest {
         Guest {
             capacity_us,
             hog_us: 0,
-            agent: Habit::Honest,
+            habit: Habit::Honest,
             flows: Vec::new(),
             load: RealLoad::default(),
             counters: RealCounters::default(),
@@ -133,7 +133,7 @@ impl Guest {
         if lost {
             return;
         }
-        let cpu = match self.agent {
+        let cpu = match self.habit {
             Habit::Honest => cpu,
             Habit::Silent => return,
             Habit::Liar(says) => says(self.seq),
@@ -291,6 +291,7 @@ impl World {
     }
 }
 
+mod liars;
 mod periods;
 
 const SHORT: Work = Work::Short { cpu_us: 5_000 };
@@ -419,7 +420,7 @@ fn l8_lost_reports_cost_little_and_without_any_it_is_wlc() {
 #[test]
 fn l8_a_silent_guest_beside_reporting_ones_gets_an_average_share() {
     let mut world = World::new(3, &[1000; 4]);
-    world.guests[3].agent = Habit::Silent;
+    world.guests[3].habit = Habit::Silent;
     world.settle(300, SHORT);
     world.run(10_000, 300, SHORT);
     let shares = world.shares();
@@ -429,7 +430,7 @@ fn l8_a_silent_guest_beside_reporting_ones_gets_an_average_share() {
 #[test]
 fn l10_a_guest_that_alternates_between_nothing_and_everything_swings_the_others_little() {
     let mut world = World::new(3, &[1000; 4]);
-    world.guests[0].agent =
+    world.guests[0].habit =
         Habit::Liar(|seq| if seq % 2 == 0 { Fraction::ZERO } else { Fraction::ONE });
     world.settle(300, SHORT);
     for _ in 0..20 {

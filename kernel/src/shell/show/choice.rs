@@ -239,6 +239,7 @@ fn forecasts(desk: &Desk<'_>, explanation: &Explanation) -> Table {
         ("ENDED", Right),
         ("QUEUED", Right),
         ("OWN PART", Right),
+        ("TRUST", Right),
         ("EXPECTED", Right),
     ]);
     for factors in &explanation.reals {
@@ -258,6 +259,7 @@ fn forecasts(desk: &Desk<'_>, explanation: &Explanation) -> Table {
             forecast.ended_of_reported.to_string(),
             more_or_less((forecast.queued_millionths + 5_000).div_euclid(10_000)),
             percent(forecast.own_part),
+            percent(forecast.trust),
             percent(forecast.predicted),
         ]);
     }
