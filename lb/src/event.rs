@@ -6,6 +6,7 @@
 use core::fmt;
 
 use crate::limits::EVENTS_MAX;
+use crate::passive::Cause;
 use crate::{Health, MacAddr, Name};
 
 /// Something that changed by itself.
@@ -13,6 +14,10 @@ use crate::{Health, MacAddr, Name};
 pub enum Event {
     /// A guest's probes found something else than before.
     GuestHealth { guest: Name, health: Health },
+    /// A real gets no new flow for a while, by what its flows or its coming and going show.
+    Ejected { service: Name, guest: Name, cause: Cause, seconds: u64 },
+    /// That while is over.
+    Returned { service: Name, guest: Name },
     /// Too few of a service's reals work to believe it (`is_on`), or enough again.
     Panic { service: Name, is_on: bool },
     /// A MAC moves between ports faster than a station can; last it wanted to this one.
@@ -53,6 +58,15 @@ impl fmt::Display for Event {
             }
             Event::GuestHealth { guest, health: Health::Unknown } => {
                 write!(f, "guest {guest} has not answered yet")
+            }
+            Event::Ejected { service, guest, cause: Cause::Failures, seconds } => {
+                write!(f, "service {service}: flows to {guest} fail, ejected for {seconds} s")
+            }
+            Event::Ejected { service, guest, cause: Cause::Flaps, seconds } => {
+                write!(f, "service {service}: {guest} comes and goes, ejected for {seconds} s")
+            }
+            Event::Returned { service, guest } => {
+                write!(f, "service {service}: {guest} is no longer ejected")
             }
             Event::Panic { service, is_on: true } => {
                 write!(f, "service {service} has too few reals that work: checks are not believed")

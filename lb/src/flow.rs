@@ -15,6 +15,7 @@ pub mod table;
 use core::time::Duration;
 
 use crate::decisions::Placed;
+use crate::passive::PATIENCE;
 use crate::wire::Endpoint;
 use crate::wire::transport::{TcpFlags, Transport};
 use crate::{Instant, Protocol, RealId};
@@ -122,6 +123,8 @@ pub(crate) enum News {
     Answered,
     /// The client has heard the answer.
     Confirmed,
+    /// The client asks again, and nobody has answered.
+    Unanswered,
 }
 
 /// What a new flow needs to be said of it.
@@ -230,6 +233,18 @@ impl Flow {
         is_placed_so && !self.marks.has(Marks::ANSWERED)
     }
 
+    /// Whether its SYN has had time to be answered, and was not.
+    fn waits_in_vain(&self, now: Instant) -> bool {
+        let is_asked = self.state == FlowState::Embryonic && !self.marks.has(Marks::ANSWERED);
+        let is_tcp = self.protocol() == Protocol::Tcp && !self.is_guess();
+        is_asked && is_tcp && now.since(self.started) >= PATIENCE
+    }
+
+    /// Whether it ends unanswered now, and nobody was told when the client asked again.
+    pub(crate) fn ends_unanswered(&self, now: Instant) -> bool {
+        self.packets_in == 1 && self.waits_in_vain(now)
+    }
+
     /// Whether a client's segment opens a new connection with this one's ports: a SYN after the end,
     /// or where another connection was only a guess. Not a late copy of the SYN that opened this
     /// one, which would send the last segments astray; a client that begins anew does so with
@@ -294,6 +309,12 @@ impl Flow {
         self.go_on(direction, now);
         let before = self.marks;
         let news = match direction {
+            // Asked for the second time: so each flow fails once.
+            Direction::ToReal
+                if flags.opens() && self.packets_in == 2 && self.waits_in_vain(now) =>
+            {
+                return (self.next_state(direction, flags), News::Unanswered);
+            }
             Direction::ToReal => {
                 let goes_on = !flags.opens() && !flags.has(TcpFlags::RST);
                 let is_confirmed = before.has(Marks::ANSWERED) && goes_on;

@@ -32,6 +32,7 @@ pub mod load;
 pub mod name;
 pub mod neighbor;
 pub mod outbox;
+pub mod passive;
 pub mod persist;
 pub mod port;
 pub mod ramp;

@@ -7,6 +7,7 @@ use core::time::Duration;
 use crate::flow::Direction;
 use crate::limits::SERVICE_REALS_MAX;
 use crate::load::RealLoad;
+use crate::passive::Passive;
 use crate::ramp::Ramp;
 use crate::sched::{FlowHash, NameHash};
 use crate::wire::Endpoint;
@@ -197,7 +198,11 @@ pub struct Real {
     pub(crate) name: NameHash,
     /// Whether it was well and wanted when last looked at.
     pub(crate) is_in: bool,
+    /// Whether it had gone by itself then.
+    pub(crate) is_gone: bool,
     pub(crate) ramp: Ramp,
+    /// What its flows show.
+    pub passive: Passive,
     pub load: RealLoad,
     pub counters: RealCounters,
 }
@@ -316,7 +321,9 @@ impl Real {
             retired: false,
             flows_held: 0,
             is_in: false,
+            is_gone: false,
             ramp: Ramp::FULL,
+            passive: Passive::default(),
             load: RealLoad::default(),
             counters: RealCounters::default(),
         }

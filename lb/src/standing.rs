@@ -3,7 +3,8 @@
 //! One place decides, [`Judge`]; scheduler, console and answers to reports all ask it. For the
 //! scheduler its word is kept while it cannot have changed (`tables/standings.rs`). A real's state is
 //! the minimum of its sources ([`Sources`]): the operator's word, its port, its probes, its agent's
-//! word. An agent never revives a guest that is silent, and an agent's silence never marks one dead.
+//! word, its own flows ([`crate::passive`]). An agent never revives a guest that is silent, and an
+//! agent's silence never marks one dead.
 //!
 //! *Panic*: where fewer than `panic` per cent of a service's reals are well, either nearly all of
 //! them broke at once or what says so is wrong, and to send everything to the few that are left
@@ -19,6 +20,7 @@
 
 use crate::limits::SERVICE_REALS_MAX;
 use crate::load::{AgentWord, EffectiveWeight};
+use crate::passive::Ejection;
 use crate::ramp::Percent;
 use crate::report::{AckState, Share};
 use crate::sched::{Candidate, Forecast};
@@ -49,6 +51,8 @@ pub struct Sources {
     pub neighbor: Health,
     /// Its agent, while its word holds.
     pub agent: Option<AgentWord>,
+    /// What its own flows have shown, while it is out for that.
+    pub passive: Option<Ejection>,
     /// The service panics: what only says that the real does not work is not believed.
     pub panics: bool,
 }
@@ -82,6 +86,8 @@ pub enum Ineligible {
     AgentMaint,
     /// Its agent asks to be drained.
     AgentDrain,
+    /// It is out for a while for what its flows have shown.
+    Ejected,
     /// Its weight is 0.
     NoWeight,
     /// It has as many flows as it may.
@@ -173,6 +179,7 @@ impl<'a> Judge<'a> {
             has_link: guest.is_none_or(|guest| self.up.contains(guest.spec.port)),
             neighbor: guest.map_or(Health::Unknown, |guest| guest.health_by(version)),
             agent: real.load.word(now),
+            passive: real.passive.ejection(now),
             panics: self.panics,
         }
     }
@@ -188,6 +195,12 @@ impl<'a> Judge<'a> {
     pub fn effective_weight(self, real: &Real, now: Instant) -> EffectiveWeight {
         let reached = real.ramp.reached(self.service.spec.slow_start(), now);
         real.load.effective_weight(real.spec.weight, now).part(reached)
+    }
+
+    /// Whether a real has gone by itself: its link, its probes or its agent say so.
+    pub fn is_gone(self, real: &Real, now: Instant) -> bool {
+        let word = self.word(&Sources { panics: false, ..self.sources(real, now) });
+        matches!(word, Err(Ineligible::PortDown | Ineligible::Silent | Ineligible::AgentDown))
     }
 
     /// Whether a real works and is in service, without regard to panic. One that is drained is: it is
@@ -229,11 +242,15 @@ impl<'a> Judge<'a> {
             Health::Down => return Err(Ineligible::Silent),
         }
         match sources.agent {
-            None | Some(AgentWord::Up) => Ok(()),
-            Some(AgentWord::Down) if sources.panics => Ok(()),
-            Some(AgentWord::Down) => Err(Ineligible::AgentDown),
-            Some(AgentWord::Maint) => Err(Ineligible::AgentMaint),
-            Some(AgentWord::Drain) => Err(Ineligible::AgentDrain),
+            None | Some(AgentWord::Up) => {}
+            Some(AgentWord::Down) if sources.panics => {}
+            Some(AgentWord::Down) => return Err(Ineligible::AgentDown),
+            Some(AgentWord::Maint) => return Err(Ineligible::AgentMaint),
+            Some(AgentWord::Drain) => return Err(Ineligible::AgentDrain),
+        }
+        match sources.passive {
+            Some(_) if !sources.panics => Err(Ineligible::Ejected),
+            Some(_) | None => Ok(()),
         }
     }
 }
@@ -257,7 +274,7 @@ impl Standing {
             }
             Err(Ineligible::Maint | Ineligible::AgentMaint) => AckState::Maint,
             Err(Ineligible::PortDown | Ineligible::Unproven) => AckState::Down,
-            Err(Ineligible::Silent | Ineligible::AgentDown) => AckState::Down,
+            Err(Ineligible::Silent | Ineligible::AgentDown | Ineligible::Ejected) => AckState::Down,
         }
     }
 }
@@ -274,6 +291,7 @@ impl Ineligible {
             Ineligible::AgentDown => "agent: down",
             Ineligible::AgentMaint => "agent: maint",
             Ineligible::AgentDrain => "agent: drain",
+            Ineligible::Ejected => "ejected",
             Ineligible::NoWeight => "no weight",
             Ineligible::Full => "full",
         }

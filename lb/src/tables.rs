@@ -5,6 +5,7 @@
 //! given to anybody else. What is removed only retires: its flows go on until they end.
 
 mod check;
+mod ejections;
 mod hops;
 mod placements;
 mod preview;
@@ -17,6 +18,7 @@ use core::net::IpAddr;
 
 use crate::flow::Gone;
 use crate::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
+use crate::passive::Failure;
 use crate::service::{Announcements, Empty, Forwarding};
 use crate::wire::ip::Version;
 use crate::wire::{Address, Endpoint};
@@ -347,6 +349,9 @@ impl Tables {
         let is_last = real.retired && real.flows_held == 0;
         if gone.was_open {
             self.flow_closed(gone.real, gone.started);
+        }
+        if let Some(now) = gone.unanswered_at {
+            self.failed(gone.real, Failure::Unanswered, now);
         }
         if is_last {
             self.collect();

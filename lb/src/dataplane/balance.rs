@@ -15,9 +15,11 @@
 use crate::addr::is_link_local_of_ours;
 use crate::dataplane::{Dataplane, Inbound};
 use crate::flow::{Direction, FlowId, Step};
+use crate::passive::Failure;
+use crate::tables::Tables;
 use crate::wire::transport::TcpFlags;
 use crate::wire::{Endpoint, Transport, ethernet};
-use crate::{DropReason, Instant, MacAddr, PortId, Real, Verdict};
+use crate::{DropReason, Instant, MacAddr, PortId, RealId, Verdict};
 
 /// Where a packet of a flow goes, copied out of the tables.
 pub(super) struct Delivery {
@@ -167,17 +169,28 @@ impl Dataplane {
         match step {
             Step::Nothing | Step::Confirmed => {}
             Step::Answered { after } => {
-                if let Some(real) = self.real_of(id) {
-                    real.counters.answer_time = Some(after);
-                }
+                self.of_its_real(id, |real, t| t.answered(real, after, now))
             }
+            Step::Unanswered => {
+                self.of_its_real(id, |real, t| t.failed(real, Failure::Unanswered, now));
+            }
+            Step::Refused { started } => self.of_its_real(id, |real, t| {
+                t.flow_closed(real, started);
+                t.failed(real, Failure::Refused, now);
+            }),
             Step::Closed { started } => {
-                if let Some(flow) = self.flows.get(id) {
-                    self.tables.flow_closed(flow.real, started);
-                }
+                self.of_its_real(id, |real, t| t.flow_closed(real, started));
             }
         }
         step
+    }
+
+    /// Tells the tables what became of a flow of its real.
+    #[inline]
+    pub(super) fn of_its_real(&mut self, id: FlowId, tell: impl FnOnce(RealId, &mut Tables)) {
+        if let Some(flow) = self.flows.get(id) {
+            tell(flow.real, &mut self.tables);
+        }
     }
 
     /// The same for the real and the service alone: the flow's life goes on as it was.
@@ -185,10 +198,6 @@ impl Dataplane {
         if let Some(flow) = self.flows.get(id) {
             self.tables.count_traffic(flow.real, direction, len);
         }
-    }
-
-    fn real_of(&mut self, id: FlowId) -> Option<&mut Real> {
-        self.tables.real_mut(self.flows.get(id)?.real)
     }
 
     pub(super) fn forget(&mut self, id: FlowId) {

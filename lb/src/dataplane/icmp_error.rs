@@ -11,10 +11,12 @@
 //!
 //! Anyone can forge an error that quotes a flow (RFC 5927), and all that can be checked from the
 //! middle is whether there is such a flow. So an error changes nothing about it: it begins, keeps
-//! alive and closes none. Whether the quoted sequence number is its own is for the end to ask.
+//! alive and closes none. (What a guest says that it could not take in counts against its own real,
+//! [`crate::passive`]: that cannot be forged.) Whether the quoted sequence number is its own is for the end to ask.
 
 use crate::dataplane::{Dataplane, Inbound};
 use crate::flow::{Direction, FlowId, FlowKey};
+use crate::passive::Failure;
 use crate::wire::icmp::{IcmpError, Translation};
 use crate::wire::{ethernet, icmp};
 use crate::{DropReason, MacAddr, Verdict};
@@ -80,6 +82,10 @@ impl Dataplane {
             quoted_source: delivery.client,
             quoted_destination: delivery.vip,
         };
+        if error.is_unreachable(ip, packet.head) {
+            let now = packet.now;
+            self.of_its_real(id, |real, tables| tables.failed(real, Failure::Unreachable, now));
+        }
         error.rewrite(ip, packet.head, &translation);
         Ok(Some(verdict))
     }

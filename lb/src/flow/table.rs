@@ -45,6 +45,12 @@ pub enum Step {
     },
     /// The client's first packet after that: it is where it says to be.
     Confirmed,
+    /// The client asks again, since nobody has answered.
+    Unanswered,
+    /// The first answer was a reset, which ends the connection begun at `started`.
+    Refused {
+        started: Instant,
+    },
     /// The connection, begun at `started`, ended with this packet.
     Closed {
         started: Instant,
@@ -67,6 +73,8 @@ pub struct Gone {
     /// Whether it counted as open until now.
     pub was_open: bool,
     pub started: Instant,
+    /// Its SYN waited its whole time for an answer, which is now over.
+    pub unanswered_at: Option<Instant>,
 }
 
 /// Counted since start.
@@ -242,9 +250,11 @@ impl FlowTable {
             self.link(id);
         }
         match (after, news) {
+            (FlowState::Closed, News::Answered) if before != after => Step::Refused { started },
             (FlowState::Closed, _) if before != after => Step::Closed { started },
             (_, News::Answered) => Step::Answered { after: now.since(started) },
             (_, News::Confirmed) => Step::Confirmed,
+            (_, News::Unanswered) => Step::Unanswered,
             (_, News::Nothing) => Step::Nothing,
         }
     }
@@ -252,7 +262,8 @@ impl FlowTable {
     /// Removes a flow at once.
     pub fn remove(&mut self, id: FlowId) -> Option<Gone> {
         let flow = self.get(id)?;
-        let gone = Gone { real: flow.real, was_open: flow.is_open(), started: flow.started };
+        let (real, was_open, started) = (flow.real, flow.is_open(), flow.started);
+        let gone = Gone { real, was_open, started, unanswered_at: None };
         self.unlink(id);
         self.leave(id);
         Some(gone)
@@ -265,9 +276,13 @@ impl FlowTable {
             let slot = self.sweep_at;
             self.sweep_at = (slot + 1) % self.slab.len();
             let id = FlowId::new(slot);
-            if self.get(id).is_some_and(|flow| flow.is_expired(now)) {
-                self.counters.expired += 1;
-                self.remove(id).map(&mut *gone);
+            let Some(flow) = self.get(id).filter(|flow| flow.is_expired(now)) else {
+                continue;
+            };
+            let unanswered_at = flow.ends_unanswered(now).then_some(now);
+            self.counters.expired += 1;
+            if let Some(expired) = self.remove(id) {
+                gone(Gone { unanswered_at, ..expired });
             }
         }
     }

@@ -24,6 +24,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::mem;
 use core::time::Duration;
 
 use super::Tables;
@@ -126,6 +127,7 @@ impl Tables {
         for at in (first..SERVICES_MAX).step_by(LOOK_ROUND_TURNS) {
             let id = ServiceId(at as u16);
             self.look_at(id, now);
+            self.tell_ejections(id, now, events);
             let Some(is_on) = self.judge(id, now).map(|judge| judge.panics) else {
                 continue;
             };
@@ -198,19 +200,30 @@ impl Tables {
             return;
         };
         let places = judge.members().enumerate();
-        let is_in = places.map(|(at, (_, real))| u64::from(judge.is_in(real, now)) << at);
-        let is_in: u64 = is_in.sum();
+        let (mut is_in, mut is_gone) = (0, 0);
+        for (at, (_, real)) in places {
+            is_in |= u64::from(judge.is_in(real, now)) << at;
+            is_gone |= u64::from(judge.is_gone(real, now)) << at;
+        }
         let Tables { services, reals, .. } = self;
         let Some(service) = services[id.index()].as_mut() else {
             return;
         };
         service.open_since = service.open_since.or(Some(now)).filter(|_| is_in != 0);
         let is_founding = service.open_since.is_some_and(|since| now.since(since) < FOUNDING);
-        for (place, real) in service.reals.iter().enumerate() {
-            if let Some(real) = &mut reals[real.index()] {
-                real.is_seen(is_in & 1 << place != 0, is_founding, now);
+        let mut flapped = heapless::Vec::<RealId, SERVICE_REALS_MAX>::new();
+        for (place, &id) in service.reals.iter().enumerate() {
+            let Some(real) = &mut reals[id.index()] else {
+                continue;
+            };
+            real.is_seen(is_in & 1 << place != 0, is_founding, now);
+            let was_gone = mem::replace(&mut real.is_gone, is_gone & 1 << place != 0);
+            if real.is_gone && !was_gone {
+                // There is room for all of a service's.
+                let _ = flapped.push(id);
             }
         }
+        flapped.into_iter().for_each(|id| self.flapped(id, now));
     }
 
     /// The real whose slot of `mh`'s table a flow falls into.
@@ -309,6 +322,8 @@ impl Kept {
         let slow_start = judge.service.spec.slow_start();
         let steps = judge.members().filter_map(|(_, real)| real.ramp.holds_until(slow_start, now));
         let until = steps.fold(until, Instant::min);
+        let ends = judge.members().filter_map(|(_, real)| real.passive.holds_until(now));
+        let until = ends.fold(until, Instant::min);
         let Candidates { chosen_if, .. } = candidates;
         let panics = judge.panics;
         self.made = Some(Made { origin, at: now, until, chosen_if, panics });

@@ -60,7 +60,7 @@ impl Counted {
 
     fn observe(&mut self, id: FlowId, direction: Direction, flags: TcpFlags, now: Instant) -> Step {
         let step = self.table.observe(id, direction, flags, now);
-        self.open -= i64::from(matches!(step, Step::Closed { .. }));
+        self.open -= i64::from(matches!(step, Step::Closed { .. } | Step::Refused { .. }));
         step
     }
 

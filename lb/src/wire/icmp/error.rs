@@ -88,6 +88,15 @@ impl IcmpError {
         Ok(IcmpError { at: ip.payload_at, kind, quote })
     }
 
+    /// Somebody could not or would not take the packet in, for another reason than its length.
+    pub fn is_unreachable(&self, ip: &Ip, frame: &[u8]) -> bool {
+        let unreachable = match ip.version {
+            Version::V4 => 3,
+            Version::V6 => 1,
+        };
+        matches!(self.kind, Kind::Plain) && frame.get(self.at) == Some(&unreachable)
+    }
+
     /// The message says something that the other end of a flow should hear.
     pub fn check_kind(&self) -> Result<(), DropReason> {
         match self.kind {
