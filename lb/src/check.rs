@@ -1,11 +1,17 @@
 //! Checks: what shall be asked of a real besides whether its guest is there.
 //!
 //! A [`Check`] is the rule; one try of it is a probe. A check that fails `fall` times in a row
-//! takes the real out, and `rise` successes in a row bring it back.
+//! takes the real out, and `rise` successes in a row bring it back ([`watch`]). How probes are made
+//! is in [`crate::probe`].
+
+pub(crate) mod http;
+pub mod watch;
 
 use core::num::{NonZeroU8, NonZeroU16};
 use core::ops::RangeInclusive;
 use core::time::Duration;
+
+pub use watch::{Failure, Watch};
 
 /// The path that is asked for, as it stands in the request.
 pub type Path = heapless::String<{ Check::PATH_BYTES_MAX }>;
@@ -44,7 +50,8 @@ pub enum CheckKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
     Status(RangeInclusive<u16>),
-    /// This text, within the first [`Check::ANSWER_BYTES_MAX`] bytes; the status is 200 to 399.
+    /// This text in the body, as far as that lies within the first [`Check::ANSWER_BYTES_MAX`] bytes
+    /// of the answer; the status is 200 to 399.
     Text(Needle),
 }
 
@@ -83,5 +90,6 @@ impl Check {
 
 impl Expect {
     /// What browsers take for an answer.
-    pub const DEFAULT: Expect = Expect::Status(200..=399);
+    pub const DEFAULT: Expect = Expect::Status(Self::TEXT_STATUSES);
+    pub(crate) const TEXT_STATUSES: RangeInclusive<u16> = 200..=399;
 }

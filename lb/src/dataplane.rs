@@ -17,6 +17,7 @@ mod guard;
 mod icmp_error;
 mod local;
 mod pass;
+mod probe;
 mod receive;
 mod refuse;
 mod resolve;
@@ -35,6 +36,7 @@ use crate::fragments::{FragmentCounters, Fragments};
 use crate::limits::{FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX, PORTS_MAX};
 use crate::outbox::Outbox;
 use crate::persist::PersistenceTable;
+use crate::probe::Probes;
 use crate::standing::Standing;
 use crate::tables::Tables;
 use crate::wire::{Ethernet, Ip, Offload, Transport, ethernet, icmp};
@@ -75,6 +77,7 @@ pub struct Dataplane {
     fragments: Fragments<Course>,
     persistence: PersistenceTable,
     recovery: Recovery,
+    probes: Probes,
     endings: Box<[Endings]>,
 }
 
@@ -113,6 +116,7 @@ impl Dataplane {
             fragments: Fragments::new(FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX, secret),
             persistence: PersistenceTable::new(capacity.clients, secret),
             recovery: Recovery::new(secret),
+            probes: Probes::new(secret.rotate_left(16)),
             endings: vec![Endings::default(); PORTS_MAX].into_boxed_slice(),
         }
     }
@@ -142,6 +146,7 @@ impl Dataplane {
             Some(Forgotten::OfService(service)) => self.persistence.forget_service(service),
             None => {}
         }
+        self.assign_probes(now);
         Ok(())
     }
 
@@ -163,6 +168,7 @@ impl Dataplane {
             endings[port.index()].held_ends(Verdict::Drop(DropReason::Fragment));
         });
         self.ask_neighbors(now);
+        self.probe(now);
         self.announce_vips(now);
         self.tables.build_placements();
         let Dataplane { tables, events, .. } = self;
@@ -210,6 +216,10 @@ impl Dataplane {
     /// The last decisions about new flows.
     pub fn decisions(&self) -> &Decisions {
         &self.decisions
+    }
+
+    pub fn probes(&self) -> &Probes {
+        &self.probes
     }
 
     pub fn outbox(&mut self) -> &mut Outbox {
@@ -349,7 +359,9 @@ impl Dataplane {
         }
         match icmp::is_icmp(ip) {
             true if icmp::is_error(head, ip) => self.error_to_vip(packet),
-            true => answer_echo(header, ip, packet.head),
+            true => {
+                answer_echo(header, ip, packet.head, MacAddr::virtual_of(ip.destination.into()))
+            }
             false => Err(DropReason::Protocol),
         }
     }
@@ -364,19 +376,23 @@ impl Dataplane {
         }
     }
 
-    /// A guest talks to the switch: a load report, an echo, or the far end of its flow with itself.
-    fn at_link_local(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
+    /// A guest talks to the switch: the answer to a probe, a load report, an echo, or the far end of
+    /// its flow with itself.
+    fn at_switch(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
         let Inbound { header, ip, ref head, .. } = packet;
         if let Some(part) = ip.part() {
             // The far end of a guest's flow with itself; nothing else may come in pieces.
             ip.check(head)?;
             return self.part_of_real(packet, part)?.ok_or(DropReason::Fragment);
         }
+        if let Some(answer) = self.at_probe(&packet) {
+            return answer;
+        }
         if icmp::is_icmp(ip) {
             ip.check(head)?;
             return match icmp::is_error(head, ip) {
                 true => self.error_of_real(packet)?.ok_or(DropReason::IcmpInner),
-                false => answer_echo(header, ip, packet.head),
+                false => answer_echo(header, ip, packet.head, MacAddr::SWITCH),
             };
         }
         let segment = Transport::parse(head, ip)?;
@@ -435,9 +451,14 @@ impl Dice {
     }
 }
 
-/// Turns an echo request round.
-fn answer_echo(header: &Ethernet, ip: &Ip, head: &mut [u8]) -> Result<Verdict, DropReason> {
+/// Turns an echo request round; the answer is from `own`.
+fn answer_echo(
+    header: &Ethernet,
+    ip: &Ip,
+    head: &mut [u8],
+    own: MacAddr,
+) -> Result<Verdict, DropReason> {
     icmp::answer_echo(head, ip)?;
-    ethernet::set_addresses(head, header.source, MacAddr::virtual_of(ip.destination.into()));
+    ethernet::set_addresses(head, header.source, own);
     Ok(Verdict::Reply)
 }

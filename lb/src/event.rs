@@ -7,7 +7,7 @@ use core::fmt;
 
 use crate::limits::EVENTS_MAX;
 use crate::passive::Cause;
-use crate::{Health, MacAddr, Name};
+use crate::{Failure, Health, MacAddr, Name};
 
 /// Something that changed by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Event {
     Returned { service: Name, guest: Name },
     /// Too few of a service's reals work to believe it (`is_on`), or enough again.
     Panic { service: Name, is_on: bool },
+    /// The checks of a real found something else than before, and the last failure if they failed.
+    RealHealth { service: Name, guest: Name, health: Health, why: Option<Failure> },
     /// A MAC moves between ports faster than a station can; last it wanted to this one.
     MacMoves { mac: MacAddr, port: Name },
 }
@@ -73,6 +75,14 @@ impl fmt::Display for Event {
             }
             Event::Panic { service, is_on: false } => {
                 write!(f, "service {service} has enough reals that work: checks count again")
+            }
+            Event::RealHealth { service, guest, health: Health::Up | Health::Unknown, why: _ } => {
+                write!(f, "real {guest} of service {service} passes its check: it takes new flows")
+            }
+            Event::RealHealth { service, guest, health: Health::Down, why } => {
+                write!(f, "real {guest} of service {service} fails its check")?;
+                why.map_or(Ok(()), |why| write!(f, " ({why})"))?;
+                f.write_str(": it gets no new flow")
             }
             Event::MacMoves { mac, port } => {
                 write!(

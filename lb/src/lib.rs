@@ -35,6 +35,7 @@ pub mod outbox;
 pub mod passive;
 pub mod persist;
 pub mod port;
+pub mod probe;
 pub mod ramp;
 pub mod report;
 pub mod sched;
@@ -46,7 +47,7 @@ pub mod verdict;
 pub mod wire;
 
 pub use addr::{MacAddr, Protocol};
-pub use check::{Agent, Check, CheckKind, Expect};
+pub use check::{Agent, Check, CheckKind, Expect, Failure, Watch};
 pub use command::{Command, Refusal};
 pub use dataplane::{Capacity, Dataplane, ReportCounters, Reports};
 pub use event::Event;
@@ -56,6 +57,7 @@ pub use name::Name;
 pub use neighbor::Health;
 pub use outbox::Origin;
 pub use port::{Port, PortId, PortSet, Role};
+pub use probe::ProbeCounters;
 pub use service::{
     AdminState, Empty, Forwarding, Persistence, Real, RealId, RealSpec, Scheduler, Service,
     ServiceId, ServiceSpec,

@@ -34,6 +34,14 @@ pub const HELD_FRAGMENTS_MAX: usize = 64;
 pub const PERSISTENT_CLIENTS_MAX: usize = 65_536;
 /// Bytes of a payload by which a client may be known again.
 pub const PERSISTENCE_PAYLOAD_BYTES_MAX: usize = 32;
+/// TCP connections that probes may have at once.
+pub const PROBE_CONNECTIONS_MAX: usize = 64;
+/// Of these, to guests behind one port: who lets them all wait delays only its neighbours behind it.
+pub const PROBE_CONNECTIONS_PER_PORT_MAX: usize = 8;
+/// The first of the ports that probes come from, the highest there are: above those that Linux gives
+/// to connections by itself.
+pub const PROBE_PORT_FIRST: u16 = 0xf000;
 
 const _: () = assert!(PORTS_MAX <= u64::BITS as usize);
 const _: () = assert!(REALS_MAX >= SERVICE_REALS_MAX && REALS_MAX <= u16::MAX as usize);
+const _: () = assert!(REALS_MAX <= (u16::MAX - PROBE_PORT_FIRST) as usize);

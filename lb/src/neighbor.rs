@@ -9,7 +9,12 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use crate::Instant;
+use crate::addr::LINK_LOCAL_V6;
+use crate::wire::arp::Arp;
+use crate::wire::ethernet::{self, ETHERTYPE_ARP};
+use crate::wire::ip::Version;
+use crate::wire::nd;
+use crate::{Instant, MacAddr};
 
 /// Time between two questions to one address.
 pub const PROBE_INTERVAL: Duration = Duration::from_millis(250);
@@ -69,6 +74,24 @@ impl Neighbor {
         if self.health != health {
             self.health = health;
             self.since = now;
+        }
+    }
+}
+
+/// A question to the station that should have this address. By ARP in nobody's name (RFC 5227
+/// §2.1.1): every stack answers, none learns. By neighbor discovery in the switch's, for an answer
+/// to nobody would go to everybody.
+pub(crate) fn ask(address: IpAddr, vlan: u16, mac: MacAddr, push: impl FnOnce(&[&[u8]])) {
+    let ethertype = match address {
+        IpAddr::V4(_) => ETHERTYPE_ARP,
+        IpAddr::V6(_) => Version::V6.ethertype(),
+    };
+    let header = ethernet::header(mac, MacAddr::SWITCH, vlan, ethertype);
+    match address {
+        IpAddr::V4(address) => push(&[&header, &Arp::probe(address).packet()]),
+        IpAddr::V6(address) => {
+            let question = nd::Neighbor::solicitation(LINK_LOCAL_V6, MacAddr::SWITCH, address);
+            push(&[&header, &question.packet()]);
         }
     }
 }

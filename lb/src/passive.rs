@@ -71,7 +71,7 @@ pub struct PassiveCounters {
 
 /// How a real failed a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum FlowFailure {
     Refused,
     Unanswered,
     Unreachable,
@@ -120,11 +120,11 @@ impl Passive {
 
     /// Takes in a failure; since when the row of them has lasted, if it is long enough. A new one
     /// begins then: who is not ejected for this one is not looked at again for each failure.
-    pub(crate) fn failed(&mut self, failure: Failure, now: Instant) -> Option<Instant> {
+    pub(crate) fn failed(&mut self, failure: FlowFailure, now: Instant) -> Option<Instant> {
         *match failure {
-            Failure::Refused => &mut self.counters.refused,
-            Failure::Unanswered => &mut self.counters.unanswered,
-            Failure::Unreachable => &mut self.counters.unreachable,
+            FlowFailure::Refused => &mut self.counters.refused,
+            FlowFailure::Unanswered => &mut self.counters.unanswered,
+            FlowFailure::Unreachable => &mut self.counters.unreachable,
         } += 1;
         if self.row == 0 {
             self.row_since = now;
@@ -192,7 +192,7 @@ mod tests {
         ];
         for (what, times, expected) in cases {
             let mut passive = Passive::default();
-            let long = times.iter().map(|&ms| passive.failed(Failure::Refused, at(ms))).last();
+            let long = times.iter().map(|&ms| passive.failed(FlowFailure::Refused, at(ms))).last();
             assert_eq!(long.flatten(), expected.then_some(at(0)), "{what}");
         }
         let mut passive = Passive::default();
@@ -200,7 +200,11 @@ mod tests {
             if ms % 900 == 0 {
                 passive.answered(Duration::from_millis(3), at(ms));
             }
-            assert_eq!(passive.failed(Failure::Unanswered, at(ms)), None, "answers now and then");
+            assert_eq!(
+                passive.failed(FlowFailure::Unanswered, at(ms)),
+                None,
+                "answers now and then"
+            );
         }
         assert_eq!(passive.answer_time(), Some(Duration::from_millis(3)));
     }

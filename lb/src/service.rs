@@ -4,6 +4,7 @@ use core::net::IpAddr;
 use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
+use crate::check::Watch;
 use crate::flow::Direction;
 use crate::limits::SERVICE_REALS_MAX;
 use crate::load::RealLoad;
@@ -118,7 +119,7 @@ pub struct ServiceSpec {
     /// How long a real that is new or back takes to get its full share; [`SLOW_START`] when absent.
     pub slow_start: Option<Duration>,
     /// Below this part of its reals that work, per cent, what checks say is ignored; [`PANIC`] when
-    /// absent, never at 0.
+    /// absent and nobody is to stand in ([`Empty::Sorry`]), never at 0.
     pub panic: Option<u8>,
 }
 
@@ -204,6 +205,8 @@ pub struct Real {
     /// What its flows show.
     pub passive: Passive,
     pub load: RealLoad,
+    /// How it stands by its check, if it has one.
+    pub watch: Option<Watch>,
     pub counters: RealCounters,
 }
 
@@ -258,8 +261,10 @@ impl ServiceSpec {
         self.slow_start.unwrap_or(SLOW_START)
     }
 
+    /// Where another real is to stand in for those that do not work, nothing is, unless it is said.
     pub(crate) fn panic(&self) -> usize {
-        self.panic.unwrap_or(PANIC).into()
+        let default = if matches!(self.empty, Empty::Sorry(_)) { 0 } else { PANIC };
+        self.panic.unwrap_or(default).into()
     }
 }
 
@@ -325,6 +330,7 @@ impl Real {
             ramp: Ramp::FULL,
             passive: Passive::default(),
             load: RealLoad::default(),
+            watch: None,
             counters: RealCounters::default(),
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! One place decides, [`Judge`]; scheduler, console and answers to reports all ask it. For the
 //! scheduler its word is kept while it cannot have changed (`tables/standings.rs`). A real's state is
-//! the minimum of its sources ([`Sources`]): the operator's word, its port, its probes, its agent's
-//! word, its own flows ([`crate::passive`]). An agent never revives a guest that is silent, and an
-//! agent's silence never marks one dead.
+//! the minimum of its sources ([`Sources`]): the operator's word, its port, its guest's answers to ARP
+//! or ND, its check ([`crate::check`]), its agent's word, its own flows ([`crate::passive`]). An agent
+//! never revives a guest that is silent, and an agent's silence never marks one dead.
 //!
 //! *Panic*: where fewer than `panic` per cent of a service's reals are well, either nearly all of
 //! them broke at once or what says so is wrong, and to send everything to the few that are left
@@ -47,8 +47,10 @@ pub struct Sources {
     pub admin: AdminState,
     /// Its guest's port has a link.
     pub has_link: bool,
-    /// Its guest's answers to probes.
+    /// Its guest's answers to ARP or ND.
     pub neighbor: Health,
+    /// Its check, if it has one.
+    pub check: Option<Health>,
     /// Its agent, while its word holds.
     pub agent: Option<AgentWord>,
     /// What its own flows have shown, while it is out for that.
@@ -76,10 +78,12 @@ pub enum Ineligible {
     Drain,
     /// Its guest's port has no link.
     PortDown,
-    /// Its guest has not answered any probe yet; better than nobody.
+    /// Its guest has not answered any probe yet, or nothing its check; better than nobody.
     Unproven,
     /// Its guest answers no more.
     Silent,
+    /// Its check fails.
+    CheckFailed,
     /// Its agent says that it does not work.
     AgentDown,
     /// Its agent asks for maintenance.
@@ -178,6 +182,7 @@ impl<'a> Judge<'a> {
             admin: real.admin,
             has_link: guest.is_none_or(|guest| self.up.contains(guest.spec.port)),
             neighbor: guest.map_or(Health::Unknown, |guest| guest.health_by(version)),
+            check: real.watch.as_ref().map(|watch| watch.health),
             agent: real.load.word(now),
             passive: real.passive.ejection(now),
             panics: self.panics,
@@ -241,6 +246,13 @@ impl<'a> Judge<'a> {
             Health::Unknown => return Err(Ineligible::Unproven),
             Health::Down => return Err(Ineligible::Silent),
         }
+        match sources.check {
+            None | Some(Health::Up) => {}
+            Some(Health::Unknown) if self.service.spec.scheduler.is_by_hash() => {}
+            Some(Health::Unknown) => return Err(Ineligible::Unproven),
+            Some(Health::Down) if sources.panics => {}
+            Some(Health::Down) => return Err(Ineligible::CheckFailed),
+        }
         match sources.agent {
             None | Some(AgentWord::Up) => {}
             Some(AgentWord::Down) if sources.panics => {}
@@ -259,7 +271,8 @@ impl Sources {
     /// Whether something is known of it, and neither the operator nor its agent wants it out.
     fn is_wanted(&self) -> bool {
         let is_left_alone = matches!(self.agent, Some(AgentWord::Maint | AgentWord::Drain));
-        self.admin == AdminState::Ready && self.neighbor != Health::Unknown && !is_left_alone
+        let is_known = self.neighbor != Health::Unknown && self.check != Some(Health::Unknown);
+        self.admin == AdminState::Ready && is_known && !is_left_alone
     }
 }
 
@@ -274,7 +287,8 @@ impl Standing {
             }
             Err(Ineligible::Maint | Ineligible::AgentMaint) => AckState::Maint,
             Err(Ineligible::PortDown | Ineligible::Unproven) => AckState::Down,
-            Err(Ineligible::Silent | Ineligible::AgentDown | Ineligible::Ejected) => AckState::Down,
+            Err(Ineligible::Silent | Ineligible::CheckFailed) => AckState::Down,
+            Err(Ineligible::AgentDown | Ineligible::Ejected) => AckState::Down,
         }
     }
 }
@@ -288,6 +302,7 @@ impl Ineligible {
             Ineligible::PortDown => "port down",
             Ineligible::Unproven => "unproven",
             Ineligible::Silent => "silent",
+            Ineligible::CheckFailed => "check: down",
             Ineligible::AgentDown => "agent: down",
             Ineligible::AgentMaint => "agent: maint",
             Ineligible::AgentDrain => "agent: drain",

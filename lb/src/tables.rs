@@ -18,7 +18,7 @@ use core::net::IpAddr;
 
 use crate::flow::Gone;
 use crate::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
-use crate::passive::Failure;
+use crate::passive::FlowFailure;
 use crate::service::{Announcements, Empty, Forwarding};
 use crate::wire::ip::Version;
 use crate::wire::{Address, Endpoint};
@@ -54,6 +54,8 @@ pub struct PortSets {
     pub uplinks: PortSet,
     /// A guest with a real, retired ones included, sits here.
     pub with_reals: PortSet,
+    /// A guest here is probed from an address of its own network, for which the switch stands in.
+    pub with_probe_sources: PortSet,
 }
 
 impl Tables {
@@ -351,7 +353,7 @@ impl Tables {
             self.flow_closed(gone.real, gone.started);
         }
         if let Some(now) = gone.unanswered_at {
-            self.failed(gone.real, Failure::Unanswered, now);
+            self.failed(gone.real, FlowFailure::Unanswered, now);
         }
         if is_last {
             self.collect();
@@ -463,7 +465,10 @@ impl Tables {
         let uplinks = self.ports().filter(is_uplink).map(|(id, _)| id).collect();
         let guest_of = |(_, real): (RealId, &Real)| Some(self.guest(real.guest)?.spec.port);
         let with_reals = self.reals().filter_map(guest_of).collect();
-        self.sets = PortSets { up, uplinks, with_reals };
+        let has_sources = |guest: &&Guest| !guest.spec.probe_sources.is_empty();
+        let probed = self.guests().map(|(_, guest)| guest).filter(has_sources);
+        let with_probe_sources = probed.map(|guest| guest.spec.port).collect();
+        self.sets = PortSets { up, uplinks, with_reals, with_probe_sources };
         self.vips = VipIndex::new(slots(&self.services).map(|(at, s)| (ServiceId(at), s)));
     }
 }

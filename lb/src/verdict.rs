@@ -135,6 +135,8 @@ drop_reasons! {
     NoPort = "no_port",
     /// To the switch itself, but nothing that it listens to.
     NotForUs = "not_for_us",
+    /// To a port of the switch's probes, but no answer to any that is under way.
+    NoProbe = "no_probe",
     /// A load report, or anything else for the link-local address, from an uplink.
     ReportPort = "report_port",
     /// The queue to the slow path was full for this port.

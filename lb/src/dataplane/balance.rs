@@ -15,7 +15,7 @@
 use crate::addr::is_link_local_of_ours;
 use crate::dataplane::{Dataplane, Inbound};
 use crate::flow::{Direction, FlowId, Step};
-use crate::passive::Failure;
+use crate::passive::FlowFailure;
 use crate::tables::Tables;
 use crate::wire::transport::TcpFlags;
 use crate::wire::{Endpoint, Transport, ethernet};
@@ -172,11 +172,11 @@ impl Dataplane {
                 self.of_its_real(id, |real, t| t.answered(real, after, now))
             }
             Step::Unanswered => {
-                self.of_its_real(id, |real, t| t.failed(real, Failure::Unanswered, now));
+                self.of_its_real(id, |real, t| t.failed(real, FlowFailure::Unanswered, now));
             }
             Step::Refused { started } => self.of_its_real(id, |real, t| {
                 t.flow_closed(real, started);
-                t.failed(real, Failure::Refused, now);
+                t.failed(real, FlowFailure::Refused, now);
             }),
             Step::Closed { started } => {
                 self.of_its_real(id, |real, t| t.flow_closed(real, started));

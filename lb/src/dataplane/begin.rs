@@ -6,7 +6,7 @@
 //!
 //! What the real sees as the client's end differs from the client in two cases. A guest that calls
 //! a VIP and is itself chosen would see its own address as the caller's, and sees the switch's
-//! link-local address. And two flows that would look the same at one real (a client that uses one
+//! link-local address, never with a port that probes of it may have. And two flows that would look the same at one real (a client that uses one
 //! port towards two VIPs) differ by a translated port. With `direct` forwarding the first is not
 //! needed, for a guest that has the VIP on a loopback never sends such a call, and the second only
 //! where every datagram is scheduled by itself: two reals that answer one client's port from the
@@ -14,18 +14,19 @@
 
 use core::time::Duration;
 
-use crate::addr::link_local_like;
+use crate::addr::{is_link_local_of_ours, link_local_like};
 use crate::dataplane::{Dataplane, Dice, Inbound};
 use crate::decisions::{Choice, Chosen, Decision, Placed};
 use crate::flow::{Direction, FlowId, FlowKey, InsertError, NewFlow, Stage, UDP_IDLE};
 use crate::persist::{Client, ClientKey};
+use crate::probe::is_probe_port;
 use crate::sched::Arrival;
 use crate::standing::Judge;
 use crate::wire::ip::Version;
 use crate::wire::transport::{TcpFlags, UDP_HEADER_BYTES};
 use crate::wire::{Endpoint, Transport};
 use crate::{
-    DropReason, Forwarding, Health, Instant, Persistence, Protocol, Real, RealId, Scheduler,
+    DropReason, Forwarding, Guest, Health, Instant, Persistence, Protocol, Real, RealId, Scheduler,
     ServiceId,
 };
 
@@ -230,6 +231,10 @@ impl Dataplane {
     ) -> Result<FlowId, DropReason> {
         let mut new = self.new_flow(service, real, placed, key, stage)?;
         for attempt in 0..TRANSLATIONS_MAX {
+            if self.looks_like_probe(&new) {
+                new.client_at_real.port = translated(new.client.port, real, attempt);
+                continue;
+            }
             if let Some(id) = self.way_back(&new) {
                 return Ok(id);
             }
@@ -283,6 +288,17 @@ impl Dataplane {
             placed,
             stage,
         })
+    }
+
+    /// Whether the real would see a flow come from where probes do.
+    fn looks_like_probe(&self, new: &NewFlow) -> bool {
+        let Endpoint { address, port } = new.client_at_real;
+        if !is_probe_port(port) {
+            return false;
+        }
+        let guest = self.tables.real(new.real).and_then(|real| self.tables.guest(real.guest));
+        let is_source = |guest: &Guest| self.is_probe_source(guest.spec.port, address);
+        is_link_local_of_ours(address) || guest.is_some_and(is_source)
     }
 
     /// The flow of before by which the answer to a datagram that is scheduled by itself finds back.

@@ -16,7 +16,7 @@
 
 use crate::dataplane::{Dataplane, Inbound};
 use crate::flow::{Direction, FlowId, FlowKey};
-use crate::passive::Failure;
+use crate::passive::FlowFailure;
 use crate::wire::icmp::{IcmpError, Translation};
 use crate::wire::{ethernet, icmp};
 use crate::{DropReason, MacAddr, Verdict};
@@ -84,7 +84,7 @@ impl Dataplane {
         };
         if error.is_unreachable(ip, packet.head) {
             let now = packet.now;
-            self.of_its_real(id, |real, tables| tables.failed(real, Failure::Unreachable, now));
+            self.of_its_real(id, |real, tables| tables.failed(real, FlowFailure::Unreachable, now));
         }
         error.rewrite(ip, packet.head, &translation);
         Ok(Some(verdict))

@@ -1,4 +1,4 @@
-//! What is addressed to the switch itself: load reports, and answers to its probes.
+//! What is addressed to the switch itself: load reports, and answers to what it asks.
 //!
 //! A report's identity is where it came in: it counts if it came by the port of a guest whose MAC
 //! (and address, unless link-local) it carries, and it speaks for the reals on that guest. Every
@@ -89,6 +89,9 @@ impl Dataplane {
             return;
         };
         if !nd::is_neighbor(frame, &ip) {
+            if self.probe_answers(ingress, &header, &ip, frame, now) {
+                return;
+            }
             self.report(ingress, &header, &ip, frame, now);
             return;
         }
@@ -114,6 +117,7 @@ impl Dataplane {
         address: IpAddr,
         now: Instant,
     ) {
+        self.questions_answered(ingress, header, address, now);
         let Dataplane { tables, events, .. } = self;
         let id = tables.guest_at(ingress, header.source);
         let Some(guest) = id.and_then(|id| tables.guest_mut(id)) else {
@@ -153,13 +157,7 @@ impl Dataplane {
             return;
         };
         let heard = self.hear(guest, payload, now);
-        let counters = &mut self.reports.counters[ingress.index()];
-        *match &heard {
-            Ok(_) => &mut counters.accepted,
-            Err(Unheard::Malformed(_)) => &mut counters.malformed,
-            Err(Unheard::Old(_)) => &mut counters.old,
-            Err(Unheard::NoReal) => &mut counters.no_real,
-        } += 1;
+        self.reports.counters[ingress.index()].count(heard.as_ref().err());
         let answer = match heard {
             Ok(ack) => Answer::Ack(ack),
             Err(unheard) => Answer::Nak { column: unheard.column(), why: unheard },
@@ -212,6 +210,19 @@ impl Dataplane {
         })
     }
 
+    /// Gives the line that a guest's agent was asked for to the real for which it was.
+    pub(super) fn pulled(&mut self, id: RealId, line: &[u8], now: Instant) {
+        let Dataplane { tables, reports, .. } = self;
+        let guest = tables.real(id).and_then(|real| tables.guest(real.guest));
+        let Some(port) = guest.map(|guest| guest.spec.port) else {
+            return;
+        };
+        let heard = LoadReport::parse(line).map_err(Unheard::Malformed).and_then(|report| {
+            tables.take_report(id, &report, now).ok_or(Unheard::NoReal)?.map_err(Unheard::Old)
+        });
+        reports.counters[port.index()].count(heard.err().as_ref());
+    }
+
     /// The guest's reals; of one service only, if the report names one.
     fn spoken_for(
         &self,
@@ -247,6 +258,17 @@ impl Dataplane {
         let ethernet = ethernet::header(header.source, mac, header.vlan, header.ethertype);
         let egress = PortSet::EMPTY.with(port);
         self.outbox.push(egress, &[&ethernet, &ip, &udp, text.as_bytes()]);
+    }
+}
+
+impl ReportCounters {
+    fn count(&mut self, unheard: Option<&Unheard>) {
+        *match unheard {
+            None => &mut self.accepted,
+            Some(Unheard::Malformed(_)) => &mut self.malformed,
+            Some(Unheard::Old(_)) => &mut self.old,
+            Some(Unheard::NoReal) => &mut self.no_real,
+        } += 1;
     }
 }
 

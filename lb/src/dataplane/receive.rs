@@ -212,8 +212,8 @@ impl Dataplane {
         {
             return Ok(Some(verdict));
         }
-        if to_link_local {
-            return self.at_link_local(packet).map(Some);
+        if to_link_local || is_guest && self.is_probe_source(ingress, ip.destination) {
+            return self.at_switch(packet).map(Some);
         }
         if to_us {
             return self.at_vip(packet).map(Some);

@@ -3,7 +3,8 @@
 //!
 //! A VIP and the switch's own addresses are answered for with their virtual MAC, also to a probe
 //! for duplicates (RFC 5227, RFC 4862 §5.4): the address is taken. Who claims one is dropped, and
-//! counted as a spoof.
+//! counted as a spoof. A guest's probe sources are such addresses too, on its port alone and with the
+//! switch's own MAC.
 //!
 //! With `direct` forwarding a guest has the VIP on a loopback, and a stock Linux guest then talks
 //! about it. All of that is kept from the network, but for one thing: it uses the VIP as the sender
@@ -18,9 +19,10 @@
 
 use core::net::IpAddr;
 
-use crate::addr::{LINK_LOCAL_V6, is_link_local_of_ours};
+use crate::addr::is_link_local_of_ours;
 use crate::dataplane::{Dataplane, Inbound};
 use crate::event::Event;
+use crate::neighbor;
 use crate::wire::arp::{Arp, Operation};
 use crate::wire::ethernet::{self, ETHERTYPE_ARP, Ethernet};
 use crate::wire::ip::Version;
@@ -38,10 +40,12 @@ impl Dataplane {
     ) -> Result<Option<Verdict>, DropReason> {
         let arp = Arp::parse(head, header.payload_at)?;
         let (sender, target) = (IpAddr::V4(arp.sender), IpAddr::V4(arp.target));
-        if self.is_ours(header.vlan, sender) {
+        if self.is_ours(ingress, header.vlan, sender) {
             let own = self.may_ask_for(ingress, header, sender).ok_or(DropReason::ArpSpoof)?;
             return match (arp.operation, own) {
-                (Operation::Request, IpAddr::V4(own)) if !self.is_ours(header.vlan, target) => {
+                (Operation::Request, IpAddr::V4(own))
+                    if !self.is_ours(ingress, header.vlan, target) =>
+                {
                     Arp { sender: own, ..arp }.write(head, header.payload_at);
                     Ok(None)
                 }
@@ -55,10 +59,10 @@ impl Dataplane {
             self.limit_announcements(ingress, header, sender, now)?;
         }
         match arp.operation {
-            Operation::Request if self.is_ours(header.vlan, target) => {
+            Operation::Request if self.is_ours(ingress, header.vlan, target) => {
                 let is_probe = arp.sender.is_unspecified();
                 self.check_question(ingress, header, target, is_probe)?;
-                let mac = MacAddr::virtual_of(target);
+                let mac = self.own_mac(ingress, target);
                 arp.answer(mac).write(head, header.payload_at);
                 ethernet::set_addresses(head, header.source, mac);
                 Ok(Some(Verdict::Reply))
@@ -79,9 +83,9 @@ impl Dataplane {
         let Some(target) = nd::target(head, ip).map(IpAddr::V6) else {
             return Ok(None);
         };
-        let target_is_ours = self.is_ours(header.vlan, target);
+        let target_is_ours = self.is_ours(ingress, header.vlan, target);
         let source = ip.source.into();
-        if self.is_ours(header.vlan, source) {
+        if self.is_ours(ingress, header.vlan, source) {
             let own = self.may_ask_for(ingress, header, source).ok_or(DropReason::NdSpoof)?;
             return match Neighbor::parse(head, ip)?.kind {
                 nd::Kind::Solicitation if !target_is_ours => {
@@ -123,7 +127,7 @@ impl Dataplane {
         header: &Ethernet,
         question: &Neighbor,
     ) {
-        let mac = MacAddr::virtual_of(question.target.into());
+        let mac = self.own_mac(ingress, question.target.into());
         let answer = question.answer(mac);
         let destination = answer.link_destination().unwrap_or(header.source);
         let ethertype = Version::V6.ethertype();
@@ -157,9 +161,19 @@ impl Dataplane {
         }
     }
 
-    /// Whether the switch answers for this address.
-    pub(super) fn is_ours(&self, vlan: u16, address: IpAddr) -> bool {
-        is_link_local_of_ours(address) || self.tables.is_vip(vlan, address)
+    /// Whether the switch answers for this address on this port.
+    fn is_ours(&self, port: PortId, vlan: u16, address: IpAddr) -> bool {
+        is_link_local_of_ours(address)
+            || self.tables.is_vip(vlan, address)
+            || self.is_probe_source(port, address)
+    }
+
+    /// The MAC of an address of ours.
+    fn own_mac(&self, port: PortId, address: IpAddr) -> MacAddr {
+        match self.is_probe_source(port, address) {
+            true => MacAddr::SWITCH,
+            false => MacAddr::virtual_of(address),
+        }
     }
 
     /// Whether a frame is from a defined guest.
@@ -211,7 +225,8 @@ impl Dataplane {
                 has_news |= neighbor.health != before;
                 if is_due && up.contains(port) {
                     let egress = PortSet::EMPTY.with(port);
-                    ask(neighbor.address, neighbor.vlan, mac, |parts| outbox.push(egress, parts));
+                    let push = |parts: &[&[u8]]| outbox.push(egress, parts);
+                    neighbor::ask(neighbor.address, neighbor.vlan, mac, push);
                 }
             }
             if guest.health() != health {
@@ -246,24 +261,6 @@ impl Dataplane {
                     outbox.push(up, &[&header, &Neighbor::announcement(vip, mac).packet()]);
                 }
             }
-        }
-    }
-}
-
-/// A question to the station that should have this address. By ARP in nobody's name (RFC 5227
-/// §2.1.1): every stack answers, none learns. By neighbor discovery in the switch's, for an answer
-/// to nobody would go to everybody.
-fn ask(address: IpAddr, vlan: u16, mac: MacAddr, push: impl FnOnce(&[&[u8]])) {
-    let ethertype = match address {
-        IpAddr::V4(_) => ETHERTYPE_ARP,
-        IpAddr::V6(_) => Version::V6.ethertype(),
-    };
-    let header = ethernet::header(mac, MacAddr::SWITCH, vlan, ethertype);
-    match address {
-        IpAddr::V4(address) => push(&[&header, &Arp::probe(address).packet()]),
-        IpAddr::V6(address) => {
-            let question = Neighbor::solicitation(LINK_LOCAL_V6, MacAddr::SWITCH, address);
-            push(&[&header, &question.packet()]);
         }
     }
 }

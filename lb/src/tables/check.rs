@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use super::Tables;
-use crate::addr::is_host_address;
+use crate::addr::{is_host_address, is_link_local_of_ours};
 use crate::wire::ethernet::VLAN_MAX;
 use crate::wire::ip::Version;
 use crate::{
@@ -43,11 +43,33 @@ impl Tables {
                 return Err(Refusal::AddressIsVip { address, service });
             }
         }
+        for &source in &spec.probe_sources {
+            self.check_probe_source(spec, source)?;
+        }
         let of_guest = self.reals().filter(|(_, real)| Some(real.guest) == known && !real.retired);
         for service in of_guest.filter_map(|(_, real)| self.service(real.service)) {
             need_address(spec, service.spec.vip)?;
         }
         Ok(())
+    }
+
+    /// A probe source is nobody's: the switch stands in for it.
+    fn check_probe_source(&self, spec: &GuestSpec, source: IpAddr) -> Result<(), Refusal> {
+        if !is_host_address(source) || is_link_local_of_ours(source) {
+            return Err(Refusal::NotAHostAddress(source));
+        }
+        let others = self.guests().map(|(_, guest)| &guest.spec);
+        let owner = others.chain([spec]).find(|guest| guest.addresses.contains(&source));
+        if let Some(guest) = owner {
+            return Err(Refusal::AddressTaken { address: source, guest: guest.name.clone() });
+        }
+        match self.services().find(|(_, service)| service.spec.vip == source) {
+            Some((_, service)) => {
+                let service = service.spec.name.clone();
+                Err(Refusal::AddressIsVip { address: source, service })
+            }
+            None => Ok(()),
+        }
     }
 
     pub(super) fn check_service(
@@ -61,8 +83,10 @@ impl Tables {
         if spec.vlan > VLAN_MAX {
             return Err(Refusal::VlanRange);
         }
-        if let Some((_, guest)) = self.guests().find(|(_, g)| g.spec.addresses.contains(&spec.vip))
-        {
+        let has = |spec: &GuestSpec, address: &IpAddr| {
+            spec.addresses.contains(address) || spec.probe_sources.contains(address)
+        };
+        if let Some((_, guest)) = self.guests().find(|(_, g)| has(&g.spec, &spec.vip)) {
             let guest = guest.spec.name.clone();
             return Err(Refusal::VipIsGuest { address: spec.vip, guest });
         }

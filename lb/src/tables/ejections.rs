@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use super::Tables;
 use crate::event::{Event, Events};
-use crate::passive::{Cause, Failure};
+use crate::passive::{Cause, FlowFailure};
 use crate::standing::Judge;
 use crate::{AdminState, Instant, Real, RealId, ServiceId};
 
@@ -23,7 +23,7 @@ impl Tables {
     }
 
     /// A real has failed a flow.
-    pub(crate) fn failed(&mut self, id: RealId, failure: Failure, now: Instant) {
+    pub(crate) fn failed(&mut self, id: RealId, failure: FlowFailure, now: Instant) {
         let since = self.real_mut(id).and_then(|real| real.passive.failed(failure, now));
         if let Some(since) = since {
             self.eject(id, Cause::Failures, since, now);

@@ -73,11 +73,23 @@ impl Ends {
     }
 
     fn tcp_at(&self, sequence: u32, flags: &str, payload: &[u8]) -> Vec<u8> {
-        let mut tcp = self.builder(64).tcp(self.source.1, self.destination.1, sequence, 4096);
+        self.segment(sequence, 7, 4096, flags, payload)
+    }
+
+    /// Any segment.
+    pub fn segment(
+        &self,
+        sequence: u32,
+        acknowledges: u32,
+        window: u16,
+        flags: &str,
+        payload: &[u8],
+    ) -> Vec<u8> {
+        let mut tcp = self.builder(64).tcp(self.source.1, self.destination.1, sequence, window);
         for flag in flags.chars() {
             tcp = match flag {
                 'S' => tcp.syn(),
-                'A' => tcp.ack(7),
+                'A' => tcp.ack(acknowledges),
                 'F' => tcp.fin(),
                 'R' => tcp.rst(),
                 'P' => tcp.psh(),

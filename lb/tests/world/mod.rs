@@ -275,7 +275,12 @@ impl World {
 }
 
 /// What guest `n` answers when the switch asks whether it is there.
-fn answer_to_probe(n: usize, probe: &[u8]) -> Vec<u8> {
+pub fn answer_to_probe(n: usize, probe: &[u8]) -> Vec<u8> {
+    answer_for(n, n, probe)
+}
+
+/// What guest `n` answers if it claims to be guest `claimed`.
+pub fn answer_for(claimed: usize, n: usize, probe: &[u8]) -> Vec<u8> {
     let sliced = etherparse::SlicedPacket::from_ethernet(probe).expect("a whole frame");
     let vlan = sliced.vlan_ids().first().map_or(0, |vlan| vlan.value());
     let answer = |source: IpAddr, destination: IpAddr| Ends {
@@ -287,12 +292,12 @@ fn answer_to_probe(n: usize, probe: &[u8]) -> Vec<u8> {
     };
     if let Some(etherparse::NetSlice::Arp(arp)) = &sliced.net {
         assert_eq!(arp.target_protocol_addr(), octets(guest_address(n)));
-        return answer(guest_address(n), NOBODY).arp(2);
+        return answer(guest_address(claimed), NOBODY).arp(2);
     }
     let question = read_packet(probe);
     assert_eq!(question.ends.source.0, SWITCH_V6, "an answer finds back");
     assert_eq!((question.hops, &question.payload[..16]), (255, &octets(guest_address_v6(n))[..]));
-    let (target, own) = (guest_address_v6(n), option(TARGET_OPTION, guest_mac(n)));
+    let (target, own) = (guest_address_v6(claimed), option(TARGET_OPTION, guest_mac(n)));
     answer(target, SWITCH_V6).neighbor(ADVERTISEMENT, SOLICITED | OVERRIDE, target, &own)
 }
 

@@ -4,8 +4,8 @@
 pub mod error;
 
 use super::checksum::{Delta, Sum};
-use super::ip::Version;
-use super::{Ip, bytes_at, put};
+use super::ip::{Version, pseudo_header};
+use super::{Address, Ip, bytes_at, put};
 use crate::DropReason;
 
 pub use error::{IcmpError, Translation};
@@ -55,12 +55,62 @@ pub fn check_sum(frame: &[u8], ip: &Ip) -> Result<(), DropReason> {
     }
 }
 
-/// Turns an echo request to us into its reply, in place; anything else is refused.
-pub fn answer_echo(frame: &mut [u8], ip: &Ip) -> Result<(), DropReason> {
-    let types = match ip.version {
+/// The protocol number of a version's ICMP.
+pub const fn protocol_of(version: Version) -> u8 {
+    match version {
+        Version::V4 => PROTOCOL_V4,
+        Version::V6 => PROTOCOL_V6,
+    }
+}
+
+const fn types_of(version: Version) -> Types {
+    match version {
         Version::V4 => V4,
         Version::V6 => V6,
+    }
+}
+
+/// An echo request of ours, without a payload.
+pub fn echo_request(
+    source: Address,
+    destination: Address,
+    id: u16,
+    sequence: u16,
+) -> [u8; HEADER_BYTES] {
+    let version = destination.version();
+    let mut request = [0; HEADER_BYTES];
+    request[0] = types_of(version).echo_request;
+    put(&mut request, 4, id.to_be_bytes());
+    put(&mut request, 6, sequence.to_be_bytes());
+    let pseudo = match version {
+        Version::V4 => Sum::default(),
+        Version::V6 => pseudo_header(source, destination, PROTOCOL_V6, HEADER_BYTES),
     };
+    let checksum = pseudo.bytes(&request).checksum();
+    put(&mut request, 2, checksum.to_be_bytes());
+    request
+}
+
+/// Identifier and sequence number, if a packet is an echo reply.
+pub fn echo_reply(frame: &[u8], ip: &Ip) -> Option<(u16, u16)> {
+    let header = bytes_at::<HEADER_BYTES>(ip.payload(frame), 0)?;
+    let [kind, code, _, _, i0, i1, s0, s1] = header;
+    let is_reply = (kind, code) == (types_of(ip.version).echo_reply, 0);
+    is_reply.then_some((u16::from_be_bytes([i0, i1]), u16::from_be_bytes([s0, s1])))
+}
+
+/// Whether an error says that nobody listens at the port (RFC 792, RFC 4443 §3.1).
+pub fn is_port_unreachable(frame: &[u8], ip: &Ip) -> bool {
+    let kind_and_code = match ip.version {
+        Version::V4 => [3, 3],
+        Version::V6 => [1, 4],
+    };
+    ip.payload(frame).starts_with(&kind_and_code)
+}
+
+/// Turns an echo request to us into its reply, in place; anything else is refused.
+pub fn answer_echo(frame: &mut [u8], ip: &Ip) -> Result<(), DropReason> {
+    let types = types_of(ip.version);
     let header = bytes_at::<HEADER_BYTES>(ip.payload(frame), 0).ok_or(DropReason::Icmp)?;
     let [kind, code, c0, c1, ..] = header;
     if (kind, code) != (types.echo_request, 0) {
