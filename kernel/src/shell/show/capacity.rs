@@ -37,6 +37,7 @@ pub fn tables(desk: &Desk<'_>) -> Page {
     let dataplane = &desk.appliance.dataplane;
     let (flows, macs) = (dataplane.flows().counters(), dataplane.fdb().counters());
     let (clients, fragments) = (dataplane.persistence().counters(), dataplane.fragments());
+    let probes = dataplane.probes().counters();
     let rows = [
         ("flows", "created", flows.created, "new flows"),
         ("flows", "expired", flows.expired, "idle for too long"),
@@ -64,6 +65,12 @@ pub fn tables(desk: &Desk<'_>) -> Page {
         ("fragments", "refused", fragments.refused, "fragments that found no place"),
         ("fragments", "held", fragments.held, "fragments that waited for their first"),
         ("fragments", "undelivered", fragments.undelivered, "of these, in vain"),
+        ("probes", "sent", probes.sent, "checks and fetched reports"),
+        ("probes", "passed", probes.passed, "with a good answer"),
+        ("probes", "failed", probes.failed, "without one"),
+        ("probes", "abandoned", probes.abandoned, "of checks that were changed meanwhile"),
+        ("probes", "waited", probes.waited, "for a free connection"),
+        ("probes", "ignored", probes.ignored, "answers that were none"),
         ("outbox", "lost", dataplane.outbox_lost(), "own frames that found the queue full"),
         ("events", "lost", dataplane.events_lost(), "log lines that found the queue full"),
     ];

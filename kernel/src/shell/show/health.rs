@@ -13,14 +13,20 @@ use super::balancer::{NO_REAL, name_of, sorted_reals, state};
 use crate::shell::Desk;
 use crate::shell::page::Align::Left;
 use crate::shell::page::{Page, Table};
-use crate::shell::units::{age, or_nothing};
+use crate::shell::units::{age, latency, or_nothing};
 
 /// What a source says of a real; nothing if it has nothing to say.
 type Source = fn(&Desk<'_>, &Real) -> Option<String>;
 
 /// In the order in which they are asked whether a real may have a new flow.
-const SOURCES: [(&str, Source); 4] =
-    [("WANTED", wanted), ("PORT", port), ("NEIGHBOR", neighbor), ("AGENT", agent)];
+const SOURCES: [(&str, Source); 6] = [
+    ("WANTED", wanted),
+    ("PORT", port),
+    ("NEIGHBOR", neighbor),
+    ("CHECK", check),
+    ("AGENT", agent),
+    ("FLOWS", flows),
+];
 
 pub fn health(desk: &Desk<'_>) -> Page {
     let tables = desk.appliance.dataplane.tables();
@@ -57,9 +63,31 @@ fn neighbor(desk: &Desk<'_>, real: &Real) -> Option<String> {
     Some(format!("{} {}", asked.health.as_str(), age(now.since(asked.since))))
 }
 
+/// By the check that is set for it, and what the last probe found.
+fn check(desk: &Desk<'_>, real: &Real) -> Option<String> {
+    let watch = real.watch.as_ref()?;
+    let health =
+        format!("{} {}", watch.health.as_str(), age(desk.appliance.now().since(watch.since)));
+    Some(match watch.last {
+        None => health,
+        Some(Ok(took)) => format!("{health}, in {}", latency(took)),
+        Some(Err(failure)) => format!("{health}, {failure}"),
+    })
+}
+
 /// By the guest's own word, while that holds, and how long ago it was said.
 fn agent(desk: &Desk<'_>, real: &Real) -> Option<String> {
     let now = desk.appliance.now();
     let word = real.load.word(now)?;
     Some(format!("{} {}", word.as_str(), age(real.load.age(now)?)))
+}
+
+/// By what became of its flows: how soon it answers one, or for how long it is ejected.
+fn flows(desk: &Desk<'_>, real: &Real) -> Option<String> {
+    let now = desk.appliance.now();
+    let ejected = real.passive.ejection(now).map(|ejection| {
+        let left = age(ejection.until.since(now));
+        format!("ejected for {left}, {}", ejection.cause.as_str())
+    });
+    ejected.or_else(|| Some(format!("answers in {}", latency(real.passive.answer_time()?))))
 }
