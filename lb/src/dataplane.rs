@@ -22,6 +22,7 @@ mod receive;
 mod refuse;
 mod resolve;
 mod resume;
+mod second;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -48,6 +49,7 @@ use follow::Course;
 pub use local::{ReportCounters, Reports};
 use refuse::ErrorLimit;
 use resume::Recovery;
+use second::SecondChances;
 
 /// The least time between two lines of the log about the same trouble.
 const ALARM_INTERVAL: Duration = Duration::from_secs(60);
@@ -78,6 +80,7 @@ pub struct Dataplane {
     persistence: PersistenceTable,
     recovery: Recovery,
     probes: Probes,
+    chances: SecondChances,
     endings: Box<[Endings]>,
 }
 
@@ -117,6 +120,7 @@ impl Dataplane {
             persistence: PersistenceTable::new(capacity.clients, secret),
             recovery: Recovery::new(secret),
             probes: Probes::new(secret.rotate_left(16)),
+            chances: SecondChances::new(secret),
             endings: vec![Endings::default(); PORTS_MAX].into_boxed_slice(),
         }
     }

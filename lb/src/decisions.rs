@@ -31,6 +31,8 @@ pub enum Placed {
     Guess,
     /// The same, after the first guess was wrong.
     StandIn,
+    /// The scheduler, after another real had refused its SYN or left it without an answer.
+    SecondChance,
 }
 
 /// A real, and what it was chosen over.
@@ -75,7 +77,7 @@ pub struct Decisions {
 }
 
 impl Placed {
-    pub const ALL: [Placed; 7] = [
+    pub const ALL: [Placed; 8] = [
         Placed::Scheduler,
         Placed::Table,
         Placed::Persistence,
@@ -83,6 +85,7 @@ impl Placed {
         Placed::Real,
         Placed::Guess,
         Placed::StandIn,
+        Placed::SecondChance,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -94,6 +97,7 @@ impl Placed {
             Placed::Real => "real",
             Placed::Guess => "guess",
             Placed::StandIn => "stand-in",
+            Placed::SecondChance => "second chance",
         }
     }
 }

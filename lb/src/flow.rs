@@ -233,11 +233,27 @@ impl Flow {
         is_placed_so && !self.marks.has(Marks::ANSWERED)
     }
 
+    /// The number of the SYN that opened it, if no real has answered that yet.
+    pub(crate) fn unanswered_syn(&self) -> Option<u32> {
+        let is_new = self.state == FlowState::Embryonic && !self.marks.has(Marks::ANSWERED);
+        let is_asked = is_new && self.protocol() == Protocol::Tcp && !self.is_guess();
+        is_asked.then_some(self.udp_idle_ms_or_sequence)
+    }
+
+    /// How far it was when it began, to begin again elsewhere.
+    pub(crate) fn first_stage(&self) -> Stage {
+        Stage::Asked { sequence: self.udp_idle_ms_or_sequence }
+    }
+
     /// Whether its SYN has had time to be answered, and was not.
     fn waits_in_vain(&self, now: Instant) -> bool {
-        let is_asked = self.state == FlowState::Embryonic && !self.marks.has(Marks::ANSWERED);
-        let is_tcp = self.protocol() == Protocol::Tcp && !self.is_guess();
-        is_asked && is_tcp && now.since(self.started) >= PATIENCE
+        self.unanswered_syn().is_some() && now.since(self.started) >= PATIENCE
+    }
+
+    /// Whether the client repeats its SYN, and not only the network: the real has had its time.
+    pub(crate) fn is_asked_again(&self, segment: &Transport, now: Instant) -> bool {
+        let is_copy = segment.flags.opens() && self.unanswered_syn() == Some(segment.sequence);
+        is_copy && self.waits_in_vain(now)
     }
 
     /// Whether it ends unanswered now, and nobody was told when the client asked again.

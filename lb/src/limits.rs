@@ -26,6 +26,10 @@ pub const ORIGIN_BYTES_MAX: usize = 1518;
 pub const EVENTS_MAX: usize = 64;
 /// Decisions about new flows that are kept to be looked at.
 pub const DECISIONS_KEPT: usize = 64;
+/// SYNs that are kept until a real has answered them.
+pub const SYNS_KEPT: usize = 1024;
+/// Reals that may still answer a flow which another one has.
+pub const LATE_ANSWERS_MAX: usize = 1024;
 /// Datagrams whose fragments are under way.
 pub const FRAGMENTED_DATAGRAMS_MAX: usize = 1024;
 /// Fragments that may wait for their first.

@@ -119,19 +119,21 @@ impl Board {
         match self.scheduler.way() {
             Way::Least(_) => self.ranking.least(arrival.dice as u32),
             Way::LeastOfTwo => self.ranking.least_of_two(arrival.dice),
-            Way::Turns(_) => self.rotation.turn(),
+            Way::Turns(_) => self.rotation.turn(&[]),
             Way::Hash => hash::rendezvous(&self.members, arrival.key),
         }
     }
 
-    /// The real that gets a flow in place of `first`, where a hash decides.
-    pub fn stand_in(&self, key: FlowHash, first: RealId) -> Option<RealId> {
+    /// The real that gets it if some may not; by hash the one that stands in for the first of them.
+    pub fn choose_but(&mut self, out: &[RealId], arrival: &Arrival) -> Option<RealId> {
         match self.scheduler.way() {
+            Way::Least(_) => self.ranking.without(out).least(arrival.dice as u32),
+            Way::LeastOfTwo => self.ranking.without(out).least_of_two(arrival.dice),
+            Way::Turns(_) => self.rotation.turn(out),
             Way::Hash => {
-                let others = self.members.iter().filter(|member| member.real != first);
-                hash::rendezvous(others, key)
+                let others = self.members.iter().filter(|member| !out.contains(&member.real));
+                hash::rendezvous(others, arrival.key)
             }
-            Way::Least(_) | Way::LeastOfTwo | Way::Turns(_) => None,
         }
     }
 

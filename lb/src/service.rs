@@ -5,6 +5,7 @@ use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
 use crate::check::Watch;
+use crate::decisions::Placed;
 use crate::flow::Direction;
 use crate::limits::SERVICE_REALS_MAX;
 use crate::load::RealLoad;
@@ -167,6 +168,8 @@ pub(crate) struct Announcements {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServiceCounters {
     pub flows_new: u64,
+    /// Times that a flow which a real had not taken was given to another.
+    pub second_chances: u64,
     /// New flows that found no eligible real.
     pub refused_no_real: u64,
     /// New flows beyond what the service may have.
@@ -265,6 +268,22 @@ impl ServiceSpec {
     pub(crate) fn panic(&self) -> usize {
         let default = if matches!(self.empty, Empty::Sorry(_)) { 0 } else { PANIC };
         self.panic.unwrap_or(default).into()
+    }
+}
+
+impl ServiceCounters {
+    /// Takes in that a flow has got a real; one that had another before is not new.
+    pub(crate) fn count_placed(&mut self, by: Placed) {
+        match by {
+            Placed::SecondChance => self.second_chances += 1,
+            Placed::StandIn => {}
+            Placed::Scheduler
+            | Placed::Table
+            | Placed::Persistence
+            | Placed::Sorry
+            | Placed::Real
+            | Placed::Guess => self.flows_new += 1,
+        }
     }
 }
 

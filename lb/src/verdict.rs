@@ -119,6 +119,8 @@ drop_reasons! {
     VipNoPort = "vip_noport",
     /// TCP in mid-flow that belongs to no flow.
     NoFlow = "no_flow",
+    /// A real refuses a flow that another is asked to take instead.
+    SecondChance = "second_chance",
     /// No real is eligible for a new flow.
     NoBackend = "no_backend",
     /// The service has as many flows as it may.

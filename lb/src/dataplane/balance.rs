@@ -99,16 +99,24 @@ impl Dataplane {
         let key = segment.key_to_client(packet.header.vlan);
         let known = self.flows.find_named(packet.named, &key, Direction::ToClient);
         let Some(mut id) = known.or_else(|| self.resume(&packet, &segment)) else {
+            self.turn_away(&packet, &segment)?;
             return Ok(None);
         };
         let mut delivery = self.delivery(id)?;
         if !delivery.is_from(&packet) {
+            self.turn_away(&packet, &segment)?;
             // Not the real: the true one after a wrong guess, or somebody who borrows its address.
             id = self.resume(&packet, &segment).ok_or(DropReason::SpoofMac)?;
             delivery = self.delivery(id)?;
         }
-        if segment.flags.has(TcpFlags::RST) && self.guess_again(id, packet.now) {
-            return Err(DropReason::NoFlow);
+        if segment.flags.has(TcpFlags::RST) {
+            if self.guess_again(id, packet.now) {
+                return Err(DropReason::NoFlow);
+            }
+            let syn = segment.refuses(packet.head);
+            if self.refused(id, FlowFailure::Refused, syn, packet.now) {
+                return Err(DropReason::SecondChance);
+            }
         }
         let verdict = self.leave(&delivery, &mut packet)?;
         let Inbound { ip, head, len, offload, now, .. } = packet;

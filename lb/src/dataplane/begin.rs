@@ -42,13 +42,32 @@ impl Dataplane {
         segment: &Transport,
         known: Option<FlowId>,
     ) -> Result<FlowId, DropReason> {
-        if let Some(id) = known {
-            if !self.flows.get(id).is_some_and(|flow| flow.begins_anew(segment)) {
-                return Ok(id);
-            }
-            self.forget(id);
+        match known {
+            Some(id) if !segment.flags.opens() => Ok(id),
+            Some(id) => self.call_again(id, packet, segment),
+            None => self.begin(packet, segment),
         }
-        self.begin(packet, segment)
+    }
+
+    /// A SYN with the ports of a flow that there is.
+    #[cold]
+    fn call_again(
+        &mut self,
+        id: FlowId,
+        packet: &Inbound<'_>,
+        segment: &Transport,
+    ) -> Result<FlowId, DropReason> {
+        let Some(flow) = self.flows.get(id) else {
+            return Err(DropReason::NoFlow);
+        };
+        if flow.begins_anew(segment) {
+            self.forget(id);
+            return self.begin(packet, segment);
+        }
+        match flow.is_asked_again(segment, packet.now) {
+            true => self.unanswered(id, packet, segment),
+            false => Ok(id),
+        }
     }
 
     #[cold]
@@ -69,8 +88,11 @@ impl Dataplane {
             Ok((self.open(service, real, by, &key, stage, packet.now)?, real))
         });
         let outcome = opened.and(choice);
-        self.note_decision(service, segment, outcome, packet.now);
+        self.note_decision(service, &key, outcome, packet.now);
         let (id, real) = opened?;
+        if segment.flags.opens() {
+            self.chances.begin(id, packet, segment);
+        }
         if let Some((client, timeout)) = client.filter(|_| !self.is_sorry(service, real)) {
             self.persistence.remember(&client, real, timeout, packet.now);
         }
@@ -78,10 +100,10 @@ impl Dataplane {
     }
 
     /// Keeps what was decided, to be looked at.
-    fn note_decision(
+    pub(super) fn note_decision(
         &mut self,
         service: ServiceId,
-        segment: &Transport,
+        key: &FlowKey,
         outcome: Result<Choice, DropReason>,
         at: Instant,
     ) {
@@ -99,7 +121,7 @@ impl Dataplane {
                 runner_up: choice.runner_up.and_then(|(id, its)| Some((guest(id)?, its))),
             })
         });
-        let (protocol, client) = (segment.protocol, segment.source);
+        let (protocol, client) = (key.protocol(), key.client());
         decisions.note(Decision { at, protocol, client, service, outcome });
     }
 
@@ -133,7 +155,7 @@ impl Dataplane {
             self.may_return(service, id, now).then_some(Choice::alone(id, Placed::Persistence))
         });
         earlier
-            .or_else(|| self.choose(service, segment.source, now))
+            .or_else(|| self.choose(service, &[], segment.source, now))
             .or_else(|| self.sorry_real(service).map(|id| Choice::alone(id, Placed::Sorry)))
             .ok_or_else(|| self.refuse(service, DropReason::NoBackend, packet, segment))
     }
@@ -146,11 +168,17 @@ impl Dataplane {
         self.tables.real(id).zip(judge).is_some_and(eligible)
     }
 
-    /// The real that the service's scheduler gives a new flow.
-    fn choose(&mut self, service: ServiceId, client: Endpoint, now: Instant) -> Option<Choice> {
+    /// The real that the service's scheduler gives a new flow that some may not get.
+    pub(super) fn choose(
+        &mut self,
+        service: ServiceId,
+        out: &[RealId],
+        client: Endpoint,
+        now: Instant,
+    ) -> Option<Choice> {
         let dice = self.dice.roll();
         let key = self.tables.service(service)?.spec.placing_key(client);
-        self.tables.choose(service, &Arrival { now, dice, key })
+        self.tables.choose(service, out, &Arrival { now, dice, key })
     }
 
     /// By what the service knows this client again, and for how long.
@@ -180,13 +208,19 @@ impl Dataplane {
         packet: &Inbound<'_>,
         segment: &Transport,
     ) {
-        let real = self.flows.get(flow).map(|flow| flow.real);
-        let service = real.and_then(|id| self.tables.real(id)).map(|real| real.service);
-        let (Some(real), Some(service)) = (real, service) else {
+        let Some((real, placed)) = self.flows.get(flow).map(|flow| (flow.real, flow.placed()))
+        else {
+            return;
+        };
+        let Some(service) = self.tables.real(real).map(|real| real.service) else {
             return;
         };
         let client = self.persistent_client(service, packet, segment);
         if let Some((client, timeout)) = client.filter(|_| !self.is_sorry(service, real)) {
+            if placed == Placed::SecondChance {
+                // Only now: a SYN that no real takes would else lead others' clients astray.
+                self.persistence.remember(&client, real, timeout, packet.now);
+            }
             self.persistence.confirm(&client, real, timeout, packet.now);
         }
     }
@@ -243,7 +277,7 @@ impl Dataplane {
                 Ok(id) => {
                     self.tables.flow_opened(real, now);
                     if let Some(service) = self.tables.service_mut(service) {
-                        service.counters.flows_new += 1;
+                        service.counters.count_placed(placed);
                     }
                     return Ok(id);
                 }
@@ -254,6 +288,21 @@ impl Dataplane {
             }
         }
         Err(DropReason::FlowsFull)
+    }
+
+    /// Gives a flow that nobody has answered to another real.
+    pub(super) fn give_to(
+        &mut self,
+        real: RealId,
+        placed: Placed,
+        id: FlowId,
+        now: Instant,
+    ) -> Result<FlowId, DropReason> {
+        let flow = self.flows.get(id).ok_or(DropReason::NoFlow)?;
+        let (key, stage) = (*flow.key(Direction::ToReal), flow.first_stage());
+        let service = self.tables.real(real).ok_or(DropReason::NoBackend)?.service;
+        self.forget(id);
+        self.open(service, real, placed, &key, stage, now)
     }
 
     /// What is to be known of a new flow.

@@ -11,8 +11,9 @@
 //!
 //! Anyone can forge an error that quotes a flow (RFC 5927), and all that can be checked from the
 //! middle is whether there is such a flow. So an error changes nothing about it: it begins, keeps
-//! alive and closes none. (What a guest says that it could not take in counts against its own real,
-//! [`crate::passive`]: that cannot be forged.) Whether the quoted sequence number is its own is for the end to ask.
+//! alive and closes none. (What a guest itself could not take in, another may be asked to,
+//! [`super::second`], and it counts against its own real, [`crate::passive`]: that cannot be
+//! forged.) Whether the quoted sequence number is its own is for the end to ask.
 
 use crate::dataplane::{Dataplane, Inbound};
 use crate::flow::{Direction, FlowId, FlowKey};
@@ -72,6 +73,10 @@ impl Dataplane {
         }
         if ip.source != delivery.real_end.address && self.tables.is_vip(header.vlan, ip.source) {
             return Err(DropReason::VipSource);
+        }
+        let syn = error.sequence(packet.head).filter(|_| error.is_unreachable(ip, packet.head));
+        if self.refused(id, FlowFailure::Unreachable, syn, packet.now) {
+            return Err(DropReason::SecondChance);
         }
         let verdict = self.leave(&delivery, &mut packet)?;
         self.count_traffic(id, Direction::ToClient, packet.len);

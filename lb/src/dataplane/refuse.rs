@@ -54,7 +54,9 @@ impl Dataplane {
             return reason;
         }
         let is_told = match segment.protocol {
-            Protocol::Tcp => self.reset(packet, segment),
+            Protocol::Tcp => {
+                self.reset(MacAddr::virtual_of(packet.ip.destination.into()), packet, segment)
+            }
             Protocol::Udp => self.complain(packet, Complaint::PortUnreachable),
         };
         if let Some(service) = self.tables.service_mut(id) {
@@ -63,14 +65,20 @@ impl Dataplane {
         reason
     }
 
-    /// A reset as the VIP would send it to this segment; none to a reset. Whether one was sent.
-    fn reset(&mut self, packet: &Inbound<'_>, segment: &Transport) -> bool {
+    /// A reset as who has this MAC would send it to this segment; none to a reset. Whether one was
+    /// sent.
+    pub(super) fn reset(
+        &mut self,
+        mac: MacAddr,
+        packet: &Inbound<'_>,
+        segment: &Transport,
+    ) -> bool {
         let Inbound { ip, ref head, .. } = *packet;
         let header = bytes_at::<20>(head, segment.at);
         let Some(reset) = header.and_then(|header| reset_to(&header, segment, ip)) else {
             return false;
         };
-        self.tell(packet, Protocol::Tcp.number(), &reset);
+        self.tell(mac, packet, Protocol::Tcp.number(), &reset);
         true
     }
 
@@ -81,7 +89,8 @@ impl Dataplane {
         let is_allowed = self.errors.allows(now);
         if is_allowed {
             let (message, protocol) = error_about(ip, head, complaint);
-            self.tell(packet, protocol, &message);
+            let mac = MacAddr::virtual_of(ip.destination.into());
+            self.tell(mac, packet, protocol, &message);
         }
         is_allowed
     }
@@ -115,10 +124,9 @@ impl Dataplane {
         self.complain(&packet, Complaint::TooBig { mtu: PAYLOAD_BYTES_MAX as u16 });
     }
 
-    /// Sends a packet from the VIP back the way that `packet` came.
-    fn tell(&mut self, packet: &Inbound<'_>, protocol: u8, payload: &[u8]) {
+    /// Sends a packet back the way that `packet` came, from where that went.
+    fn tell(&mut self, mac: MacAddr, packet: &Inbound<'_>, protocol: u8, payload: &[u8]) {
         let Inbound { ingress, header, ip, .. } = *packet;
-        let mac = MacAddr::virtual_of(ip.destination.into());
         let ethernet = ethernet::header(header.source, mac, header.vlan, header.ethertype);
         let len = payload.len() as u16;
         let network = ip::header(ip.destination, ip.source, protocol, len, TTL);

@@ -94,22 +94,18 @@ impl Dataplane {
     /// goes on at the stand-in, and the client is not to hear of it.
     pub(super) fn guess_again(&mut self, id: FlowId, now: Instant) -> bool {
         let other = self.other_guess(id, now);
-        other.is_some_and(|(key, service, other)| {
-            self.forget(id);
-            // Its number is asked for only of what a SYN has opened.
-            let stage = Stage::Asked { sequence: 0 };
-            self.open(service, other, Placed::StandIn, &key, stage, now).is_ok()
-        })
+        other.is_some_and(|other| self.give_to(other, Placed::StandIn, id, now).is_ok())
     }
 
     /// Where else a flow may go on whose first guess was wrong.
-    fn other_guess(&mut self, id: FlowId, now: Instant) -> Option<(FlowKey, ServiceId, RealId)> {
+    fn other_guess(&mut self, id: FlowId, now: Instant) -> Option<RealId> {
         let is_first = |flow: &&Flow| flow.is_guess() && flow.placed() == Placed::Guess;
         let flow = self.flows.get(id).filter(is_first)?;
-        let (key, first) = (*flow.key(Direction::ToReal), flow.real);
+        let (client, first) = (flow.client(), flow.real);
         let service = self.tables.real(first)?.service;
-        let hash = self.tables.service(service)?.spec.placing_key(key.client());
-        Some((key, service, self.tables.stand_in(service, hash, first, now)?))
+        let is_by_hash = self.tables.service(service)?.spec.scheduler.is_by_hash();
+        let other = is_by_hash.then(|| self.choose(service, &[first], client, now))?;
+        Some(other?.real)
     }
 
     /// The one real that this end can be.

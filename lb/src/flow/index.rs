@@ -248,7 +248,7 @@ impl FlowId {
         FlowId(NonZeroU32::MIN.saturating_add(slot as u32))
     }
 
-    pub(super) fn slot(self) -> usize {
+    pub(crate) fn slot(self) -> usize {
         self.0.get() as usize - 1
     }
 }

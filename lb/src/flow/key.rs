@@ -49,7 +49,7 @@ impl FlowKey {
         Endpoint { address: Address::from_words([high, low]), port }
     }
 
-    pub(super) fn words(&self) -> &[u64; 5] {
+    pub(crate) fn words(&self) -> &[u64; 5] {
         &self.0
     }
 

@@ -102,14 +102,20 @@ impl Ranking {
 
     /// Scores one again whose flows have changed.
     pub(super) fn update(&mut self, place: usize, candidate: &Candidate<'_>) {
-        let score = self.score(candidate);
-        self.scores[place] = score;
-        let mut game = self.half + place;
-        self.games[game].weight = score.weight;
-        while game > 1 {
-            game /= 2;
-            self.play(game);
+        self.scores[place] = self.score(candidate);
+        self.play_again(place);
+    }
+
+    /// The same without some of them.
+    pub(super) fn without(&self, out: &[RealId]) -> Ranking {
+        let mut ranking = self.clone();
+        for place in 0..ranking.scores.len() {
+            if out.contains(&ranking.scores[place].real) {
+                ranking.scores[place].weight = 0;
+                ranking.play_again(place);
+            }
         }
+        ranking
     }
 
     pub(super) fn outlook(&self) -> Option<&Outlook> {
@@ -179,6 +185,16 @@ impl Ranking {
             game /= 2;
         }
         best
+    }
+
+    /// Plays the games of one candidate.
+    fn play_again(&mut self, place: usize) {
+        let mut game = self.half + place;
+        self.games[game].weight = self.scores[place].weight;
+        while game > 1 {
+            game /= 2;
+            self.play(game);
+        }
     }
 
     fn play(&mut self, game: usize) {

@@ -77,17 +77,21 @@ impl Rotation {
         }
     }
 
-    /// Whose turn it is, of equals the first; all gain, and the one that it is pays.
-    pub(super) fn turn(&mut self) -> Option<RealId> {
+    /// Whose turn it is but for those who are out, of equals the first; all gain, and the one that
+    /// it is pays.
+    pub(super) fn turn(&mut self, out: &[RealId]) -> Option<RealId> {
         let mut first: Option<&mut Member> = None;
-        for member in self.members.iter_mut().filter(|member| member.share > 0) {
+        let mut gained = 0;
+        let takes_part = |member: &&mut Member| member.share > 0 && !out.contains(&member.real);
+        for member in self.members.iter_mut().filter(takes_part) {
             member.credit += member.share;
+            gained += member.share;
             if first.as_ref().is_none_or(|first| member.credit > first.credit) {
                 first = Some(member);
             }
         }
         let first = first?;
-        first.credit -= self.sum;
+        first.credit -= gained;
         Some(first.real)
     }
 

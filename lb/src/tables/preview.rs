@@ -23,7 +23,7 @@ impl Tables {
         }
         let place_of = |id: RealId| judge.service.reals.iter().position(|&real| real == id);
         let placed = self.placement(service, arrival.key);
-        let choice = kept.choose(judge, placed, place_of, arrival);
+        let choice = kept.choose(judge, placed, place_of, &[], arrival);
         Some(Preview { choice, kept })
     }
 }

@@ -88,23 +88,17 @@ struct Made {
 const _: () = assert!(SERVICE_REALS_MAX <= u64::BITS as usize);
 
 impl Tables {
-    /// The real that a new flow of the service gets.
-    pub(crate) fn choose(&mut self, service: ServiceId, arrival: &Arrival) -> Option<Choice> {
-        let placed = self.placement(service, arrival.key);
-        let (judge, kept, places) = self.up_to_date(service, arrival.now)?;
-        kept.choose(judge, placed, |id| Some(usize::from(places[id.index()])), arrival)
-    }
-
-    /// The real that would get the flow if `first`, to which a hash leads, did not.
-    pub(crate) fn stand_in(
+    /// The real that a new flow of the service gets, if some may not get it.
+    #[inline]
+    pub(crate) fn choose(
         &mut self,
         service: ServiceId,
-        key: FlowHash,
-        first: RealId,
-        now: Instant,
-    ) -> Option<RealId> {
-        let (_, kept, _) = self.up_to_date(service, now)?;
-        kept.board.stand_in(key, first)
+        out: &[RealId],
+        arrival: &Arrival,
+    ) -> Option<Choice> {
+        let placed = self.placement(service, arrival.key);
+        let (judge, kept, places) = self.up_to_date(service, arrival.now)?;
+        kept.choose(judge, placed, |id| Some(usize::from(places[id.index()])), out, arrival)
     }
 
     /// What reports make expect of a service's reals, as a new flow would see it now.
@@ -336,22 +330,27 @@ impl Kept {
         judge: Judge<'_>,
         placed: Option<RealId>,
         place_of: impl Fn(RealId) -> Option<usize>,
+        out: &[RealId],
         arrival: &Arrival,
     ) -> Option<Choice> {
         let is_seated = |&id: &RealId| {
             let place = place_of(id).filter(|&place| self.is_seated(place));
             place.and_then(|place| judge.member(place)).is_some_and(|(member, _)| member == id)
         };
-        let candidates = self.seated.count_ones() as u8;
-        if let Some(real) = placed.filter(is_seated) {
+        let candidates =
+            self.seated.count_ones() as u8 - out.iter().filter(|id| is_seated(id)).count() as u8;
+        if let Some(real) = placed.filter(is_seated).filter(|real| !out.contains(real)) {
             return Some(Choice { candidates, ..Choice::alone(real, Placed::Table) });
         }
-        let real = self.board.choose(arrival)?;
+        let real = match out {
+            [] => self.board.choose(arrival)?,
+            _ => self.board.choose_but(out, arrival)?,
+        };
         let place = place_of(real)?;
         let measured = |place: usize| self.board.measured(place);
         let runner_up = self.board.runner_up(place).and_then(|other| {
             let (id, _) = judge.member(other)?;
-            Some((id, measured(other)?))
+            Some((id, measured(other)?)).filter(|(id, _)| !out.contains(id))
         });
         let by = Placed::Scheduler;
         Some(Choice { real, by, candidates, measured: measured(place), runner_up })

@@ -90,6 +90,13 @@ impl Transport {
         Ok(Transport { protocol, at: ip.payload_at, source, destination, flags, sequence })
     }
 
+    /// The number of the SYN that this reset refuses; `None` if it names none (RFC 9293 §3.10.7.3).
+    pub fn refuses(&self, head: &[u8]) -> Option<u32> {
+        let acknowledged = bytes_at(head, self.at + 8).map(u32::from_be_bytes)?;
+        let is_refusal = self.flags.has(TcpFlags::RST) && self.flags.has(TcpFlags::ACK);
+        is_refusal.then_some(acknowledged.wrapping_sub(1))
+    }
+
     /// The key of the flow that this is of, if it comes from a client.
     pub fn key_to_real(&self, vlan: u16) -> FlowKey {
         FlowKey::new(self.protocol, vlan, self.source, self.destination)

@@ -67,6 +67,11 @@ impl Ends {
         self.tcp_at(1000, flags, payload)
     }
 
+    /// The reset that refuses a SYN of sequence number 1000 (RFC 9293 §3.10.7.1).
+    pub fn refusal(&self) -> Vec<u8> {
+        self.segment(0, 1001, 0, "RA", &[])
+    }
+
     /// A SYN with another sequence number than that of any flow before, and so no copy of one.
     pub fn new_syn(&self, world: &World) -> Vec<u8> {
         self.tcp_at(2000 + world.plane.flows().counters().created as u32, "S", &[])

@@ -56,7 +56,7 @@ impl Ring {
     /// One flow, whose board is new.
     fn turn(&mut self) -> Option<usize> {
         self.make();
-        self.rotation.turn().map(RealId::index)
+        self.rotation.turn(&[]).map(RealId::index)
     }
 
     fn turns(&mut self, count: usize) -> String {
@@ -147,7 +147,7 @@ proptest! {
             prop_assert_eq!(ring.counts(sum), &due[..]);
             // On one board it is the same.
             let mut given = vec![0; weights.len()];
-            (0..sum).for_each(|_| given[ring.rotation.turn().unwrap().index()] += 1);
+            (0..sum).for_each(|_| given[ring.rotation.turn(&[]).unwrap().index()] += 1);
             prop_assert_eq!(&given, &due);
             let mut given = vec![0; weights.len()];
             for turn in 1..=sum {

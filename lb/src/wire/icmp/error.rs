@@ -97,6 +97,13 @@ impl IcmpError {
         matches!(self.kind, Kind::Plain) && frame.get(self.at) == Some(&unreachable)
     }
 
+    /// The sequence number of the TCP segment that it quotes.
+    pub fn sequence(&self, frame: &[u8]) -> Option<u32> {
+        let is_tcp = self.quote.protocol == Protocol::Tcp;
+        let sequence = bytes_at(frame, self.quote.ip.payload_at + 4).filter(|_| is_tcp);
+        sequence.map(u32::from_be_bytes)
+    }
+
     /// The message says something that the other end of a flow should hear.
     pub fn check_kind(&self) -> Result<(), DropReason> {
         match self.kind {

@@ -60,7 +60,8 @@ impl Ends {
         let mut header = [source, destination].concat();
         match protocol {
             Protocol::Tcp => {
-                header.extend([0, 0, 3, shape.sequence, 0, 0, 0, 7]);
+                // What it acknowledges is the first SYN of all shapes, so that it may be refused.
+                header.extend([0, 0, 3, shape.sequence, 0, 0, 3, 1]);
                 header.extend([0x50, shape.flags, 16, 0, 0, 0, 0, 0]);
             }
             Protocol::Udp => header.extend([0; 4]),
