@@ -68,6 +68,7 @@ pub fn service(desk: &Desk<'_>, name: &Name) -> Result<Page, Problem> {
     fact(&mut page, "reals up", reals_up(desk, service));
     fact(&mut page, "open flows", flows_open(tables, id));
     fact(&mut page, "new flows", counters.flows_new);
+    fact(&mut page, "second chances", counters.second_chances);
     fact(&mut page, "refused: no real", counters.refused_no_real);
     fact(&mut page, "refused: full", counters.refused_full);
     fact(&mut page, "clients told so", counters.resets_sent);
