@@ -62,6 +62,7 @@ check_leave() {
     check "after undrain it gets requests again" undrained_guest_gets_requests
     check "a guest's power goes under load: what it had in hand is lost, and no more" power_off
     check "no client was refused" nobody_was_refused
+    check "no client waited for a connection in vain" nobody_waited_in_vain
     check "long downloads from the other guests are whole" others_lose_nothing
     check "new connections go elsewhere" dead_guest_gets_nothing
 }

@@ -48,8 +48,10 @@ power_off() {
     ((lost <= at_once))
 }
 
-# curl says 7 for a connection that was refused.
+# A connection that it had not accepted yet went to another guest. curl says 7 for one that was
+# refused, 28 when its time was up; 0 s until the connection is a connection that never was.
 nobody_was_refused() { ! grep '^exit 7 ' "$run/answers"; }
+nobody_waited_in_vain() { ! grep '^exit 28 0\.0*$' "$run/answers"; }
 
 # One after the other, until every guest has one in hand.
 begin_downloads() {
