@@ -99,15 +99,6 @@ fn all_nodes() -> IpAddr {
     Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1).into()
 }
 
-/// The packet with options behind its IPv4 header.
-fn with_options(frame: &[u8], at: usize, options: &[u8]) -> Vec<u8> {
-    let mut frame = [&frame[..at + 20], options, &frame[at + 20..]].concat();
-    let [len0, len1] = ((frame.len() - at) as u16).to_be_bytes();
-    let words = 5 + options.len() as u8 / 4;
-    patch_ipv4(&mut frame, at, &[(0, 0x40 | words), (2, len0), (3, len1)]);
-    frame
-}
-
 /// The packet with these extension headers behind its IPv6 header, and of what it carries so many
 /// bytes at most.
 fn behind(frame: &[u8], at: usize, extensions: &[(u8, &[u8])], carried_max: usize) -> Vec<u8> {

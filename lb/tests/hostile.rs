@@ -50,34 +50,6 @@ fn patched_ipv4(frame: &[u8], ends: &Ends, patches: &[(usize, u8)]) -> Vec<u8> {
     frame
 }
 
-/// The packet with options behind its IPv4 header.
-fn with_options(frame: &[u8], ends: &Ends, options: &[u8]) -> Vec<u8> {
-    let at = ends.payload_at();
-    let mut frame = [&frame[..at], options, &frame[at..]].concat();
-    let words = 5 + options.len() as u8 / 4;
-    let len = (frame.len() - ends.ip_at()) as u16;
-    let [len0, len1] = len.to_be_bytes();
-    patch_ipv4(&mut frame, ends.ip_at(), &[(0, 0x40 | words), (2, len0), (3, len1)]);
-    frame
-}
-
-/// The packet with these extension headers, as number and bytes, behind its IPv6 header.
-fn with_extensions(frame: &[u8], ends: &Ends, extensions: &[(u8, &[u8])]) -> Vec<u8> {
-    let (ip, at) = (ends.ip_at(), ends.payload_at());
-    let mut headers = frame[..at].to_vec();
-    let mut next_at = ip + 6;
-    let carried = headers[next_at];
-    for (number, bytes) in extensions {
-        headers[next_at] = *number;
-        next_at = headers.len();
-        headers.extend(*bytes);
-    }
-    headers[next_at] = carried;
-    let len = (headers.len() + frame.len() - 2 * at + at - ip - 40) as u16;
-    headers[ip + 4..ip + 6].copy_from_slice(&len.to_be_bytes());
-    [&headers, &frame[at..]].concat()
-}
-
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
@@ -145,7 +117,7 @@ fn ipv4_headers() {
         let syn = call.tcp("S", b"");
         let header = |patches: &[(usize, u8)]| patched_ipv4(&syn, call, patches);
         let from = |source: [u8; 4]| Ends { source: (source.into(), 1000), ..*call }.tcp("S", b"");
-        let options = |options: &[u8]| with_options(&syn, call, options);
+        let options = |options: &[u8]| with_options(&syn, call.ip_at(), options);
         let protocol = |number: u8| call.raw(number, &[1; 40]);
         vec![
             ("P10 version 5", header(&[(0, 0x55)]), DropReason::IpHeader),
@@ -233,7 +205,7 @@ fn ipv6_headers() {
 fn p24_extension_headers() {
     everywhere(Version::V6, |call| {
         let syn = call.tcp("S", b"");
-        let extended = |extensions: &[(u8, &[u8])]| with_extensions(&syn, call, extensions);
+        let extended = |extensions: &[(u8, &[u8])]| with_extensions(&syn, call.ip_at(), extensions);
         let too_long: &[u8] = &[0, 255, 1, 4, 0, 0, 0, 0];
         let atomic: &[u8] = &[0, 0, 0, 0, 0, 0, 0, 9];
         let chain = [(DESTINATION, PADDING); 100];
@@ -357,9 +329,11 @@ fn p33_p35_errors_about_a_flow() {
 /// Legal, if odd: it reaches the real as it is, but for its ends.
 #[test]
 fn oddities_get_through() {
-    let options = |call: &Ends, options: &[u8]| with_options(&call.tcp("S", b"odd"), call, options);
-    let extended =
-        |call: &Ends, all: &[(u8, &[u8])]| with_extensions(&call.tcp("S", b"odd"), call, all);
+    let options =
+        |call: &Ends, options: &[u8]| with_options(&call.tcp("S", b"odd"), call.ip_at(), options);
+    let extended = |call: &Ends, all: &[(u8, &[u8])]| {
+        with_extensions(&call.tcp("S", b"odd"), call.ip_at(), all)
+    };
     let hops = |call: &Ends, hops: u8| {
         let mut frame = call.tcp("S", b"odd");
         match call.source.0 {

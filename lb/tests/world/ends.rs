@@ -203,3 +203,29 @@ pub fn patch_ipv4(frame: &mut [u8], at: usize, patches: &[(usize, u8)]) {
     let checksum = sum.ones_complement().to_ne_bytes();
     frame[at + 10..at + 12].copy_from_slice(&checksum);
 }
+
+/// The packet with options behind its IPv4 header.
+pub fn with_options(frame: &[u8], at: usize, options: &[u8]) -> Vec<u8> {
+    let mut frame = [&frame[..at + 20], options, &frame[at + 20..]].concat();
+    let [len0, len1] = ((frame.len() - at) as u16).to_be_bytes();
+    let words = 5 + options.len() as u8 / 4;
+    patch_ipv4(&mut frame, at, &[(0, 0x40 | words), (2, len0), (3, len1)]);
+    frame
+}
+
+/// The packet with these extension headers, as number and bytes, behind its IPv6 header.
+pub fn with_extensions(frame: &[u8], at: usize, extensions: &[(u8, &[u8])]) -> Vec<u8> {
+    let (headers, carried) = frame.split_at(at + 40);
+    let mut headers = headers.to_vec();
+    let mut next_at = at + 6;
+    let protocol = headers[next_at];
+    for (number, bytes) in extensions {
+        headers[next_at] = *number;
+        next_at = headers.len();
+        headers.extend(*bytes);
+    }
+    headers[next_at] = protocol;
+    let len = (headers.len() - at - 40 + carried.len()) as u16;
+    headers[at + 4..at + 6].copy_from_slice(&len.to_be_bytes());
+    [&headers, carried].concat()
+}

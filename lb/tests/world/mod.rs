@@ -16,7 +16,7 @@ mod read;
 mod served;
 
 pub use discovery::*;
-pub use ends::{Ends, patch_ipv4};
+pub use ends::{Ends, patch_ipv4, with_extensions, with_options};
 pub use parts::{cut, part, read_parts};
 pub use read::{Carries, Packet, pseudo_header, read, read_packet, read_quote};
 pub use served::{SERVED, Served};
