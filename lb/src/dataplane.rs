@@ -401,6 +401,7 @@ impl Dataplane {
         }
         let segment = Transport::parse(head, ip)?;
         if (segment.protocol, segment.destination.port) == (Protocol::Udp, REPORT_PORT) {
+            ip.check(head)?;
             return Ok(Verdict::Punt);
         }
         self.answer_of_real(packet)?.ok_or(DropReason::NotForUs)

@@ -31,7 +31,7 @@ const TTL: u8 = 64;
 pub struct ReportCounters {
     /// Taken, by at least one real.
     pub accepted: u64,
-    /// Refused and answered: a word or a number is wrong.
+    /// Refused: a word or a number is wrong, which is answered, or the checksum, which is not.
     pub malformed: u64,
     /// Refused and answered: not newer than the last one.
     pub old: u64,

@@ -183,18 +183,19 @@ fn check_udp(segment: &[u8], ip: &Ip) -> Result<(TcpFlags, u32), DropReason> {
     }
 }
 
-/// The payload of a UDP packet, if its checksum is right or absent.
+/// The payload of a UDP packet, if its checksum is right, or absent where it may be: with IPv6 it
+/// is all that covers the addresses (RFC 8200 §8.1).
 pub fn udp_payload<'a>(frame: &'a [u8], ip: &Ip) -> Option<&'a [u8]> {
     let segment = ip.payload(frame);
     let header = bytes_at::<8>(segment, 0)?;
     let len = usize::from(u16::from_be_bytes([header[4], header[5]]));
     let datagram = segment.get(..len)?;
-    let has_checksum = header[6..8] != [0, 0];
     let sum = pseudo_header(ip.source, ip.destination, Protocol::Udp.number(), len).bytes(datagram);
-    if has_checksum && sum.checksum() != 0 {
-        return None;
-    }
-    datagram.get(8..)
+    let is_right = match header[6..8] {
+        [0, 0] => ip.version == Version::V4,
+        _ => sum.checksum() == 0,
+    };
+    if is_right { datagram.get(8..) } else { None }
 }
 
 /// A UDP header of ours for `payload`, checksum included.
