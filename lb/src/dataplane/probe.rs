@@ -12,7 +12,7 @@ use crate::limits::REALS_MAX;
 use crate::probe::{Answer, Errand, ErrandId, Outcome, Sender, Target, Task, What};
 use crate::tables::Tables;
 use crate::wire::ip::Version;
-use crate::wire::{Address, Ethernet, Ip};
+use crate::wire::{Address, Ethernet, Ip, transport};
 use crate::{Agent, DropReason, Failure, Instant, PortId, Real, RealId, Service, Verdict};
 
 impl Dataplane {
@@ -69,7 +69,11 @@ impl Dataplane {
         };
         let outcome = match what {
             What::Segment => self.probes.segment(errand, ip, frame, now, &mut self.outbox),
-            What::Good => Some(Outcome::Checked(Ok(()))),
+            What::Datagram if transport::udp_payload(frame, ip).is_none() => {
+                self.probes.ignore();
+                None
+            }
+            What::Datagram | What::Echo => Some(Outcome::Checked(Ok(()))),
             What::Unreachable => Some(Outcome::Checked(Err(Failure::PortUnreachable))),
         };
         if let Some(outcome) = outcome {

@@ -246,11 +246,14 @@ fn echoes_and_datagrams() {
             ends.icmp(kind, code, [0; 4], quote)
         };
         let to = |port: u16| Ends { destination: (ends.destination.0, port), ..ends };
+        let mut broken = ends.udp(b"?");
+        *broken.last_mut().unwrap() ^= 1;
         let mut attempts = asked.misplaced(|ends| ends.udp(b"?"), DropReason::NoProbe);
         attempts.extend(asked.misplaced(|ends| tell(ends, code, &quote), DropReason::IcmpInner));
         attempts.extend([
             ("to another probe", 1, to(ends.destination.1 + 1).udp(b"?"), Err(DropReason::NoProbe)),
             ("to no probe of a datagram", 1, to(0xffff).udp(b"?"), Err(DropReason::NoProbe)),
+            ("a wrong checksum", 1, broken, Ok(())),
             (
                 "an error about another port",
                 1,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use lb::wire::Offload;
 use lb::wire::ip::Version;
+use lb::wire::offload::PartialChecksum;
 use lb::*;
 
 use crate::scene::{Scene, What};
@@ -68,6 +70,26 @@ fn every_kind_in_every_place_and_every_manner() {
             assert_eq!(scene.told(), events, "{case}");
             check_rest(&scene, what, manner, &case);
         }
+    }
+}
+
+/// As guests send it whose NIC, or the appliance in its place, finishes checksums.
+#[test]
+fn a_datagram_without_its_checksum_yet_is_an_answer() {
+    for place in places() {
+        let mut scene = Scene::new(What::Udp, place, What::Udp.check(), &[Manner::Answers]);
+        let back = read_packet(&scene.first_probe()).ends.reversed();
+        let (finished, start) = (back.udp(b"?"), back.payload_at());
+        let mut answer = finished.clone();
+        answer[start + 6] ^= 1;
+        let checksum = Some(PartialChecksum { start: start as u16, offset: 6 });
+        let (len, offload) = (answer.len(), Offload { checksum, segments: None });
+        let mut frame = Frame { head: &mut answer, len, offload };
+        let World { plane, now, .. } = &mut scene.world;
+        assert_eq!(plane.receive(port(1), &mut frame, *now), Verdict::Punt, "{place:?}");
+        plane.local(port(1), &finished, *now);
+        assert_eq!((scene.watch(1).health, scene.watch(1).passed), (Health::Up, 1), "{place:?}");
+        assert_eq!(scene.counters(), ProbeCounters { sent: 1, passed: 1, ..Default::default() });
     }
 }
 
