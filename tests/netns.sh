@@ -14,7 +14,7 @@ set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 for piece in lib/say lib/install lib/check lib/spaces lib/appliance netns/world netns/talk netns/paths netns/direct \
-    netns/offload netns/ends; do
+    netns/offload netns/checks netns/ends; do
     # shellcheck source=/dev/null
     source "$root/tests/$piece.sh"
 done
@@ -35,6 +35,9 @@ main() {
     check_direct
     check_vlan
     check_offloads
+    check_checks IPv4 "$vip" ""
+    check_checks IPv6 "$vip6" -6
+    check_probes
     check_ends
 
     print_verdict
@@ -116,6 +119,29 @@ check_offloads() {
     check "the appliance finishes and cuts for a NIC that cannot, and for no other" does_only_what_is_needed
     check "no stack was given a wrong checksum" no_wrong_checksums
     check "no NIC was given what it could not do" no_refused_offloads
+}
+
+# check_checks VERSION VIP SUFFIX: of a service's name.
+check_checks() {
+    local version=$1 to
+    to=$(host_of "$2")
+    check "$version: HTTP check: a guest without its page gets no request, until it has it again" \
+        page_decides "checked-http$3" "$to:$checked_http"
+    check "$version: HTTP check: a guest with another text gets no request" \
+        only_serves g1 "checked-text$3" "$to:$checked_text" "text not found"
+    check "$version: TCP check: a guest with a closed port gets no request" \
+        only_serves g1 "checked-tcp$3" "$to:$checked_tcp" refused
+    check "$version: ICMP check: a guest that ignores echoes gets no request, until it answers again" \
+        echo_decides "checked-icmp$3" "$to:$checked_icmp"
+    check "$version: UDP check: a guest where nobody listens gets no request" \
+        only_serves g1 "checked-udp$3" "$to:$checked_udp" "port unreachable"
+    check "$version: an agent that is asked halves its guest's weight, drains it, and brings it back" \
+        agent_steers "pulled$3" "$to:$pulled"
+}
+
+check_probes() {
+    check "a guest without a route is asked from a probe source" source_is_needed_without_route
+    check "probes passed and failed, and every answer was understood" answers_are_understood
 }
 
 check_ends() {

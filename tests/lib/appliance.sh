@@ -104,6 +104,7 @@ console() {
     local answer offset
     offset=$(stat --format %s "$run/console.log")
     printf '%s\r' "$*" >&"$console_in"
+    sleep 0.02 # an answer hardly takes longer, and whoever looks for it too early looks again much later
     within 10 console_has_answered "$offset" || fail "the console did not answer: $*"
     answer=$(tail --bytes "+$((offset + 1))" "$run/console.log" | tr --delete '\r')
     grep --invert-match --text '^% OK$' <<<"$answer" || true

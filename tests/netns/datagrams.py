@@ -9,6 +9,7 @@ asked. Whoever asks waits for each answer, and takes another port for every tent
 """
 
 import collections
+import contextlib
 import os
 import selectors
 import socket
@@ -33,7 +34,9 @@ def serve(name, port, addresses):
     while True:
         for ready, _ in waiting.select():
             datagram, client = ready.fileobj.recvfrom(65535)
-            ready.fileobj.sendto(name.encode() + datagram, client)
+            # To some there is no way back.
+            with contextlib.suppress(OSError):
+                ready.fileobj.sendto(name.encode() + datagram, client)
 
 
 def ask(address, port, count, length):

@@ -98,6 +98,7 @@ GUEST
     for ((at = closed_port; at < closed_port + closed_ports; at++)); do
         write_service "closed$at" "$vip" "$vip6" "udp $at" "g1"
     done
+    write_checked_services
 }
 
 # write_service NAME VIP VIP6 "PROTOCOL PORT …" "GUEST…" [CLAUSES]: one of each IP version.
@@ -209,6 +210,7 @@ start_servers() {
         background_inside "$name" "$nginx" -p "$run" -c "$run/$name.conf"
         background_inside "$name" ncat --listen --keep-open --exec /bin/cat 7000
         background_inside "$name" iperf3 --server
+        start_answering "$name"
         background_inside "$name" python3 "$root/tests/netns/datagrams.py" serve "$name" "$datagram_port" \
             "${address[$name]}" "${address6[$name]}" "$direct_vip" "$direct_vip6"
     done
