@@ -18,8 +18,8 @@
 //! checksums are changed by difference. Copies lie in the cache, as frames do that a virtio device
 //! has just written; the tables lie where their size puts them.
 //!
-//! **What bounds it.** With few flows, instructions: some 830 for a packet of a flow (33 ns there), of
-//! which the short way (`dataplane/pass.rs`) is 330; 350 for a frame that is only switched (14 ns).
+//! **What bounds it.** With few flows, instructions: some 830 for a packet of a flow (38 ns there), of
+//! which the short way (`dataplane/pass.rs`) is 330; 350 for a frame that is only switched (17 ns).
 //! `classify`, the parsing of a segment alone, is 4 ns. With many flows, lines of memory that no cache
 //! holds, 170 ns each if they are waited for: the flow's place in the index and the two of the flow
 //! itself, and what is evicted for them must be written back.
@@ -27,10 +27,11 @@
 //! - `nat`, `direct`: flows come in random order, which is the worst. One call a frame waits for the
 //!   index and then for the flow, for the first says where the second is: 390 ns with a million
 //!   flows. A batch asks for all of them at once: 100 ns.
-//! - `new_flow`: 2,900 instructions, some 125 ns, a quarter of them for choosing a real among 64. The
-//!   rest, 400 ns alone and 280 in a batch, is waited for: by a single call for its place in the index by either key and for a
-//!   slot that became free at random; in a batch for its place by the real's key alone, for nobody
-//!   knows the real before it is chosen.
+//! - `new_flow`: 4,300 instructions (2,900 before decisions were kept, SYNs for a second chance, and
+//!   passive signals), some 190 ns. The rest, 550 ns alone and 440 in a batch, is waited for: by a
+//!   single call for its place in the index by either key and for a slot that became free at random;
+//!   in a batch for its place by the real's key, for nobody knows the real before it is chosen, and
+//!   for the place of its SYN.
 //! - `arp`: instructions.
 
 mod scene;
