@@ -8,18 +8,6 @@ use std::time::Duration;
 use lb::*;
 use world::*;
 
-fn report(world: &mut World, n: usize, line: &str) {
-    let to_switch = Ends {
-        source_mac: guest_mac(n),
-        destination_mac: SWITCH_MAC,
-        source: (guest_address(n), 3333),
-        destination: (SWITCH, 3333),
-        ..Ends::call(0, 0)
-    };
-    world.send(n, &to_switch.udp(line.as_bytes())).unwrap();
-    world.originated();
-}
-
 /// The guests that get new flows.
 fn served_by(world: &mut World, first_port: u16) -> Vec<usize> {
     let mut guests = BTreeSet::new();
@@ -50,12 +38,12 @@ fn f5_below_two_fifths_the_words_of_agents_are_not_believed() {
     let mut world = World::serving(5);
     told(&mut world);
     for n in 1..=3 {
-        report(&mut world, n, "down");
+        world.report(n, "down");
     }
     assert_eq!(served_by(&mut world, 1), [4, 5], "two of five are enough");
     assert_eq!((told(&mut world), world.standing("web", 4).sources.panics), (vec![], false));
 
-    report(&mut world, 4, "down");
+    world.report(4, "down");
     assert_eq!(served_by(&mut world, 100)[..3], [1, 2, 3], "at once");
     world.pass(Duration::from_secs(1));
     assert_eq!(served_by(&mut world, 150), [1, 2, 3, 4, 5], "as if nothing was said");
@@ -64,7 +52,7 @@ fn f5_below_two_fifths_the_words_of_agents_are_not_believed() {
     assert_eq!(sources.agent, Some(load::AgentWord::Down), "what it says is shown");
     assert_eq!((told(&mut world), told(&mut world)), (vec![true], vec![]), "told once");
 
-    report(&mut world, 1, "up");
+    world.report(1, "up");
     assert_eq!(told(&mut world), [false], "two of five");
     world.pass(Duration::from_secs(5));
     assert_eq!(served_by(&mut world, 200), [1, 5]);
@@ -73,9 +61,9 @@ fn f5_below_two_fifths_the_words_of_agents_are_not_believed() {
 #[test]
 fn f5_what_cannot_be_reached_or_is_not_wanted_stays_out() {
     let mut world = World::serving(7);
-    report(&mut world, 1, "down");
-    report(&mut world, 2, "drain");
-    report(&mut world, 3, "maint");
+    world.report(1, "down");
+    world.report(2, "drain");
+    world.report(3, "maint");
     let state = AdminState::Maint;
     world.apply(Command::Administer { service: None, guest: name("web4"), state });
     world.apply(Command::SetLink { port: port(5), up: false });
@@ -105,7 +93,7 @@ fn nobody_panics_who_has_nothing_to_disbelieve() {
     world.pass_without(Duration::from_secs(1), &[1, 2, 3, 4]);
     assert_eq!((served_by(&mut world, 1), told(&mut world)), (vec![5], vec![]), "silent");
     let mut world = World::serving(5);
-    (1..=4).for_each(|n| report(&mut world, n, "drain"));
+    (1..=4).for_each(|n| world.report(n, "drain"));
     assert_eq!((served_by(&mut world, 1), told(&mut world)), (vec![5], vec![]), "a restart");
 }
 
@@ -115,7 +103,7 @@ fn the_operator_sets_the_share_and_0_is_never() {
         let mut world = World::serving(2);
         let spec = World::service_spec("web", Protocol::Tcp, 80);
         world.apply(Command::SetService(ServiceSpec { panic, ..spec }));
-        (1..=2).for_each(|n| report(&mut world, n, "down"));
+        (1..=2).for_each(|n| world.report(n, "down"));
         assert_eq!(served_by(&mut world, 1), expected, "{panic:?}");
     }
 }

@@ -20,18 +20,6 @@ fn share(world: &mut World, n: usize, first_port: u16) -> usize {
     given * 1000 / usize::from(FLOWS)
 }
 
-fn report(world: &mut World, n: usize, line: &str) {
-    let to_switch = Ends {
-        source_mac: guest_mac(n),
-        destination_mac: SWITCH_MAC,
-        source: (guest_address(n), 3333),
-        destination: (SWITCH, 3333),
-        ..Ends::call(0, 0)
-    };
-    world.send(n, &to_switch.udp(line.as_bytes())).unwrap();
-    world.originated();
-}
-
 fn slow_start(world: &World, n: usize) -> u32 {
     world.standing("web", n).factors.slow_start.get()
 }
@@ -109,7 +97,7 @@ fn whoever_comes_back_ramps_whatever_kept_it_out() {
             |w| w.apply(Command::SetLink { port: port(1), up: false }),
             |w| w.apply(Command::SetLink { port: port(1), up: true }),
         ),
-        ("agent down", |w| report(w, 1, "down"), |w| report(w, 1, "up")),
+        ("agent down", |w| w.report(1, "down"), |w| w.report(1, "up")),
         (
             "silent",
             |w| drop(w.pass_without(Duration::from_secs(2), &[1])),
@@ -136,10 +124,10 @@ fn whoever_comes_back_ramps_whatever_kept_it_out() {
 fn one_that_was_drained_is_back_whole() {
     let mut world = three_of_four(Scheduler::Wrr);
     administer(&mut world, 1, AdminState::Drain);
-    report(&mut world, 2, "drain");
+    world.report(2, "drain");
     world.pass(Duration::from_secs(1));
     administer(&mut world, 1, AdminState::Ready);
-    report(&mut world, 2, "ready");
+    world.report(2, "ready");
     assert_eq!([1, 2].map(|n| slow_start(&world, n)), [100; 2]);
 }
 
@@ -154,16 +142,16 @@ fn l12_an_agent_that_begins_a_new_life_after_a_silence_ramps() {
     ];
     for (what, before, after, expected) in cases {
         let mut world = three_of_four(Scheduler::Wrr);
-        report(&mut world, 1, before);
+        world.report(1, before);
         world.pass(Duration::from_secs(6));
-        report(&mut world, 1, after);
+        world.report(1, after);
         assert_eq!(slow_start(&world, 1), expected, "{what}");
     }
     // A new version of the agent is no new guest.
     let mut world = three_of_four(Scheduler::Wrr);
-    report(&mut world, 1, "up id=a seq=900");
+    world.report(1, "up id=a seq=900");
     world.pass(Duration::from_secs(1));
-    report(&mut world, 1, "up id=b seq=1");
+    world.report(1, "up id=b seq=1");
     assert_eq!(slow_start(&world, 1), 100);
 }
 

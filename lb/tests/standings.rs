@@ -35,17 +35,6 @@ fn close(world: &mut World, client_port: u16) {
     world.send(UPLINK, &call_from(client_port).tcp("R", &[])).unwrap();
 }
 
-fn report(world: &mut World, n: usize, line: &str) {
-    let ends = Ends {
-        source_mac: guest_mac(n),
-        destination_mac: SWITCH_MAC,
-        source: (guest_address(n), 3333),
-        destination: (SWITCH, 3333),
-        ..Ends::call(0, 0)
-    };
-    world.send(n, &ends.udp(line.as_bytes())).unwrap();
-}
-
 fn set_flows_max(world: &mut World, n: usize, flows_max: u32) {
     let spec = RealSpec { flows_max: Some(flows_max), ..world.real("web", n).spec.clone() };
     world.apply(Command::SetReal { service: name("web"), real: spec });
@@ -73,10 +62,10 @@ fn reports_hold_at_once_and_words_until_they_run_out() {
     for by in Scheduler::ALL {
         let mut world = serving(by, 2);
         open(&mut world, 1).unwrap();
-        report(&mut world, 1, "drain ttl=1003");
+        world.report(1, "drain ttl=1003");
         let guests: Vec<_> = (2..12).map(|at| open(&mut world, at)).collect();
         assert_eq!(guests, [Some(2); 10], "{by:?}");
-        report(&mut world, 2, "maint");
+        world.report(2, "maint");
         assert_eq!(open(&mut world, 20), None, "{by:?}");
         world.now = world.now + Duration::from_millis(1000);
         for (at, more_ms, expected) in [(21, 0, None), (22, 3, None), (23, 1, Some(1))] {
@@ -135,7 +124,7 @@ proptest! {
                 }
                 Happening::Close(_) => {}
                 Happening::Report(n, percent) => {
-                    report(&mut world, n, &format!("up cpu={percent}%"));
+                    world.report(n, &format!("up cpu={percent}%"));
                 }
                 Happening::Pass(us) => world.now = world.now + Duration::from_micros(us),
                 Happening::Flow => {

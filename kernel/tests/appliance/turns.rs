@@ -78,7 +78,7 @@ fn rest_is_asked_of_every_port_or_of_none() {
 fn one_port_cannot_fill_the_slow_path() {
     let mut bench = Bench::new(2);
     let mut report = frame(1, 0);
-    report.splice(12.., [8, 0, 0x45, 0, 0, 30, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1]);
+    report.splice(12.., [8, 0, 0x45, 0, 0, 30, 0, 0, 0, 0, 64, 17, 0xc4, 0xcf, 10, 0, 0, 1]);
     report.extend([169, 254, 2, 1, 0, 9, 0x0d, 0x05, 0, 10, 0, 0, b'u', b'p']);
     for _ in 0..30 {
         bench.put(1, &report);
