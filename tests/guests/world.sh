@@ -21,6 +21,7 @@ make_world() {
     start_appliance_on_tap
     within 60 every_guest_reports || fail "not every guest reports its load"
     within 10 every_guest_answers || fail "not every guest answers through the VIP"
+    within 30 all_weights_are_whole || fail "the slow start of a guest does not end"
 }
 
 start_appliance_on_tap() {

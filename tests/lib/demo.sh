@@ -34,6 +34,7 @@ step_service_comes_up() {
     title "2. The service comes up"
     within 90 every_guest_answers ||
         give_up "not every guest answered through the virtual IP"
+    within 30 all_weights_are_whole || give_up "the slow start of a guest does not end"
     echo "   Every guest has answered an HTTP request to http://127.0.0.1:$port/ ."
 }
 

@@ -142,6 +142,10 @@ reports_load() {
         '$2 == real && $9 + 0 >= from && $9 + 0 <= to { yes = 1 } END { exit !yes }'
 }
 
+# Guests that come up one after the other begin with a part of their weight (slow start), which
+# `show load` says as "20 of 100".
+all_weights_are_whole() { ! console show load | grep --quiet '[0-9] of [0-9]'; }
+
 # guest_is_down N. Columns of `show guest`: guest, port, MAC, health, …
 guest_is_down() {
     console show guest | awk -v guest="$(guest_name "$1")" \
