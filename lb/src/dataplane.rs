@@ -23,6 +23,7 @@ mod refuse;
 mod resolve;
 mod resume;
 mod second;
+mod sever;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -412,7 +413,7 @@ impl Dataplane {
     fn forgotten_clients(&self, command: &Command) -> Option<Forgotten> {
         let tables = &self.tables;
         match command {
-            Command::DeleteReal { service, guest } => {
+            Command::DeleteReal { service, guest } | Command::CutReal { service, guest } => {
                 tables.real_by_name(service, guest).map(Forgotten::OfReal)
             }
             Command::DeleteService(name) => tables.service_by_name(name).map(Forgotten::OfService),

@@ -7,7 +7,7 @@ use core::fmt;
 
 use crate::limits::EVENTS_MAX;
 use crate::passive::Cause;
-use crate::{Failure, Health, MacAddr, Name};
+use crate::{Failure, Health, MacAddr, Name, Severed};
 
 /// Something that changed by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Event {
     Ejected { service: Name, guest: Name, cause: Cause, seconds: u64 },
     /// That while is over.
     Returned { service: Name, guest: Name },
+    /// A real's open flows are ended.
+    Severed { service: Name, guest: Name, flows: u32, why: Severed },
     /// Too few of a service's reals work to believe it (`is_on`), or enough again.
     Panic { service: Name, is_on: bool },
     /// The checks of a real found something else than before, and the last failure if they failed.
@@ -69,6 +71,9 @@ impl fmt::Display for Event {
             }
             Event::Returned { service, guest } => {
                 write!(f, "service {service}: {guest} is no longer ejected")
+            }
+            Event::Severed { service, guest, flows, why } => {
+                write!(f, "service {service}: {flows} open flows of {guest} are ended: {why}")
             }
             Event::Panic { service, is_on: true } => {
                 write!(f, "service {service} has too few reals that work: checks are not believed")

@@ -146,6 +146,13 @@ impl Fdb {
         self.lookup_at(self.spot(mac, vlan), now)
     }
 
+    /// Whether nothing came from an address for a whole second or two: as exact as entries are.
+    pub(crate) fn is_quiet(&self, spot: Spot, now: Instant) -> bool {
+        let bucket = &self.buckets[spot.at];
+        let place = spot.key.and_then(|key| bucket.find(key)).map(|way| &bucket.places[way]);
+        place.is_none_or(|place| seconds(now).saturating_sub(place.seen_s) > 1)
+    }
+
     /// Takes in that `mac` sent from `port`.
     pub fn learn(&mut self, mac: MacAddr, vlan: u16, port: PortId, now: Instant) -> Lesson {
         self.learn_at(self.spot(mac, vlan), port, now)

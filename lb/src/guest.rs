@@ -90,6 +90,13 @@ impl Guest {
         asked.map_or(Health::Unknown, |neighbor| neighbor.health)
     }
 
+    /// Whether nothing is heard of its address of this version, nor of its station: a guest that has
+    /// much to do may be late to answer, and is not gone as long as it sends anything.
+    pub(crate) fn is_silent_by(&self, version: Version) -> bool {
+        let asked = self.neighbors.iter().find(|n| Version::of(n.address) == version);
+        asked.is_some_and(|neighbor| neighbor.health == Health::Down && neighbor.is_quiet)
+    }
+
     /// The worst of its addresses; unknown for a guest that nobody asks.
     pub fn health(&self) -> Health {
         self.worst().map_or(Health::Unknown, |neighbor| neighbor.health)

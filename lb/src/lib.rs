@@ -40,6 +40,7 @@ pub mod ramp;
 pub mod report;
 pub mod sched;
 pub mod service;
+pub mod severance;
 pub mod standing;
 pub mod tables;
 pub mod time;
@@ -62,6 +63,7 @@ pub use service::{
     AdminState, Empty, Forwarding, Persistence, Real, RealId, RealSpec, Scheduler, Service,
     ServiceId, ServiceSpec,
 };
+pub use severance::{OnDown, Severed};
 pub use standing::{Ineligible, Sources, Standing, WeightFactors};
 pub use tables::Tables;
 pub use time::Instant;

@@ -42,13 +42,16 @@ pub struct Neighbor {
     pub since: Instant,
     /// Questions in a row without an answer.
     pub missed: u32,
+    /// Nothing else is heard of its station either.
+    pub(crate) is_quiet: bool,
     probe_at: Instant,
 }
 
 impl Neighbor {
     pub(crate) fn new(address: IpAddr, vlan: u16, now: Instant) -> Neighbor {
         let health = Health::Unknown;
-        Neighbor { address, vlan, health, since: now, missed: 0, probe_at: now }
+        let (since, probe_at) = (now, now);
+        Neighbor { address, vlan, health, since, missed: 0, is_quiet: false, probe_at }
     }
 
     /// Whether a question is due; if so it counts as asked, and as missed until it is answered.

@@ -12,6 +12,7 @@ use crate::load::RealLoad;
 use crate::passive::Passive;
 use crate::ramp::Ramp;
 use crate::sched::{FlowHash, NameHash};
+use crate::severance::{OnDown, Severance, Severed};
 use crate::wire::Endpoint;
 use crate::{Agent, Check, GuestId, Instant, Name, Protocol};
 
@@ -122,6 +123,10 @@ pub struct ServiceSpec {
     /// Below this part of its reals that work, per cent, what checks say is ignored; [`PANIC`] when
     /// absent and nobody is to stand in ([`Empty::Sorry`]), never at 0.
     pub panic: Option<u8>,
+    /// What becomes of the flows of a real whose guest is silent or out of reach.
+    pub on_down: OnDown,
+    /// How long a real that is drained or was removed keeps its flows; until they end when absent.
+    pub drain_timeout: Option<Duration>,
 }
 
 /// What an operator says of a real (`set service S real G …`).
@@ -204,6 +209,7 @@ pub struct Real {
     pub(crate) is_in: bool,
     /// Whether it had gone by itself then.
     pub(crate) is_gone: bool,
+    pub(crate) severance: Severance,
     pub(crate) ramp: Ramp,
     /// What its flows show.
     pub passive: Passive,
@@ -244,6 +250,8 @@ impl ServiceSpec {
             agent: Agent::Push,
             slow_start: None,
             panic: None,
+            on_down: OnDown::default(),
+            drain_timeout: None,
         }
     }
 
@@ -346,12 +354,18 @@ impl Real {
             flows_held: 0,
             is_in: false,
             is_gone: false,
+            severance: Severance::default(),
             ramp: Ramp::FULL,
             passive: Passive::default(),
             load: RealLoad::default(),
             watch: None,
             counters: RealCounters::default(),
         }
+    }
+
+    /// Why its open flows are ended, if they are.
+    pub fn severed(&self) -> Option<Severed> {
+        self.severance.severed
     }
 
     /// It is well and wanted now, or not. One that has come in begins with a small share, but for

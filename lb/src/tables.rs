@@ -9,6 +9,7 @@ mod ejections;
 mod hops;
 mod placements;
 mod preview;
+mod severances;
 mod standings;
 mod vips;
 
@@ -89,7 +90,8 @@ impl Tables {
             Command::SetService(spec) => self.set_service(spec, now)?,
             Command::DeleteService(name) => self.delete_service(name)?,
             Command::SetReal { service, real } => self.set_real(service, real)?,
-            Command::DeleteReal { service, guest } => self.delete_real(service, guest)?,
+            Command::DeleteReal { service, guest } => self.delete_real(service, guest, false)?,
+            Command::CutReal { service, guest } => self.delete_real(service, guest, true)?,
             Command::Administer { service, guest, state } => {
                 self.administer(service.as_ref(), guest, *state)?;
             }
@@ -97,6 +99,7 @@ impl Tables {
         self.epoch += 1;
         self.collect();
         self.ask_guests(now);
+        self.look_at_all_severances(now);
         Ok(())
     }
 
@@ -382,7 +385,7 @@ impl Tables {
         Ok(())
     }
 
-    fn delete_real(&mut self, service: &Name, guest: &Name) -> Result<(), Refusal> {
+    fn delete_real(&mut self, service: &Name, guest: &Name, is_cut: bool) -> Result<(), Refusal> {
         let service_id = self.need_service(service)?;
         let id = self.need_real(service, guest)?;
         if let Some(service) = self.service_mut(service_id) {
@@ -390,6 +393,7 @@ impl Tables {
         }
         if let Some(real) = self.real_mut(id) {
             real.retired = true;
+            real.severance.is_cut = is_cut;
         }
         Ok(())
     }

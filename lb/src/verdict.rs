@@ -121,6 +121,8 @@ drop_reasons! {
     NoFlow = "no_flow",
     /// A real refuses a flow that another is asked to take instead.
     SecondChance = "second_chance",
+    /// Of a flow whose real is gone for good; its sender is told.
+    Severed = "severed",
     /// No real is eligible for a new flow.
     NoBackend = "no_backend",
     /// The service has as many flows as it may.

@@ -47,6 +47,7 @@ impl Dataplane {
             return Err(DropReason::NotForUs);
         }
         ip.check(head)?;
+        let known = self.unless_severed(known, &packet, &segment)?;
         let id = self.flow_to_real(&packet, &segment, known)?;
         self.deliver(packet, &segment, id)
     }
@@ -102,7 +103,10 @@ impl Dataplane {
             self.turn_away(&packet, &segment)?;
             return Ok(None);
         };
-        let mut delivery = self.delivery(id)?;
+        let mut delivery = match self.delivery(id) {
+            Ok(delivery) => delivery,
+            Err(reason) => return Err(self.speaks_in_vain(id, reason, &packet, &segment)),
+        };
         if !delivery.is_from(&packet) {
             self.turn_away(&packet, &segment)?;
             // Not the real: the true one after a wrong guess, or somebody who borrows its address.
@@ -144,14 +148,11 @@ impl Dataplane {
         Ok(verdict)
     }
 
-    /// Where the flow's packets go. A flow whose guest is gone is forgotten.
+    /// Where the flow's packets go, unless its real is severed.
     #[inline(always)]
-    pub(super) fn delivery(&mut self, id: FlowId) -> Result<Delivery, DropReason> {
+    pub(super) fn delivery(&self, id: FlowId) -> Result<Delivery, DropReason> {
         let flow = self.flows.get(id).ok_or(DropReason::NoFlow)?;
-        let Some(hop) = self.tables.hop(flow.real) else {
-            self.forget(id);
-            return Err(DropReason::NoFlow);
-        };
+        let hop = self.tables.hop(flow.real).ok_or(DropReason::Severed)?;
         Ok(Delivery {
             port: hop.port,
             mac: hop.mac,

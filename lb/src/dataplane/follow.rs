@@ -51,6 +51,7 @@ impl Dataplane {
         }
         let segment = Transport::parse(packet.head, packet.ip)?;
         let known = self.flows.find(&segment.key_to_real(packet.header.vlan), Direction::ToReal);
+        let known = self.unless_severed(known, &packet, &segment)?;
         let flow = self.flow_to_real(&packet, &segment, known)?;
         let course = self.flows.get(flow).map(|flow| {
             let direction = flow.directions()[0];

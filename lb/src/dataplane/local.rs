@@ -19,7 +19,7 @@ use crate::wire::arp::{Arp, Operation};
 use crate::wire::ethernet::{self, ETHERTYPE_ARP, Ethernet};
 use crate::wire::nd::{self, Neighbor};
 use crate::wire::{Ip, Transport, ip, transport};
-use crate::{GuestId, Health, Instant, MacAddr, PortId, PortSet, Protocol, RealId};
+use crate::{GuestId, Health, Instant, MacAddr, PortId, PortSet, Protocol, Real, RealId};
 
 /// Room for an answer's text.
 const ANSWER_BYTES_MAX: usize = 214;
@@ -136,6 +136,7 @@ impl Dataplane {
         }
         if has_news {
             tables.unsettle();
+            tables.look_at_all_severances(now);
         }
     }
 
@@ -198,10 +199,13 @@ impl Dataplane {
         let standing = self.standing(first, now).ok_or(Unheard::NoReal)?;
         let counters = |id: &RealId| self.tables.real(*id).map(|real| real.counters);
         let flows = reals.iter().filter_map(counters).map(|c| c.flows_open).sum();
+        let is_kept = |real: &&Real| real.severed().is_none();
+        let kept = reals.iter().filter_map(|&id| self.tables.real(id)).filter(is_kept);
+        let waited_for = kept.map(|real| real.counters.flows_open).sum();
         let answer_time = counters(&first).and_then(|counters| counters.answer_time);
         Ok(Ack {
             seq: report.seq,
-            state: standing.ack_state(flows),
+            state: standing.ack_state(waited_for),
             weight: standing.effective_weight.whole(),
             flows,
             new: between.new,
@@ -230,8 +234,8 @@ impl Dataplane {
         report: &LoadReport<'_>,
     ) -> heapless::Vec<RealId, SERVICES_MAX> {
         let is_meant = |name: &crate::Name| report.service.as_ref().is_none_or(|s| s == name);
-        let of_guest = |&(_, real): &(RealId, &crate::Real)| real.guest == guest && !real.retired;
-        let is_heard = |&(_, real): &(RealId, &crate::Real)| {
+        let of_guest = |&(_, real): &(RealId, &Real)| real.guest == guest && !real.retired;
+        let is_heard = |&(_, real): &(RealId, &Real)| {
             self.tables.service(real.service).is_some_and(|s| is_meant(&s.spec.name))
         };
         let reals = self.tables.reals().filter(of_guest).filter(is_heard);

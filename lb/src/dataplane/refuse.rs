@@ -13,10 +13,11 @@ use crate::dataplane::{Dataplane, Inbound};
 use crate::wire::checksum::Sum;
 use crate::wire::ethernet::{self, Ethernet, PAYLOAD_BYTES_MAX};
 use crate::wire::ip::{self, Version, pseudo_header};
-use crate::wire::{Ip, Transport, bytes_at, icmp, put};
+use crate::wire::{Endpoint, Ip, Transport, bytes_at, icmp, put};
 use crate::{DropReason, Empty, Frame, Instant, MacAddr, PortId, PortSet, Protocol, ServiceId};
 
 const TTL: u8 = 64;
+const RST: u8 = 0x04;
 /// Errors a second, over all services.
 const ERRORS_PER_SECOND: u32 = 10;
 
@@ -149,7 +150,6 @@ impl ErrorLimit {
 fn reset_to(header: &[u8; 20], segment: &Transport, ip: &Ip) -> Option<[u8; 20]> {
     const FIN: u32 = 0x01;
     const SYN: u32 = 0x02;
-    const RST: u8 = 0x04;
     const ACK: u8 = 0x10;
     let flags = header[13];
     if flags & RST != 0 {
@@ -163,16 +163,33 @@ fn reset_to(header: &[u8; 20], segment: &Transport, ip: &Ip) -> Option<[u8; 20]>
         true => (word(8), 0, RST),
         false => (0, word(4).wrapping_add(length), RST | ACK),
     };
-    let mut reset = [0; 20];
-    put(&mut reset, 0, segment.destination.port.to_be_bytes());
-    put(&mut reset, 2, segment.source.port.to_be_bytes());
-    put(&mut reset, 4, sequence.to_be_bytes());
-    put(&mut reset, 8, acknowledged.to_be_bytes());
-    (reset[12], reset[13]) = (5 << 4, flags);
-    let pseudo = pseudo_header(ip.destination, ip.source, Protocol::Tcp.number(), reset.len());
-    let checksum = pseudo.bytes(&reset).checksum();
-    put(&mut reset, 16, checksum.to_be_bytes());
-    Some(reset)
+    Some(bare_segment(segment.destination, segment.source, sequence, acknowledged, flags))
+}
+
+/// The reset by which one end tells the other that the connection is no more; `sequence` is what
+/// the other expects next (RFC 9293 §3.10.7.4, RFC 5961 §3.2).
+pub(super) fn reset_between(from: Endpoint, to: Endpoint, sequence: u32) -> [u8; 20] {
+    bare_segment(from, to, sequence, 0, RST)
+}
+
+fn bare_segment(
+    from: Endpoint,
+    to: Endpoint,
+    sequence: u32,
+    acknowledged: u32,
+    flags: u8,
+) -> [u8; 20] {
+    let mut segment = [0; 20];
+    put(&mut segment, 0, from.port.to_be_bytes());
+    put(&mut segment, 2, to.port.to_be_bytes());
+    put(&mut segment, 4, sequence.to_be_bytes());
+    put(&mut segment, 8, acknowledged.to_be_bytes());
+    (segment[12], segment[13]) = (5 << 4, flags);
+    let protocol = Protocol::Tcp.number();
+    let pseudo = pseudo_header(from.address, to.address, protocol, segment.len());
+    let checksum = pseudo.bytes(&segment).checksum();
+    put(&mut segment, 16, checksum.to_be_bytes());
+    segment
 }
 
 /// An ICMP error that quotes the packet: its header and 8 bytes at least, at most as much as makes

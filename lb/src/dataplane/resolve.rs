@@ -213,7 +213,7 @@ impl Dataplane {
 
     /// Asks every guest that is a real whether it is still there.
     pub(super) fn ask_neighbors(&mut self, now: Instant) {
-        let Dataplane { tables, outbox, events, .. } = self;
+        let Dataplane { tables, fdb, outbox, events, .. } = self;
         let up = tables.port_sets().up;
         let mut has_news = false;
         for guest in tables.guests_mut() {
@@ -223,6 +223,7 @@ impl Dataplane {
                 let before = neighbor.health;
                 let is_due = neighbor.probe(now);
                 has_news |= neighbor.health != before;
+                neighbor.is_quiet = fdb.is_quiet(fdb.spot(mac, neighbor.vlan), now);
                 if is_due && up.contains(port) {
                     let egress = PortSet::EMPTY.with(port);
                     let push = |parts: &[&[u8]]| outbox.push(egress, parts);

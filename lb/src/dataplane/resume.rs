@@ -155,7 +155,8 @@ impl Recovery {
             | Command::SetService(_)
             | Command::DeleteService(_)
             | Command::SetReal { .. }
-            | Command::DeleteReal { .. } => self.until = None,
+            | Command::DeleteReal { .. }
+            | Command::CutReal { .. } => self.until = None,
         }
     }
 

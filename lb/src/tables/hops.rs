@@ -2,7 +2,7 @@
 //!
 //! A flow names its real, and what is asked for next lies with the real's guest, each some hundred
 //! bytes long. So the little that every packet needs is kept by itself, eight bytes a real, and made
-//! anew with every change.
+//! anew with every change. A real that is severed has no way, and who finds none asks why.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -18,7 +18,7 @@ pub(crate) struct Hop {
     pub mac: MacAddr,
 }
 
-/// By real; `None` for one whose guest is gone.
+/// By real; `None` for one that is severed ([`crate::severance`]).
 pub(super) type Hops = Box<[Option<Hop>]>;
 
 pub(super) fn none() -> Hops {
@@ -26,7 +26,7 @@ pub(super) fn none() -> Hops {
 }
 
 impl Tables {
-    /// The way to a real, as long as it has a guest.
+    /// The way to a real, unless it is severed.
     #[inline]
     pub(crate) fn hop(&self, id: RealId) -> Option<Hop> {
         self.hops[id.index()]
@@ -47,7 +47,8 @@ impl Tables {
     pub(super) fn map_hops(&mut self) {
         let Tables { hops, reals, guests, .. } = self;
         for (hop, real) in hops.iter_mut().zip(reals) {
-            *hop = real.as_ref().and_then(|real| {
+            let real = real.as_ref().filter(|real| real.severed().is_none());
+            *hop = real.and_then(|real| {
                 let guest = &guests[real.guest.index()].as_ref()?.spec;
                 Some(Hop { port: guest.port, mac: guest.mac })
             });

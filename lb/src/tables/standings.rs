@@ -113,11 +113,13 @@ impl Tables {
         }
     }
 
-    /// A slice of looking at services that no new flow has looked at, and a word to the log of those
-    /// that begin or cease to panic; all are seen within a tenth of a second.
+    /// A slice of looking at reals, and at services that no new flow has looked at, and a word to the
+    /// log of those that begin or cease to panic; all are seen within a tenth of a second.
     pub(crate) fn look_round(&mut self, now: Instant, events: &mut Events) {
         let first = self.standings.look_round_at;
         self.standings.look_round_at = (first + 1) % LOOK_ROUND_TURNS;
+        self.look_at_severances(first, LOOK_ROUND_TURNS, now);
+        self.tell_severances(events);
         for at in (first..SERVICES_MAX).step_by(LOOK_ROUND_TURNS) {
             let id = ServiceId(at as u16);
             self.look_at(id, now);

@@ -419,6 +419,8 @@ fn service_spec(service: usize, plan: &ServicePlan, scheduler: usize) -> Service
             Way::Direct => Forwarding::Direct,
         },
         vlan: plan.vlan,
+        // Guests are out of reach for any time, and every stream has to survive that.
+        on_down: OnDown::Keep,
         ..ServiceSpec::new(name("s", service), plan.vip.ip(), protocol, port)
     }
 }

@@ -29,7 +29,7 @@ impl Script<'_> {
             4 => Command::SetService(self.service()),
             5 => Command::DeleteService(self.service_name()),
             6 => self.set_real(),
-            7 => Command::DeleteReal { service: self.service_name(), guest: self.guest_name() },
+            7 => self.remove_real(),
             8 => Command::Administer {
                 service: None,
                 guest: self.guest_name(),
@@ -42,6 +42,14 @@ impl Script<'_> {
             },
         };
         stage.ask(&command);
+    }
+
+    fn remove_real(&mut self) -> Command {
+        let (service, guest) = (self.service_name(), self.guest_name());
+        match self.byte() & 1 {
+            0 => Command::DeleteReal { service, guest },
+            _ => Command::CutReal { service, guest },
+        }
     }
 
     fn set_port(&mut self) -> Command {
