@@ -58,6 +58,16 @@ impl Console {
         }
     }
 
+    /// Text that nobody here has asked for: a person sees it above the line that is being typed, a
+    /// program, which would take it for an answer, does not.
+    pub fn tell(&mut self, text: &str) {
+        if !self.shell.is_script() {
+            self.print("\n");
+            self.print(text);
+            self.redraw();
+        }
+    }
+
     /// A bounded step: some output, some input, at most one command.
     pub fn poll(&mut self, tty: &mut dyn Tty, control: &mut Control, appliance: &mut Appliance) {
         self.write(tty);
@@ -100,7 +110,13 @@ impl Console {
                     return;
                 }
                 Some(Event::Leave) => {
-                    self.shell.leave();
+                    let said = self.shell.leave(desk.control);
+                    self.print(&said);
+                    self.prompt(desk.control);
+                }
+                Some(Event::Abandon) => {
+                    let said = self.shell.abandon();
+                    self.print(&said);
                     self.prompt(desk.control);
                 }
                 Some(Event::Help) => self.help(desk.control),
@@ -111,13 +127,14 @@ impl Console {
 
     fn prompt(&mut self, control: &Control) {
         let mut out = Vec::new();
+        self.editor.expect_prose(self.shell.is_loading());
         self.editor.begin(self.shell.prompt(control), &mut out);
         self.output.extend(out);
     }
 
     fn help(&mut self, control: &Control) {
         let before = self.editor.before_cursor().unwrap_or_default();
-        let text = match help(before, self.shell.root(), control) {
+        let text = match help(before, self.shell.root(), &self.shell.known(control)) {
             Ok(text) => text,
             Err(error) => format!("{error}\n"),
         };
@@ -128,7 +145,7 @@ impl Console {
     fn complete(&mut self, control: &Control) {
         let before = self.editor.before_cursor().unwrap_or_default();
         let mut out = Vec::new();
-        match complete(before, self.shell.root(), control) {
+        match complete(before, self.shell.root(), &self.shell.known(control)) {
             Completion::Insert(text) => self.editor.insert(text.as_bytes(), &mut out),
             Completion::Nothing => out.push(0x07),
             Completion::Choose(words) => {

@@ -1,60 +1,148 @@
-//! The one funnel through which the tables change.
+//! The one funnel through which the tables change, and the configurations on their way to it.
 //!
 //! ```text
-//!  statement ─▶ Config ─▶ check ─▶ Plan ─▶ difference to the last Plan ─▶ Commands ─▶ tables
+//!  set, delete, load, rollback ─▶ candidate ─ commit ─▶ check ─▶ Plan ─▶ difference to the last Plan
+//!                                     ▲                                          │ steps
+//!       archive, to go back to ───────┘ ◀── running ◀────────────────────────── tables
 //! ```
 //!
-//! A change is checked as a whole before anything is touched. What reaches the tables is the
+//! There is one candidate, whoever edits it: two people at two consoles see each other's changes, and
+//! a commit is of both. While nobody edits it, it is the running configuration.
+//!
+//! A commit is checked as a whole before anything is touched. What reaches the tables is the
 //! difference, so a service that a change does not name keeps its flows and counters. Should the
 //! tables refuse a step all the same (a table is full of reals that wait for their last flows),
 //! the steps before it are taken back, and everything is as it was.
 //!
-//! The steps are in an order in which each holds by itself: what goes, goes first; ports before
-//! the guests on them; guests before services; services before their reals. Where a change needs
-//! another order (a guest takes the address that a service gives up), the tables refuse a step, and
-//! it waits for the others.
+//! A commit may be on trial: without [`Control::confirm`] in time, the configuration of before comes
+//! back by itself ([`Control::tick`]). It is in the archive only when it was confirmed.
+
+mod difference;
+mod perform;
+mod remarks;
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use lb::{AdminState, Command, MacAddr, Name, PortId, RealSpec, Role};
+use lb::{AdminState, Command, Instant, MacAddr, Name};
 
+use self::difference::difference;
+use self::perform::perform;
+pub use self::remarks::Remark;
 use crate::appliance::{Appliance, Attached};
-use crate::config::{self, Config, NicId, Plan, PortPlan, ServicePlan, Site, Statement};
+use crate::config::archive::Archive;
+use crate::config::{self, Config, NicId, Plan, Site, Statement, THINGS_MAX};
 use crate::shell::problem::{Error, Problem, unchanged};
 
-/// The running configuration, and what it came to.
+/// Until a configuration that the tables do not take back is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The running configuration and what it came to, the candidate, and what ran before.
 pub struct Control {
-    config: Config,
+    running: Config,
     plan: Plan,
+    candidate: Config,
+    /// Consoles in configuration mode.
+    editors: usize,
+    /// What the machine started with.
+    start_up: Config,
+    archive: Archive,
+    trial: Option<Trial>,
     site: Site,
 }
 
-/// A command and what takes it back.
-struct Step {
-    go: Command,
-    back: Vec<Command>,
+/// A commit that waits to be confirmed.
+struct Trial {
+    before: Config,
+    until: Instant,
+    comment: Option<String>,
+}
+
+/// How to commit.
+#[derive(Clone, Debug, Default)]
+pub struct Order {
+    /// It is on trial for so long.
+    pub trial: Option<Duration>,
+    pub comment: Option<String>,
+}
+
+/// What a commit came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Its number, if it is not on trial.
+    pub generation: Option<u64>,
+    pub remarks: Vec<Remark>,
 }
 
 impl Control {
     /// Names the ports and makes the appliance a plain learning switch.
     pub fn begin(site: Site, appliance: &mut Appliance) -> Control {
-        let mut control = Control { config: Config::default(), plan: Plan::default(), site };
+        let mut control = Control {
+            running: Config::default(),
+            plan: Plan::default(),
+            candidate: Config::default(),
+            editors: 0,
+            start_up: Config::default(),
+            archive: Archive::default(),
+            trial: None,
+            site,
+        };
         if let Err(errors) = control.change(Config::default(), appliance) {
             errors.iter().for_each(|error| log::error!("{error}"));
         }
+        control.keep(Some("plain switch".to_string()), appliance.now());
         control
     }
 
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.running
     }
 
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    pub fn candidate(&self) -> &Config {
+        &self.candidate
+    }
+
+    /// What the machine started with.
+    pub fn start_up_config(&self) -> &Config {
+        &self.start_up
+    }
+
+    /// Whether a commit would change anything.
+    pub fn is_edited(&self) -> bool {
+        self.candidate != self.running
+    }
+
+    pub fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
+    /// The configuration that ran so many commits ago; 0 is the running one.
+    pub fn committed(&self, back: usize) -> Result<Config, Problem> {
+        // One on trial is not in the archive yet.
+        let ahead = usize::from(self.trial.is_some());
+        let archived = match back {
+            0 => Some(self.running.clone()),
+            _ => self.archive.get(back - ahead),
+        };
+        let last = self.archive.commits().len() + ahead - 1;
+        archived.ok_or(Problem::NoCommit { back, last })
+    }
+
+    /// How long the last commit still waits to be confirmed.
+    pub fn on_trial(&self, now: Instant) -> Option<Duration> {
+        self.trial.as_ref().map(|trial| trial.until.since(now))
     }
 
     /// Makes what a file says ([`config::load`]) the running configuration.
@@ -64,21 +152,91 @@ impl Control {
         appliance: &mut Appliance,
     ) -> Result<(), Vec<Error>> {
         self.change(config, appliance)?;
+        self.start_up = self.running.clone();
+        self.candidate = self.running.clone();
+        self.keep(Some("start-up".to_string()), appliance.now());
         appliance.prepare();
         Ok(())
     }
 
-    /// Acts on one statement at once.
-    pub fn state(
+    /// A console enters configuration mode; whether another is there already.
+    pub fn enter(&mut self) -> bool {
+        self.editors += 1;
+        self.editors > 1
+    }
+
+    /// A console leaves it; the candidate stays as it is.
+    pub fn leave(&mut self) {
+        self.editors = self.editors.saturating_sub(1);
+    }
+
+    /// Changes the candidate by a statement.
+    pub fn edit(&mut self, statement: &Statement) -> Result<(), Problem> {
+        let is_more = matches!(statement, Statement::Set(_));
+        if is_more && self.candidate.things() >= THINGS_MAX {
+            return Err(Problem::TooManyThings { max: THINGS_MAX });
+        }
+        self.candidate.take(statement)
+    }
+
+    /// Makes another configuration the candidate.
+    pub fn replace_candidate(&mut self, candidate: Config) {
+        self.candidate = candidate;
+    }
+
+    /// Makes the candidate what runs.
+    pub fn discard(&mut self) {
+        self.candidate.clone_from(&self.running);
+    }
+
+    /// Whether the candidate holds together.
+    pub fn check(&self) -> Result<(), Vec<Error>> {
+        self.plan_of(&self.candidate).map(drop)
+    }
+
+    /// Makes the candidate the running configuration, or changes nothing.
+    pub fn commit(
         &mut self,
-        statement: &Statement,
+        Order { trial, comment }: Order,
         appliance: &mut Appliance,
-    ) -> Result<(), Vec<Error>> {
-        let mut config = self.config.clone();
-        config.take(statement).map_err(|problem| vec![Error::whole(problem)])?;
-        self.change(config, appliance)?;
-        log::info!("configuration: {statement}");
-        Ok(())
+    ) -> Result<Done, Vec<Error>> {
+        let now = appliance.now();
+        if let Some(left) = self.on_trial(now) {
+            return Err(vec![Error::whole(Problem::OnTrial { left })]);
+        }
+        let (before, plan_before) = (self.running.clone(), self.plan.clone());
+        self.change(self.candidate.clone(), appliance)?;
+        let remarks = remarks::of(&before, &plan_before, self, appliance);
+        let generation = match trial {
+            Some(time) => {
+                self.trial = Some(Trial { before, until: now + time, comment });
+                log::info!("configuration: committed, {}s to confirm", time.as_secs());
+                None
+            }
+            None => Some(self.keep(comment, now)),
+        };
+        Ok(Done { generation, remarks })
+    }
+
+    /// Ends the trial of the last commit; its generation.
+    pub fn confirm(&mut self, now: Instant) -> Result<u64, Problem> {
+        let trial = self.trial.take().ok_or(Problem::NoTrial)?;
+        Ok(self.keep(trial.comment, now))
+    }
+
+    /// Takes back a commit that nobody has confirmed in time, and says so. The candidate still has
+    /// it.
+    pub fn tick(&mut self, appliance: &mut Appliance) -> Option<String> {
+        let now = appliance.now();
+        let trial = self.trial.take_if(|trial| trial.until <= now)?;
+        if let Err(errors) = self.change(trial.before.clone(), appliance) {
+            errors.iter().for_each(|error| log::error!("{error}"));
+            self.trial = Some(Trial { until: now + RETRY, ..trial });
+            return None;
+        }
+        let news = "the commit was not confirmed in time and is taken back";
+        log::warn!("configuration: {news}");
+        Some(format!("Configuration: {news}. The candidate still has it.\n"))
     }
 
     /// Makes a guest's reals (or one of them) ready, drains them or takes them out.
@@ -102,199 +260,28 @@ impl Control {
 
     /// Makes `config` the running configuration, or changes nothing.
     fn change(&mut self, config: Config, appliance: &mut Appliance) -> Result<(), Vec<Error>> {
-        let plan = config::check(&config, &self.site).map_err(|findings| {
-            let invalid = |finding| Error::whole(Problem::Invalid(Box::new(finding)));
-            unchanged(findings.into_iter().map(invalid).collect())
-        })?;
+        let plan = self.plan_of(&config)?;
         perform(difference(&self.plan, &plan), appliance)?;
-        (self.config, self.plan) = (config, plan);
+        (self.running, self.plan) = (config, plan);
         Ok(())
     }
-}
 
-/// Applies all steps, or none. Those that are refused are tried again after the others, until a
-/// round gets nowhere. No two steps about one thing can wait: of those about a port only the last is
-/// ever refused.
-fn perform(mut steps: Vec<Step>, appliance: &mut Appliance) -> Result<(), Vec<Error>> {
-    let mut done = Vec::new();
-    while !steps.is_empty() {
-        let before = done.len();
-        let mut waiting = Vec::new();
-        let mut refusals = Vec::new();
-        for step in steps {
-            match appliance.apply(&step.go) {
-                Ok(()) => done.push(step.back),
-                Err(refusal) => {
-                    waiting.push(step);
-                    refusals.push(Error::whole(Problem::Refused(Box::new(refusal))));
-                }
-            }
-        }
-        if done.len() == before {
-            take_back(done, appliance);
-            return Err(unchanged(refusals));
-        }
-        steps = waiting;
-    }
-    Ok(())
-}
-
-fn take_back(done: Vec<Vec<Command>>, appliance: &mut Appliance) {
-    for command in done.into_iter().rev().flatten() {
-        if let Err(refusal) = appliance.apply(&command) {
-            log::error!("a change could not be taken back: {refusal}");
-        }
-    }
-}
-
-fn difference(old: &Plan, new: &Plan) -> Vec<Step> {
-    let mut steps = gone_reals_and_services(old, new);
-    steps.extend(gone_guests(old, new));
-    steps.extend(ports_before_guests(&old.ports, &new.ports));
-    steps.extend(guests(old, new));
-    steps.extend(ports_after_guests(&old.ports, &new.ports));
-    steps.extend(services_and_reals(old, new));
-    steps
-}
-
-fn gone_reals_and_services(old: &Plan, new: &Plan) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for (name, before) in &old.services {
-        let bring_back =
-            |real: &RealSpec| Command::SetReal { service: name.clone(), real: real.clone() };
-        let Some(after) = new.services.get(name) else {
-            let reals = before.reals.values().map(bring_back);
-            let back = [Command::SetService(before.spec.clone())].into_iter().chain(reals);
-            steps.push(Step { go: Command::DeleteService(name.clone()), back: back.collect() });
-            continue;
-        };
-        for (guest, real) in
-            before.reals.iter().filter(|(guest, _)| !after.reals.contains_key(*guest))
-        {
-            let go = Command::DeleteReal { service: name.clone(), guest: guest.clone() };
-            steps.push(Step { go, back: vec![bring_back(real)] });
-        }
-    }
-    steps
-}
-
-fn gone_guests(old: &Plan, new: &Plan) -> Vec<Step> {
-    let gone = old.guests.iter().filter(|(name, _)| !new.guests.contains_key(*name));
-    gone.map(|(name, spec)| Step {
-        go: Command::DeleteGuest(name.clone()),
-        back: vec![Command::SetGuest(spec.clone())],
-    })
-    .collect()
-}
-
-/// Names, and the roles that guests need: a port that becomes an uplink is still the guests' that
-/// will leave it. Where a name passes from one port to another, the other gives it up first.
-fn ports_before_guests(old: &[PortPlan], new: &[PortPlan]) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let mut holding: Vec<PortPlan> = old.to_vec();
-    for (at, plan) in new.iter().enumerate() {
-        let holder = holding.iter().position(|other| other.name == plan.name);
-        if let Some(holder) = holder.filter(|&holder| holder != at) {
-            let given_up =
-                PortPlan { name: spare_name(old, new, holder), ..holding[holder].clone() };
-            steps.extend(set_port(holder, Some(&holding[holder]), &given_up));
-            holding[holder] = given_up;
-        }
-        let interim = PortPlan { name: plan.name.clone(), role: interim_role(old.get(at), plan) };
-        steps.extend(set_port(at, holding.get(at), &interim));
-        if let Some(held) = holding.get_mut(at) {
-            *held = interim;
-        }
-    }
-    steps
-}
-
-fn ports_after_guests(old: &[PortPlan], new: &[PortPlan]) -> Vec<Step> {
-    let ports = new.iter().enumerate();
-    ports
-        .filter_map(|(at, plan)| {
-            let role = interim_role(old.get(at), plan);
-            set_port(at, Some(&PortPlan { name: plan.name.clone(), role }), plan)
+    fn plan_of(&self, config: &Config) -> Result<Plan, Vec<Error>> {
+        config::check(config, &self.site).map_err(|findings| {
+            let invalid = |finding| Error::whole(Problem::Invalid(Box::new(finding)));
+            unchanged(findings.into_iter().map(invalid).collect())
         })
-        .collect()
-}
-
-fn interim_role(old: Option<&PortPlan>, new: &PortPlan) -> Role {
-    match old {
-        Some(old) if old.role == Role::Guest => Role::Guest,
-        Some(_) | None => new.role,
     }
-}
 
-/// A name that no port has or will have.
-fn spare_name(old: &[PortPlan], new: &[PortPlan], port: usize) -> Name {
-    let is_taken = |name: &Name| old.iter().chain(new).any(|plan| plan.name == *name);
-    let mut names = (0..).filter_map(|number| format!("spare{port}-{number}").parse().ok());
-    names.find(|name| !is_taken(name)).expect("64 ports do not take every name")
-}
-
-fn set_port(at: usize, old: Option<&PortPlan>, new: &PortPlan) -> Option<Step> {
-    if old == Some(new) {
-        return None;
+    /// Puts the running configuration into the archive; its generation.
+    fn keep(&mut self, comment: Option<String>, now: Instant) -> u64 {
+        let said = comment.as_ref().map_or(String::new(), |comment| format!(" ({comment})"));
+        let generation = self.archive.push(&self.running, comment, now);
+        if generation > 0 {
+            log::info!("configuration: generation {generation}{said}");
+        }
+        generation
     }
-    let port = PortId::new(at)?;
-    let command =
-        |plan: &PortPlan| Command::SetPort { port, name: plan.name.clone(), role: plan.role };
-    Some(Step { go: command(new), back: old.map(command).into_iter().collect() })
-}
-
-fn guests(old: &Plan, new: &Plan) -> Vec<Step> {
-    let changed = new.guests.iter().filter(|(name, spec)| old.guests.get(*name) != Some(spec));
-    changed
-        .map(|(name, spec)| {
-            let back = match old.guests.get(name) {
-                Some(before) => Command::SetGuest(before.clone()),
-                None => Command::DeleteGuest(name.clone()),
-            };
-            Step { go: Command::SetGuest(spec.clone()), back: vec![back] }
-        })
-        .collect()
-}
-
-fn services_and_reals(old: &Plan, new: &Plan) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for (name, after) in &new.services {
-        let before = old.services.get(name);
-        steps.extend(set_service(name, before, after));
-        let reals = after.reals.iter();
-        steps.extend(reals.filter_map(|(guest, real)| set_real(name, guest, before, real)));
-    }
-    steps
-}
-
-fn set_service(name: &Name, before: Option<&ServicePlan>, after: &ServicePlan) -> Option<Step> {
-    let before = before.map(|before| &before.spec);
-    if before == Some(&after.spec) {
-        return None;
-    }
-    let back = match before {
-        Some(before) => Command::SetService(before.clone()),
-        None => Command::DeleteService(name.clone()),
-    };
-    Some(Step { go: Command::SetService(after.spec.clone()), back: vec![back] })
-}
-
-fn set_real(
-    service: &Name,
-    guest: &Name,
-    before: Option<&ServicePlan>,
-    after: &RealSpec,
-) -> Option<Step> {
-    let before = before.and_then(|before| before.reals.get(guest));
-    if before == Some(after) {
-        return None;
-    }
-    let set = |real: &RealSpec| Command::SetReal { service: service.clone(), real: real.clone() };
-    let back = match before {
-        Some(before) => set(before),
-        None => Command::DeleteReal { service: service.clone(), guest: guest.clone() },
-    };
-    Some(Step { go: set(after), back: vec![back] })
 }
 
 /// The machine, as a configuration sees it.

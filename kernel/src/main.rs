@@ -108,6 +108,9 @@ fn run(
             pace.worked(now);
         }
         if pace.is_console_due(now) {
+            if let Some(news) = control.tick(appliance) {
+                console.tell(&news);
+            }
             console.poll(&mut machine.uart, control, appliance);
             let moved = machine.uart.has_moved();
             pace.visited_console(now, moved);

@@ -107,10 +107,10 @@ console() {
     sleep 0.02 # an answer hardly takes longer, and whoever looks for it too early looks again much later
     within 10 console_has_answered "$offset" || fail "the console did not answer: $*"
     answer=$(tail --bytes "+$((offset + 1))" "$run/console.log" | tr --delete '\r')
-    grep --invert-match --text '^% OK$' <<<"$answer" || true
+    grep --invert-match --text --extended-regexp '^% (OK|FAILED)$' <<<"$answer" || true
     grep --quiet --text '^% OK$' <<<"$answer"
 }
 
 console_has_answered() {
-    tail --bytes "+$(($1 + 1))" "$run/console.log" | grep --quiet --text --extended-regexp '^% (OK|E[0-9])'
+    tail --bytes "+$(($1 + 1))" "$run/console.log" | grep --quiet --text --extended-regexp '^% (OK|FAILED)'
 }

@@ -76,26 +76,19 @@ impl Console {
         }
     }
 
-    /// In script mode: a command, and what it says; `Err` holds the error lines.
+    /// In script mode: a command, and what it says; `Err` if it was refused.
     #[track_caller]
     pub fn ask(&self, line: &str) -> Result<String, String> {
         self.press(line);
         self.press("\r");
-        let (mut answer, mut errors) = (String::new(), String::new());
+        let mut answer = String::new();
         loop {
             let read = self.wait_for("\n");
-            let text = read.trim_end_matches('\r');
-            if text == "% OK" {
-                return if errors.is_empty() { Ok(answer) } else { Err(errors) };
+            match read.trim_end_matches('\r') {
+                "% OK" => return Ok(answer),
+                "% FAILED" => return Err(answer),
+                line => answer.extend([line, "\n"]),
             }
-            let is_error = text.starts_with("% E");
-            if is_error && errors.is_empty() {
-                // Errors may be several; a command that is always obeyed says where they end.
-                self.press("terminal script on\r");
-            }
-            let said = if is_error { &mut errors } else { &mut answer };
-            said.push_str(text);
-            said.push('\n');
         }
     }
 

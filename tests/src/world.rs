@@ -84,6 +84,13 @@ impl World {
     pub fn command(&self, line: &str) -> String {
         self.machine.console.command(line)
     }
+
+    /// In configuration mode: lines, and a commit of them; what that says.
+    #[track_caller]
+    pub fn commit(&self, lines: &[&str]) -> String {
+        lines.iter().for_each(|line| drop(self.command(line)));
+        self.command("commit")
+    }
 }
 
 /// `set guest gN …` for the station at port N.

@@ -28,6 +28,14 @@ impl Config {
         }
     }
 
+    /// How many things are stated: ports, guests and their addresses, services and their reals.
+    pub fn things(&self) -> usize {
+        let guests = self.guests.values();
+        let of_guests = guests.map(|guest| 1 + guest.addresses.len() + guest.probe_sources.len());
+        let of_services = self.services.values().map(|service| 1 + service.reals.len());
+        self.ports.len() + of_guests.sum::<usize>() + of_services.sum::<usize>()
+    }
+
     /// Everything that was stated, sorted, in an order in which each line holds when it is typed.
     pub fn statements(&self) -> Vec<Statement> {
         let hostname = self.hostname.iter().cloned().map(Setting::Hostname);
@@ -123,6 +131,9 @@ impl Config {
                 self.real_mut(service, guest)?.check.take().is_some()
             }
         };
+        // Of whom nothing is said any more there is no line that could say it.
+        self.guests.retain(|_, guest| *guest != GuestConfig::default());
+        self.services.retain(|_, service| *service != ServiceConfig::default());
         if was_there { Ok(()) } else { Err(Problem::NotStated(Box::new(item.clone()))) }
     }
 

@@ -8,7 +8,9 @@
 //! A `Config` may be incomplete or contradict itself; [`check`] says where, or turns it into a
 //! [`Plan`], which cannot. Only plans reach the tables.
 
+pub mod archive;
 mod check;
+mod compare;
 mod edit;
 mod finding;
 mod nic;
@@ -28,6 +30,7 @@ use core::time::Duration;
 use lb::{Empty, Forwarding, MacAddr, Name, Persistence, Protocol, Role, Scheduler};
 
 pub use check::{Plan, PortPlan, ServicePlan, check};
+pub use compare::{Difference, compare};
 pub use finding::{Finding, Wrong};
 pub use nic::{NicId, NicMatch, parse_pci};
 pub use print::InWords;
@@ -39,6 +42,8 @@ pub use text::{Reading, load, read};
 pub const LINE_BYTES_MAX: usize = 1024;
 /// Longest file. The tables hold fewer than 3,000 statements.
 pub const LINES_MAX: usize = 10_000;
+/// Where no more is taken in ([`Config::things`]). The tables hold some 3,000 things.
+pub const THINGS_MAX: usize = 4096;
 /// Sizes of the flow table that may be asked for; the memory may bound them too.
 pub const FLOWS: RangeInclusive<u32> = 1024..=16_777_216;
 /// A file with more errors than this is not read to its end.

@@ -114,6 +114,12 @@ impl Statement {
             Action::Show(_)
             | Action::Administer(_)
             | Action::Configure
+            | Action::Load(_)
+            | Action::Commit
+            | Action::CommitCheck
+            | Action::Confirm
+            | Action::Rollback
+            | Action::Discard
             | Action::Exit
             | Action::End
             | Action::Help
@@ -123,11 +129,6 @@ impl Statement {
             | Action::Poweroff
             | Action::Filter(_) => None,
         }
-    }
-
-    /// Whether it is about the size of the flow table, which acts at the next start only.
-    pub fn is_of_flows(&self) -> bool {
-        matches!(self, Statement::Set(Setting::Flows(_)) | Statement::Delete(Item::Flows))
     }
 }
 

@@ -1,33 +1,40 @@
-//! A configuration file: `set` lines, read whole.
+//! Configuration as text: `set` lines, from a file or typed after `load`, taken in whole or not at
+//! all.
 //!
-//! Nobody's editor is refused: CRLF, tabs, a byte-order mark and trailing blanks are all right.
-//! Every error of the file is listed, not only the first. Statements of one thing on two lines
-//! are an error too: in a file that was put together by hand the later line is a slip as often as
-//! it is meant.
+//! Lines come one after the other and none is kept, so a text may be longer than the memory. Nobody's
+//! editor is refused: CRLF, tabs, a byte-order mark and trailing blanks are all right. Every error
+//! is listed, not only the first. Statements of one thing on two lines are an error too: in a text
+//! that was put together by hand the later line is a slip as often as it is meant.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::{
-    Config, ERRORS_MAX, Finding, Item, LINES_MAX, ServicePart, Setting, Site, Statement, check,
+    Config, ERRORS_MAX, Finding, Item, LINES_MAX, ServicePart, Setting, Site, Statement,
+    THINGS_MAX, check,
 };
 use crate::shell::parse::{Sentence, parse, text_of};
 use crate::shell::problem::{Error, Problem, unchanged};
 use crate::shell::tree::FILE;
 use crate::shell::value::Value;
 
-/// What a file said.
-#[derive(Default)]
+/// What a text has said so far.
+#[derive(Debug, Default)]
 pub struct Reading {
     pub config: Config,
     /// What could not be read; the configuration is then only a part of what was meant.
     pub errors: Vec<Error>,
+    /// What was wrong before the first line.
+    before: Vec<Finding>,
     /// Where each item was stated first.
     origins: BTreeMap<Item, Place>,
+    lines: usize,
+    /// A limit was reached: the rest is not read.
+    is_over: bool,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Place {
     line: usize,
     column: usize,
@@ -36,70 +43,94 @@ struct Place {
 /// The configuration in a file, if it holds together on this machine. One with errors is refused
 /// whole: all of them come back.
 pub fn load(text: &[u8], site: &Site) -> Result<Config, Vec<Error>> {
-    let mut reading = read(text);
-    let mut errors = core::mem::take(&mut reading.errors);
-    if let Err(mut findings) = check(&reading.config, site) {
-        if !errors.is_empty() {
-            findings.retain(|finding| finding.stands_alone());
-        }
-        errors.extend(findings.into_iter().map(|finding| reading.locate(finding)));
-    }
-    if errors.is_empty() {
-        return Ok(reading.config);
-    }
-    errors.sort_by_key(|error| (error.line, error.column));
-    Err(unchanged(errors))
+    read(text).end(site)
 }
 
 /// Reads a file to its end, or to the limit of its lines or its errors.
 pub fn read(text: &[u8]) -> Reading {
-    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     let mut reading = Reading::default();
-    for (at, line) in text.split(|&byte| byte == b'\n').enumerate() {
-        let number = at + 1;
-        if number > LINES_MAX {
-            reading.stop(number, Problem::TooManyLines { max: LINES_MAX });
-            break;
-        }
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        reading.line(number, line);
-        if reading.errors.len() > ERRORS_MAX {
-            reading.errors.truncate(ERRORS_MAX);
-            reading.stop(number, Problem::TooManyErrors { max: ERRORS_MAX });
-            break;
-        }
+    for line in text.split(|&byte| byte == b'\n').take(LINES_MAX + 1) {
+        reading.line(line);
     }
     reading
 }
 
 impl Reading {
-    /// A finding about the configuration, at the line that it is about.
+    /// Lines that come on top of a configuration.
+    pub fn onto(config: Config, site: &Site) -> Reading {
+        let before = check(&config, site).err().unwrap_or_default();
+        Reading { config, before, ..Reading::default() }
+    }
+
+    /// Takes in the next line, without its line feed.
+    pub fn line(&mut self, line: &[u8]) {
+        const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+        if self.is_over {
+            return;
+        }
+        self.lines += 1;
+        if self.lines > LINES_MAX {
+            return self.stop(Problem::TooManyLines { max: LINES_MAX });
+        }
+        let marked = if self.lines == 1 { line.strip_prefix(BYTE_ORDER_MARK) } else { None };
+        let line = marked.unwrap_or(line);
+        self.take(line.strip_suffix(b"\r").unwrap_or(line));
+        if self.errors.len() > ERRORS_MAX {
+            self.errors.truncate(ERRORS_MAX);
+            self.stop(Problem::TooManyErrors { max: ERRORS_MAX });
+        }
+    }
+
+    /// There is no further line: the whole, if it holds together on this machine as far as it did
+    /// before, or all that is wrong.
+    pub fn end(mut self, site: &Site) -> Result<Config, Vec<Error>> {
+        let mut errors = core::mem::take(&mut self.errors);
+        if let Err(mut findings) = check(&self.config, site) {
+            findings.retain(|finding| !self.before.contains(finding));
+            if !errors.is_empty() {
+                findings.retain(|finding| finding.stands_alone());
+            }
+            errors.extend(findings.into_iter().map(|finding| self.locate(finding)));
+        }
+        if errors.is_empty() {
+            return Ok(self.config);
+        }
+        errors.sort_by_key(|error| (error.line, error.column));
+        Err(unchanged(errors))
+    }
+
+    /// A finding about the configuration, at the line that it is about: where that was there before,
+    /// at the line that it is in conflict with.
     pub fn locate(&self, mut finding: Finding) -> Error {
         let with = finding.with.as_ref().and_then(|item| self.origins.get(item)).copied();
         let at = self.origins.get(&finding.at).copied();
-        finding.with_line = with.map(|place| place.line);
+        finding.with_line = at.and(with).map(|place| place.line);
+        let place = at.or(with);
         Error {
-            line: at.map(|place| place.line),
-            column: at.map(|place| place.column),
+            line: place.map(|place| place.line),
+            column: place.map(|place| place.column),
             problem: Problem::Invalid(Box::new(finding)),
         }
     }
 
-    fn line(&mut self, number: usize, line: &[u8]) {
+    fn take(&mut self, line: &[u8]) {
         let sentence = match text_of(line).and_then(|line| parse(line, FILE)) {
             Ok(Some(sentence)) => sentence,
             Ok(None) => return,
-            Err(error) => return self.errors.push(error.on_line(number)),
+            Err(error) => return self.errors.push(error.on_line(self.lines)),
         };
         // The root of files has no other sentences than `set …`.
         if let Some(Statement::Set(setting)) = Statement::of(&sentence) {
-            self.take(number, &setting, &sentence);
+            self.set(&setting, &sentence);
         }
     }
 
-    fn take(&mut self, line: usize, setting: &Setting, sentence: &Sentence) {
+    fn set(&mut self, setting: &Setting, sentence: &Sentence) {
+        if self.config.things() >= THINGS_MAX {
+            return self.stop(Problem::TooManyThings { max: THINGS_MAX });
+        }
+        let line = self.lines;
         for (item, column) in items(setting, sentence) {
             let shared = matches!(item, Item::Guest(_) | Item::Service(_) | Item::Real(..));
             match self.origins.get(&item) {
@@ -116,8 +147,9 @@ impl Reading {
         self.config.set(setting);
     }
 
-    fn stop(&mut self, line: usize, problem: Problem) {
-        self.errors.push(Error::whole(problem).on_line(line));
+    fn stop(&mut self, problem: Problem) {
+        self.errors.push(Error::whole(problem).on_line(self.lines));
+        self.is_over = true;
     }
 }
 

@@ -4,11 +4,13 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use lb::Name;
+
 use super::grammar::{Node, Token};
 use super::parse::{Said, Walk, Word, words};
 use super::problem::Error;
 use super::value::{Kind, Value};
-use crate::control::Control;
+use crate::config::{Config, Plan};
 
 /// What TAB can do for a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,13 @@ pub enum Completion {
     Nothing,
 }
 
+/// Whose names there are: those of the configuration that a line is about, and the ports as they
+/// are.
+pub struct Known<'a> {
+    pub config: &'a Config,
+    pub plan: &'a Plan,
+}
+
 /// Where a line stops: the word that is being typed, and what may stand in its place.
 struct Prospect<'a> {
     walk: Walk,
@@ -28,13 +37,13 @@ struct Prospect<'a> {
 }
 
 /// Lines of help for what may come after `before`, the line up to the cursor.
-pub fn help(before: &str, root: &'static [Node], control: &Control) -> Result<String, Error> {
+pub fn help(before: &str, root: &'static [Node], known: &Known<'_>) -> Result<String, Error> {
     let prospect = Prospect::of(before, root)?;
     let mut lines: Vec<(String, &str)> = Vec::new();
     for node in prospect.options() {
         lines.push((node.token.label().to_string(), node.help));
         if let Token::Value(kind) = node.token {
-            let names = prospect.fitting(names(kind, &prospect.walk.said, control));
+            let names = prospect.fitting(names(kind, &prospect.walk.said, known));
             lines.extend(names.into_iter().map(|name| (format!("  {name}"), "")));
         }
     }
@@ -57,7 +66,7 @@ pub fn help(before: &str, root: &'static [Node], control: &Control) -> Result<St
 }
 
 /// What TAB does after `before`, the line up to the cursor.
-pub fn complete(before: &str, root: &'static [Node], control: &Control) -> Completion {
+pub fn complete(before: &str, root: &'static [Node], known: &Known<'_>) -> Completion {
     let Ok(prospect) = Prospect::of(before, root) else {
         return Completion::Nothing;
     };
@@ -68,7 +77,7 @@ pub fn complete(before: &str, root: &'static [Node], control: &Control) -> Compl
                 candidates.push(word.to_string());
             }
             Token::Value(kind) => {
-                candidates.extend(prospect.fitting(names(kind, &prospect.walk.said, control)));
+                candidates.extend(prospect.fitting(names(kind, &prospect.walk.said, known)));
             }
             Token::Alias(_) => {}
         }
@@ -113,14 +122,19 @@ impl<'a> Prospect<'a> {
 }
 
 /// The values of a kind that there are.
-fn names(kind: Kind, said: &[Said], control: &Control) -> Vec<String> {
-    let config = control.config();
+fn names(kind: Kind, said: &[Said], known: &Known<'_>) -> Vec<String> {
+    let config = known.config;
     let service = said.iter().find_map(|said| match &said.value {
         Value::Service(service) => config.services.get(service),
         _ => None,
     });
     match kind {
-        Kind::Port => control.plan().ports.iter().map(|port| port.name.to_string()).collect(),
+        Kind::Port => {
+            let named = known.plan.ports.iter().map(|port| &port.name);
+            let is_new = |name: &&Name| known.plan.ports.iter().all(|port| port.name != **name);
+            let new = config.ports.keys().filter(is_new);
+            named.chain(new).map(|name| name.to_string()).collect()
+        }
         Kind::Guest => config.guests.keys().map(|name| name.to_string()).collect(),
         Kind::Service => config.services.keys().map(|name| name.to_string()).collect(),
         Kind::Real => service.map_or(Vec::new(), |service| {
@@ -151,7 +165,9 @@ fn names(kind: Kind, said: &[Said], control: &Control) -> Vec<String> {
         | Kind::Percent
         | Kind::End
         | Kind::Lines
-        | Kind::Text => Vec::new(),
+        | Kind::Text
+        | Kind::Back
+        | Kind::Comment => Vec::new(),
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Event {
     Help,
     /// Ctrl-Z: leave configuration mode.
     Leave,
+    /// The line was abandoned, and so is whatever it is a part of.
+    Abandon,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +45,8 @@ pub struct Editor {
     hidden: usize,
     /// A program is typing.
     is_silent: bool,
+    /// What is typed is no command: nothing is completed, explained or remembered.
+    is_prose: bool,
     search: Option<Search>,
 }
 
@@ -71,6 +75,11 @@ impl Editor {
     /// Whether bytes are taken as they are, without echo.
     pub fn be_silent(&mut self, is_silent: bool) {
         self.is_silent = is_silent;
+    }
+
+    /// Whether lines are something else than commands, such as a text that is pasted.
+    pub fn expect_prose(&mut self, is_prose: bool) {
+        self.is_prose = is_prose;
     }
 
     /// The line up to the cursor, if it is text.
@@ -145,8 +154,8 @@ impl Editor {
             Key::Text(text) => return self.text(&text, out),
             Key::Enter => return Some(self.enter(out)),
             Key::Tab => return self.tab(out),
-            Key::Break | Key::Control(b'C') => self.abandon(out),
-            Key::Control(b'D') if self.cursor == self.line.len() => self.abandon(out),
+            Key::Break | Key::Control(b'C') => return Some(self.abandon(out)),
+            Key::Control(b'D') if self.cursor == self.line.len() => return Some(self.abandon(out)),
             Key::Control(b'Z') => {
                 self.leave_row(b"^Z", out);
                 self.clear();
@@ -184,9 +193,9 @@ impl Editor {
         None
     }
 
-    /// `?` asks for help, but in a comment it is a character.
+    /// `?` asks for help, but in a comment, or between quotes, it is a character.
     fn text(&mut self, text: &[u8], out: &mut Vec<u8>) -> Option<Event> {
-        if text == b"?" && !self.is_in_comment() {
+        if text == b"?" && !self.is_in_prose() {
             self.leave_row(b"?", out);
             return Some(Event::Help);
         }
@@ -198,7 +207,7 @@ impl Editor {
     /// paste.
     fn tab(&mut self, out: &mut Vec<u8>) -> Option<Event> {
         let is_blank = self.line[..self.cursor].trim_ascii().is_empty();
-        if is_blank || self.is_in_comment() {
+        if is_blank || self.is_in_prose() {
             self.insert(b" ", out);
             return None;
         }
@@ -208,7 +217,9 @@ impl Editor {
     fn enter(&mut self, out: &mut Vec<u8>) -> Event {
         self.leave_row(b"", out);
         let line = core::mem::take(&mut self.line);
-        self.history.add(&line);
+        if !self.is_prose {
+            self.history.add(&line);
+        }
         self.clear();
         Event::Line(line)
     }
@@ -225,10 +236,10 @@ impl Editor {
         out.extend_from_slice(b"\r\n");
     }
 
-    fn abandon(&mut self, out: &mut Vec<u8>) {
+    fn abandon(&mut self, out: &mut Vec<u8>) -> Event {
         self.leave_row(b"^C", out);
         self.clear();
-        self.redraw(out);
+        Event::Abandon
     }
 
     fn clear(&mut self) {
@@ -303,19 +314,29 @@ impl Editor {
 
     fn take_silently(&mut self, byte: u8, ends_line: bool) -> Option<Event> {
         const INTERRUPT: u8 = 0x03;
+        const END_OF_TRANSMISSION: u8 = 0x04;
         match byte {
             _ if ends_line => return Some(Event::Line(core::mem::take(&mut self.line))),
             // The second half of a CRLF.
             b'\n' => {}
-            INTERRUPT => self.line.clear(),
+            INTERRUPT => {
+                self.line.clear();
+                return Some(Event::Abandon);
+            }
+            END_OF_TRANSMISSION if self.line.is_empty() => return Some(Event::Abandon),
             _ if self.line.len() <= LINE_BYTES_MAX => self.line.push(byte),
             _ => {}
         }
         None
     }
 
-    fn is_in_comment(&self) -> bool {
+    /// Whether what comes is for people: it is in a comment or after a quote.
+    fn is_in_prose(&self) -> bool {
         let before = &self.line[..self.cursor];
+        let is_quoted = before.iter().filter(|&&byte| byte == b'"').count() % 2 == 1;
+        if is_quoted || self.is_prose {
+            return true;
+        }
         let mut words = before.split(|byte| matches!(byte, b' ' | b'\t'));
         words.any(|word| word.starts_with(b"#") || word.starts_with(b"!"))
     }

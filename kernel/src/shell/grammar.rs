@@ -63,6 +63,13 @@ pub enum Action {
     Delete(Aspect),
     Administer(AdminState),
     Configure,
+    Load(Loading),
+    Commit,
+    /// Whether the candidate could be committed.
+    CommitCheck,
+    Confirm,
+    Rollback,
+    Discard,
     /// One mode up.
     Exit,
     /// Back to operational mode.
@@ -78,11 +85,18 @@ pub enum Action {
 /// What `show` shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Show {
+    /// The candidate.
+    Candidate,
     Capacity,
     /// Why a flow is where it is.
     Choice,
     /// The last decisions about new flows.
     Choices,
+    /// The configurations that ran.
+    Commits,
+    /// What a commit would change.
+    Comparison,
+    /// The running configuration, or one that ran before.
     Configuration,
     Counters,
     Drops,
@@ -99,6 +113,8 @@ pub enum Show {
     Ports,
     Reals,
     Services,
+    /// What the machine started with.
+    StartUp,
     Version,
 }
 
@@ -120,6 +136,15 @@ pub enum Aspect {
     RealWeight,
     RealFlowsMax,
     RealCheck,
+}
+
+/// What lines that are loaded are to the candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loading {
+    /// They come on top of it.
+    Merge,
+    /// They take its place.
+    Replace,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,10 @@
 //! what may come next in [`complete`], and what `show` prints in `show`. [`editor`] makes lines
 //! out of keys; `console` couples both with a byte stream.
 //!
-//! In configuration mode a statement acts at once, through [`crate::control`].
+//! What configuration mode does with the candidate is in `configure`, through [`crate::control`].
 
 pub mod complete;
+mod configure;
 pub mod editor;
 pub mod grammar;
 mod history;
@@ -27,11 +28,12 @@ use alloc::vec::Vec;
 
 use lb::Refusal;
 
-use self::grammar::{Action, Node, Switch};
+use self::complete::Known;
+use self::configure::Load;
+use self::grammar::{Action, Loading, Node, Switch};
 use self::parse::Sentence;
 use self::problem::{Error, Problem};
 use crate::appliance::{Appliance, Request};
-use crate::config::Statement;
 use crate::control::Control;
 
 /// What a command works on.
@@ -46,6 +48,8 @@ pub struct Shell {
     mode: Mode,
     /// A program is typing: no echo, no prompt, a closing line after each answer.
     is_script: bool,
+    /// Lines are not commands now but what is to be loaded.
+    load: Option<Load>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,10 +67,13 @@ Two modes. Here you look at the appliance and act on guests:
   show …                       look at something; disturbs nothing
   drain | enable | maint …     take guests out of service and back
   reboot | poweroff
-and after 'configure' you change what it is, each line at once:
+and after 'configure' you say what it is to be, in a candidate:
   set …                        make a statement
   delete …  (or: no …)         take it back
-  show                         all statements, ready to be pasted
+  load merge | load replace    many set lines, up to a line 'end'
+  show, compare                the candidate; what it would change
+  commit                       make it run, all of it or nothing
+  discard, rollback N          what runs, or what ran before, again
   exit
 Words may be shortened as long as they stay unique. ? says what may come
 next, TAB completes. | match TEXT, except, begin, count, first N and last N
@@ -79,13 +86,12 @@ Nothing is configured yet: this is a plain learning switch. To balance:
   set guest web1 port p1 mac 52:54:00:01:00:01 address 10.0.2.21
   set service web vip 10.0.2.100 tcp 80
   set service web real web1
+  commit
 ";
 
-const WRITE: &str = "\
-Every set and delete acts at once and holds until the machine stops.
-To keep it, save what 'show configuration' prints in a file and hand that
-to the machine when it starts: qemu -initrd FILE.
-";
+/// After the answer to a program: it was done, or it was not.
+const DONE: &str = "% OK\n";
+const FAILED: &str = "% FAILED\n";
 
 impl Shell {
     pub fn is_script(&self) -> bool {
@@ -97,7 +103,11 @@ impl Shell {
         let hostname = control.config().hostname.as_ref().map_or("fulcrum", |name| name.as_str());
         match (self.is_script, self.mode) {
             (true, _) => String::new(),
+            _ if self.is_loading() => "load> ".to_string(),
             (false, Mode::Operational) => format!("{hostname}> "),
+            (false, Mode::Configuration) if control.is_edited() => {
+                format!("{hostname}(config*)# ")
+            }
             (false, Mode::Configuration) => format!("{hostname}(config)# "),
         }
     }
@@ -107,13 +117,42 @@ impl Shell {
         if control.config().statements().is_empty() { FIRST_STEPS } else { "" }
     }
 
-    /// Leaves configuration mode, wherever in it one is.
-    pub fn leave(&mut self) {
-        self.mode = Mode::Operational;
+    /// Whether lines are not commands now but what is to be loaded.
+    pub fn is_loading(&self) -> bool {
+        self.load.is_some()
+    }
+
+    /// Leaves configuration mode, wherever in it one is; what there is to say of that.
+    pub fn leave(&mut self, control: &mut Control) -> String {
+        let mut said = self.abandon();
+        if core::mem::take(&mut self.mode) == Mode::Configuration {
+            said.push_str(configure::leave(control));
+        }
+        said
+    }
+
+    /// Somebody wants what goes on to end; what there is to say of that.
+    pub fn abandon(&mut self) -> String {
+        match self.load.take() {
+            Some(_) => self.complain(&[Error::whole(Problem::Abandoned)], "", b""),
+            None => String::new(),
+        }
+    }
+
+    /// What TAB and `?` offer names of.
+    pub fn known<'a>(&self, control: &'a Control) -> Known<'a> {
+        let config = match self.mode {
+            Mode::Operational => control.config(),
+            Mode::Configuration => control.candidate(),
+        };
+        Known { config, plan: control.plan() }
     }
 
     /// Does what a line says and returns the answer.
     pub fn execute(&mut self, line: &[u8], desk: &mut Desk<'_>) -> String {
+        if let Some(load) = self.load.take() {
+            return self.go_on_loading(load, line, desk);
+        }
         let prompt = self.prompt(desk.control);
         let read = parse::text_of(line).and_then(|text| self.read(text));
         let answer = match read {
@@ -121,11 +160,25 @@ impl Shell {
             Ok(Some(sentence)) => self.perform(&sentence, desk),
             Err(error) => Err(vec![error]),
         };
+        self.reply(answer, &prompt, line)
+    }
+
+    /// The answer to a line, closed for a program. What is to be loaded is not answered yet.
+    fn reply(&self, answer: Result<String, Vec<Error>>, prompt: &str, line: &[u8]) -> String {
         match answer {
-            Ok(text) if self.is_script => text + "% OK\n",
+            Ok(text) if self.is_script && !self.is_loading() => text + DONE,
             Ok(text) => text,
-            Err(errors) => self.complain(&errors, &prompt, line),
+            Err(errors) => self.complain(&errors, prompt, line),
         }
+    }
+
+    fn go_on_loading(&mut self, mut load: Load, line: &[u8], desk: &mut Desk<'_>) -> String {
+        if !load.takes(line) {
+            let answer = load.end(desk.control);
+            return self.reply(answer, "", b"");
+        }
+        self.load = Some(load);
+        String::new()
     }
 
     /// The words of the mode that one is in.
@@ -163,7 +216,16 @@ impl Shell {
                     .map_err(|problem| vec![locate(Error::whole(problem), sentence)])?;
                 return Ok(page.filtered(&sentence.filters).text());
             }
-            Action::Set(_) | Action::Delete(_) => return self.state(sentence, desk),
+            Action::Set(_) | Action::Delete(_) => {
+                configure::state(sentence, desk.control)
+                    .map_err(|problem| vec![locate(Error::whole(problem), sentence)])?;
+            }
+            Action::Load(loading) => return Ok(self.begin_load(loading, desk.control)),
+            Action::Commit => return configure::commit(sentence, desk),
+            Action::CommitCheck => return configure::check(desk.control),
+            Action::Confirm => return configure::confirm(desk),
+            Action::Rollback => return configure::rollback(sentence, desk.control),
+            Action::Discard => return Ok(configure::discard(desk.control)),
             Action::Administer(state) => {
                 if let Some(guest) = sentence.guest() {
                     let service = sentence.service();
@@ -172,10 +234,13 @@ impl Shell {
                         .map_err(|error| vec![locate(error, sentence)])?;
                 }
             }
-            Action::Configure => self.mode = Mode::Configuration,
-            Action::Exit | Action::End => self.leave(),
+            Action::Configure => {
+                self.mode = Mode::Configuration;
+                return Ok(configure::enter(desk.control));
+            }
+            Action::Exit | Action::End => return Ok(self.leave(desk.control)),
             Action::Help => return Ok(HELP.to_string()),
-            Action::Write => return Ok(WRITE.to_string()),
+            Action::Write => return Ok(configure::write(desk.control)),
             Action::Script(switch) => self.is_script = switch == Switch::On,
             Action::Reboot => desk.appliance.request = Some(Request::Reboot),
             Action::Poweroff => desk.appliance.request = Some(Request::PowerOff),
@@ -185,21 +250,18 @@ impl Shell {
         Ok(String::new())
     }
 
-    fn state(&self, sentence: &Sentence, desk: &mut Desk<'_>) -> Result<String, Vec<Error>> {
-        let Some(statement) = Statement::of(sentence) else {
-            return Ok(String::new());
-        };
-        let stated = desk.control.state(&statement, desk.appliance);
-        stated.map_err(|errors| -> Vec<Error> {
-            errors.into_iter().map(|error| locate(error, sentence)).collect()
-        })?;
-        Ok(if statement.is_of_flows() { next_start(desk) } else { String::new() })
+    /// What comes now is to be loaded, up to a line `end`.
+    fn begin_load(&mut self, loading: Loading, control: &Control) -> String {
+        self.load = Some(Load::begin(loading, control));
+        let hint = "Lines of the configuration, and 'end' after the last; Ctrl-C abandons.\n";
+        if self.is_script { String::new() } else { hint.to_string() }
     }
 
-    /// Errors as they are printed, with a caret under the first if its place is in the line.
+    /// Errors as they are printed, with a caret under the first if its place is in this line.
     fn complain(&self, errors: &[Error], prompt: &str, line: &[u8]) -> String {
         let mut text = String::new();
-        if let Some(column) = errors.first().and_then(|error| error.column)
+        let first = errors.first().filter(|error| error.line.is_none());
+        if let Some(column) = first.and_then(|error| error.column)
             && !self.is_script
         {
             text.push_str(&caret(prompt, line, column));
@@ -207,17 +269,8 @@ impl Shell {
         for error in errors {
             text.push_str(&format!("{error}\n"));
         }
-        text
+        if self.is_script { text + FAILED } else { text }
     }
-}
-
-/// What to say of a statement about the size of the flow table.
-fn next_start(desk: &Desk<'_>) -> String {
-    let flows = desk.appliance.dataplane.flows().capacity();
-    format!(
-        "It acts at the next start, from the configuration that is read then.\n\
-         Until then the flow table has {flows} places.\n"
-    )
 }
 
 /// A caret under a column of the line that was typed after the prompt. Where the line was too

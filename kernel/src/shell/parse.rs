@@ -90,20 +90,32 @@ pub fn text_of(line: &[u8]) -> Result<&str, Error> {
     Ok(core::str::from_utf8(line).unwrap_or_default())
 }
 
+const BLANKS: [char; 2] = [' ', '\t'];
+
 /// The words of a line, up to a comment.
 pub fn words(line: &str) -> Vec<Word<'_>> {
     let mut words = Vec::new();
-    let mut column = 1;
-    for text in line.split([' ', '\t']) {
-        if text.starts_with(['#', '!']) {
-            break;
+    let (mut rest, mut column) = (line, 1);
+    loop {
+        let text = rest.trim_start_matches(BLANKS);
+        column += rest.len() - text.len();
+        if text.is_empty() || text.starts_with(['#', '!']) {
+            return words;
         }
-        if !text.is_empty() {
-            words.push(Word { text, column });
-        }
-        column += text.chars().count() + 1;
+        let (word, after) = text.split_at(word_bytes(text));
+        words.push(Word { text: word, column });
+        column += word.chars().count();
+        rest = after;
     }
-    words
+}
+
+/// How long the word is that a text begins with. A quote that it begins with goes to the quote at
+/// the end of a word, if there is one; both are of the word.
+fn word_bytes(text: &str) -> usize {
+    let closes = |at: &usize| text[at + 1..].is_empty() || text[at + 1..].starts_with(BLANKS);
+    let quotes = text.match_indices('"').map(|(at, _)| at).skip(1);
+    let closed = text.starts_with('"').then_some(quotes).and_then(|mut quotes| quotes.find(closes));
+    closed.map_or_else(|| text.find(BLANKS).unwrap_or(text.len()), |at| at + 1)
 }
 
 /// The command in a line; `None` if there is nothing but blanks and comment.
@@ -329,6 +341,8 @@ accessors! {
     percent: Percent(u8),
     choice: Choice(Choice),
     probe_source: ProbeSource(IpAddr),
+    back: Back(usize),
+    comment: Comment(String),
 }
 
 /// The words (or placeholders) of the nodes that are offered.

@@ -8,6 +8,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use lb::Refusal;
 
@@ -87,6 +88,22 @@ pub enum Problem {
     TooManyErrors {
         max: usize,
     },
+    TooManyThings {
+        max: usize,
+    },
+    /// The last commit waits to be confirmed.
+    OnTrial {
+        left: Duration,
+    },
+    /// No commit waits to be confirmed.
+    NoTrial,
+    /// There were not so many commits.
+    NoCommit {
+        back: usize,
+        last: usize,
+    },
+    /// Somebody stopped typing what is to be loaded.
+    Abandoned,
 }
 
 impl Error {
@@ -128,6 +145,11 @@ impl Problem {
             Problem::Refused(refusal) => refusal_code(refusal),
             Problem::TooManyLines { .. } => 602,
             Problem::TooManyErrors { .. } => 603,
+            Problem::TooManyThings { .. } => 604,
+            Problem::OnTrial { .. } => 302,
+            Problem::NoTrial => 303,
+            Problem::NoCommit { .. } => 304,
+            Problem::Abandoned => 305,
         }
     }
 
@@ -199,6 +221,20 @@ impl Problem {
             Problem::TooManyErrors { max } => {
                 write!(f, "more than {max} errors; the rest was not read")
             }
+            Problem::TooManyThings { max } => {
+                write!(f, "more than {max} ports, guests, addresses, services and reals")
+            }
+            Problem::OnTrial { left } => write!(
+                f,
+                "the last commit waits to be confirmed for {} more seconds (confirm; else it is \
+                 taken back)",
+                left.as_millis().div_ceil(1000)
+            ),
+            Problem::NoTrial => f.write_str("no commit waits to be confirmed"),
+            Problem::NoCommit { back, last } => {
+                write!(f, "there is no configuration {back} commits ago (show commits: 0..{last})")
+            }
+            Problem::Abandoned => f.write_str("abandoned; the candidate is as it was"),
         }
     }
 }

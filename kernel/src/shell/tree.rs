@@ -4,12 +4,14 @@
 //! command is a new node here, an [`Action`] in `grammar`, and whatever performs it.
 
 mod check;
+mod configuration;
 mod delete;
 mod set;
 
 use lb::{AdminState, Protocol};
 
-use self::delete::DELETE;
+pub use self::configuration::CONFIGURATION;
+use self::configuration::SHOW_CONFIGURATION;
 use self::set::SET;
 use super::grammar::Then::{End, EndOr, Next};
 use super::grammar::{Action, Node, Show, Sieve, Switch, Then, Token};
@@ -29,20 +31,6 @@ pub static OPERATIONAL: &[Node] = &[
     TERMINAL,
     word("test", "ask what would happen; changes nothing", Next(TEST)),
     WRITE,
-    alias("quit", End(Action::Exit)),
-];
-
-/// Configuration mode: what the appliance is to be.
-pub static CONFIGURATION: &[Node] = &[
-    word("delete", "take a statement back", Next(DELETE)),
-    word("exit", "leave configuration mode", End(Action::Exit)),
-    HELP,
-    word("no", "the same as delete", Next(DELETE)),
-    SET,
-    word("show", "look at something; by itself: the configuration", CONFIGURATION_SHOW),
-    TERMINAL,
-    WRITE,
-    alias("end", End(Action::End)),
     alias("quit", End(Action::Exit)),
 ];
 
@@ -81,11 +69,15 @@ const fn value(kind: Kind, help: &'static str, then: Then) -> Node {
 
 const CONFIGURE: Node = word(
     "configure",
-    "change the configuration (set, delete)",
+    "change the configuration (set, delete, commit)",
     EndOr(Action::Configure, &[alias("terminal", End(Action::Configure))]),
 );
 const HELP: Node = word("help", "how this shell works", End(Action::Help));
-const WRITE: Node = word("write", "say where the configuration is kept", End(Action::Write));
+const WRITE: Node = word(
+    "write",
+    "say how the configuration is kept",
+    EndOr(Action::Write, &[alias("memory", End(Action::Write))]),
+);
 const TERMINAL: Node = word("terminal", "how this console behaves", Next(TERMINAL_NEXT));
 
 static TERMINAL_NEXT: &[Node] =
@@ -99,7 +91,12 @@ static SCRIPT_NEXT: &[Node] = &[
 
 static SHOW: &[Node] = &[
     word("capacity", "how full the tables are", show(Show::Capacity)),
-    word("configuration", "the statements that make this appliance", show(Show::Configuration)),
+    word("commits", "the configurations that ran, the newest first", show(Show::Commits)),
+    word(
+        "configuration",
+        "the statements that make this appliance",
+        EndOr(Action::Show(Show::Configuration), SHOW_CONFIGURATION),
+    ),
     word(
         "counters",
         "frames and how they ended, port by port",
@@ -133,6 +130,7 @@ static SHOW: &[Node] = &[
     word("version", "this appliance: build and time up", show(Show::Version)),
     alias("interfaces", EndOr(Action::Show(Show::Ports), SHOW_PORT)),
     alias("running-config", show(Show::Configuration)),
+    alias("startup-config", show(Show::StartUp)),
 ];
 
 static SHOW_LB: &[Node] = &[
@@ -148,8 +146,6 @@ static WHY_PROTOCOL: &[Node] = &[
 ];
 const CLIENT_HELP: &str = "who calls, such as 192.0.2.9:40000 or [2001:db8::9]:40000";
 const VIP_HELP: &str = "the VIP that is called and its port";
-
-const CONFIGURATION_SHOW: Then = EndOr(Action::Show(Show::Configuration), SHOW);
 
 static SHOW_PORT: &[Node] = &[value(Kind::Port, "everything about this port", show(Show::Ports))];
 static SHOW_SERVICE: &[Node] =

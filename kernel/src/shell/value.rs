@@ -23,6 +23,7 @@ use lb::{Expect, Forwarding, MacAddr, Name, Protocol, RealSpec, Role, Scheduler,
 pub use time::Time;
 
 use self::time::{INTERVAL, LIFETIME, RAMP, TIMEOUT};
+use crate::config::archive::{COMMENT_CHARS_MAX, COMMITS_MAX};
 use crate::config::{Asking, FLOWS, parse_pci};
 
 /// Kinds of values that are typed out.
@@ -68,6 +69,9 @@ pub enum Kind {
     End,
     Lines,
     Text,
+    /// A configuration that ran: how many commits ago.
+    Back,
+    Comment,
 }
 
 /// Words that are values.
@@ -119,6 +123,8 @@ pub enum Value {
     End(SocketAddr),
     Lines(usize),
     Text(String),
+    Back(usize),
+    Comment(String),
     Choice(Choice),
 }
 
@@ -137,6 +143,7 @@ const LINES_MAX: u64 = 1_000_000;
 const PAYLOAD_OFFSET_MAX: u16 = 65_526;
 /// Probes in a row that a check may wait for.
 const IN_A_ROW_MAX: u8 = 100;
+const BACK_MAX: u64 = COMMITS_MAX as u64 - 1;
 
 impl Kind {
     /// The placeholder that a person sees.
@@ -168,6 +175,8 @@ impl Kind {
             Kind::End => "ADDRESS:PORT",
             Kind::Lines => "LINES",
             Kind::Text => "TEXT",
+            Kind::Back => "0..19",
+            Kind::Comment => "\"TEXT\"",
         }
     }
 
@@ -212,6 +221,9 @@ impl Kind {
             Kind::Lines => ranged(text, "a number of lines", 1, LINES_MAX)
                 .map(|lines: NonZeroU32| Value::Lines(lines.get() as usize)),
             Kind::Text => Ok(Value::Text(text.to_string())),
+            Kind::Back => ranged(text, "a number of commits", 0, BACK_MAX)
+                .map(|back: u8| Value::Back(back.into())),
+            Kind::Comment => comment(text).map(Value::Comment),
         }
     }
 }
@@ -262,6 +274,22 @@ fn in_a_row(text: &str) -> Result<NonZeroU8, Misfit> {
 fn percent(text: &str) -> Result<u8, Misfit> {
     let number = text.strip_suffix('%').and_then(|number| ranged(number, "", 0, 100u8).ok());
     number.ok_or_else(|| Misfit::whole("a part such as 40%, 0%..100%"))
+}
+
+/// A word, or more of them in quotes.
+fn comment(text: &str) -> Result<String, Misfit> {
+    let wanted =
+        format!("a comment, 1..{COMMENT_CHARS_MAX} characters, in quotes if it has blanks");
+    let said = match text.strip_prefix('"') {
+        None => text,
+        Some(quoted) => quoted
+            .strip_suffix('"')
+            .ok_or_else(|| Misfit::part(&wanted, 0, "this quote is not closed".to_string()))?,
+    };
+    match (1..=COMMENT_CHARS_MAX).contains(&said.chars().count()) {
+        true => Ok(said.to_string()),
+        false => Err(Misfit::whole(&wanted)),
+    }
 }
 
 fn address(text: &str) -> Result<IpAddr, Misfit> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use drivers::pci::Address;
 use kernel::config::{
-    AgentConfig, Asks, CheckConfig, Config, FLOWS, GuestConfig, Item, NicMatch, PortConfig,
-    RealConfig, ServiceConfig, ServicePart, Setting, Statement, Vip, read,
+    AgentConfig, Asks, CheckConfig, Config, Difference, FLOWS, GuestConfig, Item, NicMatch,
+    PortConfig, RealConfig, ServiceConfig, ServicePart, Setting, Statement, Vip, compare, read,
 };
 use kernel::shell::parse::parse;
 use kernel::shell::tree::CONFIGURATION;
@@ -216,6 +216,23 @@ fn deletable() -> impl Strategy<Value = Item> {
     prop_oneof![one, part, two]
 }
 
+/// The other configuration with much of the old one: some of it as it was, some of it changed.
+fn mixed(old: &Config, mut other: Config) -> Config {
+    other.ports.extend(old.ports.clone());
+    other.guests.extend(old.guests.clone().into_iter().skip(1));
+    let mut one = other.services.values().next().cloned().unwrap_or_default();
+    for (at, (name, service)) in old.services.iter().enumerate() {
+        let mut service = service.clone();
+        if at % 2 == 0 {
+            service.reals.values_mut().for_each(|real| real.weight = Some(7));
+            service.reals.append(&mut one.reals);
+            service.check = one.check.take();
+        }
+        other.services.insert(name.clone(), service);
+    }
+    other
+}
+
 fn statement_of(line: &str) -> Option<Statement> {
     Statement::of(&parse(line, CONFIGURATION).ok()??)
 }
@@ -238,6 +255,33 @@ proptest! {
             prop_assert_eq!(statement_of(&line), Some(statement.clone()), "{}", line);
             prop_assert_eq!(statement_of(&with_no), Some(statement));
         }
+    }
+
+    /// A difference says what leads from one to the other, in the order of the statements.
+    #[test]
+    fn a_difference_leads_from_one_configuration_to_the_other(old in config(), other in config()) {
+        let new = mixed(&old, other);
+        prop_assert_eq!(compare(&old, &old), vec![]);
+        let (mut gone, mut made) = (Vec::new(), Vec::new());
+        for difference in compare(&old, &new) {
+            let line = difference.to_string();
+            match difference {
+                Difference::Gone(statement) => {
+                    prop_assert_eq!(line, format!("- {statement}"));
+                    gone.push(statement);
+                }
+                Difference::New(statement) => {
+                    prop_assert_eq!(line, format!("+ {statement}"));
+                    made.push(statement);
+                }
+            }
+        }
+        let (old, new) = (old.statements(), new.statements());
+        let without = |all: &[Statement], others: &[Statement]| -> Vec<Statement> {
+            all.iter().filter(|statement| !others.contains(statement)).cloned().collect()
+        };
+        prop_assert_eq!(&gone, &without(&old, &new));
+        prop_assert_eq!(&made, &without(&new, &old));
     }
 
     /// What was taken in statement by statement goes out the same way, down to nothing.

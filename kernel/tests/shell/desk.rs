@@ -140,6 +140,9 @@ impl Bench {
         while self.now < end {
             self.now = self.now + Duration::from_millis(10);
             self.appliance.turn(self.now);
+            if let Some(news) = self.control.tick(&mut self.appliance) {
+                self.console.tell(&news);
+            }
             for at in 0..self.cables.len() {
                 self.answer(at);
             }

@@ -1,8 +1,10 @@
 //! The configuration, the shell and the console, on the host.
 
+mod candidate;
 mod config;
 mod console;
 mod desk;
 mod files;
 mod transcripts;
 mod tree;
+mod walk;

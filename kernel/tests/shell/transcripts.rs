@@ -2,7 +2,8 @@
 //!
 //! A line that begins with the prompt is typed, and what follows is the answer that is expected.
 //! A typed `?` is a key of its own: the line after its help goes on where it was. The first line
-//! says which world the console stands in. `FULCRUM_BLESS=1` writes what was seen into the files;
+//! says which world the console stands in. The mark of an edited candidate is an answer, too, and may
+//! be missing from a prompt that was not seen yet. `FULCRUM_BLESS=1` writes what was seen into the files;
 //! read the difference before you believe it.
 
 use std::fs;
@@ -47,7 +48,8 @@ fn play(world: &str, session: &str) -> String {
         // The terminal's last line is the prompt, and perhaps what a `?` has left after it.
         let open = seen.rsplit('\n').next().unwrap_or_default().to_string();
         let prompt = open.find(['>', '#']).map_or("", |at| &open[..at + 2]);
-        let Some(typed) = line.strip_prefix(prompt).filter(|_| !prompt.is_empty()) else {
+        let (line, prompt) = (unmarked(line), unmarked(prompt));
+        let Some(typed) = line.strip_prefix(&prompt).filter(|_| !prompt.is_empty()) else {
             continue;
         };
         let end = if typed.ends_with('?') && !typed.contains('#') { "" } else { "\r" };
@@ -57,6 +59,10 @@ fn play(world: &str, session: &str) -> String {
     // The prompt after the last answer has no line end in a file.
     seen.truncate(seen.rfind('\n').map_or(0, |at| at + 1));
     seen
+}
+
+fn unmarked(line: &str) -> String {
+    line.replacen("(config*)# ", "(config)# ", 1)
 }
 
 /// Puts on the screen what a terminal was told to show. A carriage return alone begins the

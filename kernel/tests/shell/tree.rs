@@ -73,7 +73,8 @@ fn example(token: Token) -> &'static str {
             | Kind::PayloadOffset
             | Kind::PayloadLen
             | Kind::Lines => "9",
-            Kind::Text => "x",
+            Kind::Text | Kind::Comment => "x",
+            Kind::Back => "1",
         },
     }
 }

@@ -15,15 +15,14 @@ fn world_with_guests() -> World {
 #[test]
 fn a_service_begins_when_it_is_set_and_ends_when_it_is_deleted() {
     let world = world_with_guests();
-    for line in ["set service web vip 10.0.2.100 tcp 80", "set service web real g1 port 8080"] {
-        world.command(line);
-    }
+    world.commit(&["set service web vip 10.0.2.100 tcp 80", "set service web real g1 port 8080"]);
     world.await_up(1);
     assert_eq!(world.client.await_announcement().sender, VIP);
     let mut flow = TcpFlow::open(&world.client, 40_000, WEB, &world.reals());
     flow.client_says(b"before");
 
-    world.command("delete service web");
+    let said = world.commit(&["delete service web"]);
+    assert!(said.contains("real g1 has 1 open flow, which goes on until it ends."), "{said}");
     flow.real_says(b"what is open goes on");
     flow.client_says(b"yes");
     flow.close();
@@ -48,23 +47,21 @@ fn a_service_begins_when_it_is_set_and_ends_when_it_is_deleted() {
 #[test]
 fn reals_come_and_go_under_traffic() {
     let world = world_with_guests();
-    for line in ["set service web vip 10.0.2.100 tcp 80", "set service web real g1 port 8080"] {
-        world.command(line);
-    }
+    world.commit(&["set service web vip 10.0.2.100 tcp 80", "set service web real g1 port 8080"]);
     world.await_up(1);
     let mut first = TcpFlow::open(&world.client, 40_000, WEB, &world.reals());
     assert_eq!(first.real.port, 1, "the only real");
 
-    world.command("set service web real g2 port 8080");
+    world.commit(&["set service web real g2 port 8080"]);
     world.await_up(2);
-    world.command("delete service web real g1");
+    world.commit(&["delete service web real g1"]);
     let second = TcpFlow::open(&world.client, 40_001, WEB, &world.reals());
     assert_eq!(second.real.port, 2, "the only real that is left");
     first.client_says(b"still here?");
     first.real_says(b"still here");
 
     // Back with another weight; the old connection is the old real's and stays where it is.
-    world.command("set service web real g1 port 8080 weight 500");
+    world.commit(&["set service web real g1 port 8080 weight 500"]);
     first.client_says(b"and now?");
     first.real_says(b"now too");
     first.close();
@@ -87,10 +84,31 @@ fn a_refused_line_changes_nothing() {
         ("delete guest g9", "% E2"),
     ];
     for (line, code) in refusals {
-        let refused = world.machine.console.ask(line);
+        // What a line says by itself is refused at once, what it is to the whole by the commit.
+        let console = &world.machine.console;
+        let refused = console.ask(line).and_then(|_| console.ask("commit"));
         assert!(refused.as_ref().is_err_and(|said| said.contains(code)), "{line}: {refused:?}");
+        assert_eq!(world.command("show configuration"), before);
+        world.command("discard");
     }
-    assert_eq!(world.command("show configuration"), before);
+}
+
+/// The appliance takes a commit back by itself that nobody confirms, while frames and flows go on.
+#[test]
+fn a_commit_on_trial_is_taken_back() {
+    let world = world_with_guests();
+    world.commit(&["set service web vip 10.0.2.100 tcp 80", "set service web real g1 port 8080"]);
+    world.await_up(1);
+    let mut flow = TcpFlow::open(&world.client, 40_000, WEB, &world.reals());
+    let before = world.command("show configuration");
+    world.command("delete service web");
+    world.command("commit confirmed 2s");
+    flow.client_says(b"on trial");
+    assert_ne!(world.command("show configuration"), before);
+    world.machine.console.command_until("show configuration", |shown| shown == before);
+    assert!(world.command("show log").contains("was not confirmed in time"));
+    flow.real_says(b"still here");
+    flow.close();
 }
 
 /// An idle machine halts; the first frame and the first key wake it.

@@ -69,7 +69,7 @@ fn script_mode_has_no_echo_and_no_prompt() {
     assert_eq!(console.command("set guest g1 port p1 mac 52:54:00:01:00:01 address 10.0.2.21"), "");
     let refused = console.ask("show nonsense").unwrap_err();
     assert!(refused.starts_with("% E101 "), "{refused}");
-    let shown = console.command("show configuration");
+    let shown = console.command("show");
     assert!(
         shown.contains("set guest g1 port p1 mac 52:54:00:01:00:01 address 10.0.2.21"),
         "{shown}"
@@ -92,15 +92,16 @@ fn a_configuration_can_be_pasted_back() {
         "set service web scheduler wlc",
         "set service web real a port 8080 weight 30 max-flows 1000",
         "set service web real b",
+        "commit",
     ] {
         first.console.command(line);
     }
     let shown = first.console.command("show configuration");
     let second = Machine::boot(Setup::default());
     second.console.command("configure");
-    for line in shown.lines() {
-        second.console.command(line);
-    }
+    second.console.press(&format!("load replace\r{}", shown.replace('\n', "\r")));
+    second.console.command("end");
+    second.console.command("commit");
     assert_eq!(second.console.command("show configuration"), shown);
 }
 

@@ -4,6 +4,7 @@
 mod balancer;
 mod capacity;
 mod choice;
+mod configuration;
 mod guests;
 mod health;
 mod switch;
@@ -27,8 +28,11 @@ pub const ROWS_MAX: usize = 1000;
 /// The page that `what` asks for.
 pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Problem> {
     match what {
+        Show::Candidate => Ok(configuration::candidate(desk)),
         Show::Capacity => Ok(capacity::capacity(desk)),
-        Show::Configuration => Ok(configuration(desk)),
+        Show::Commits => Ok(configuration::commits(desk)),
+        Show::Comparison => configuration::comparison(desk, said.back()),
+        Show::Configuration => configuration::running(desk, said.back()),
         Show::Choice => choice::why(desk, said),
         Show::Choices => Ok(choice::events(desk)),
         Show::Counters => Ok(switch::counters(desk)),
@@ -54,6 +58,7 @@ pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Proble
             Some(service) => balancer::service(desk, &service),
             None => Ok(balancer::services(desk)),
         },
+        Show::StartUp => Ok(configuration::start_up(desk)),
         Show::Version => Ok(version(desk)),
     }
 }
@@ -64,16 +69,6 @@ fn version(desk: &Desk<'_>) -> Page {
     page.row(format!("Fulcrum {}", env!("CARGO_PKG_VERSION")));
     fact(&mut page, "up", age(now.since(Instant::START)));
     fact(&mut page, "changes", tables.epoch());
-    page
-}
-
-fn configuration(desk: &Desk<'_>) -> Page {
-    let statements = desk.control.config().statements();
-    let mut page = Page::default();
-    if statements.is_empty() {
-        page.note("# nothing is configured: a plain learning switch");
-    }
-    statements.iter().for_each(|statement| page.row(statement.to_string()));
     page
 }
 

@@ -1,0 +1,142 @@
+//! Configuration mode: what is done to the candidate, and what is said of that.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::Desk;
+use super::grammar::Loading;
+use super::parse::{Sentence, text_of, words};
+use super::problem::{Error, Problem};
+use crate::config::{Config, Reading, Statement};
+use crate::control::{Control, Order};
+
+const OTHER_SEAT: &str = "\
+Another console is in configuration mode, too. There is one candidate: what
+one of you changes the other sees, and a commit is of both.
+";
+const EDITED: &str = "\
+The candidate has changes that are not committed (compare, discard).
+";
+const STAYS: &str = "\
+The candidate keeps its changes, which do not run: in configuration mode
+'commit' makes them run, 'discard' forgets them.
+";
+const WRITE: &str = "\
+There is nothing to write: a configuration is kept when it is committed.
+";
+const NO_DISK: &str = "\
+It is kept until the machine stops, for there is no configuration disk. To
+keep it longer, save what 'show configuration' prints in a file and hand that to
+the machine when it starts: qemu -initrd FILE.
+";
+
+/// Lines on their way into the candidate.
+#[derive(Debug)]
+pub(super) struct Load {
+    reading: Reading,
+    lines: usize,
+}
+
+impl Load {
+    pub(super) fn begin(loading: Loading, control: &Control) -> Load {
+        let onto = match loading {
+            Loading::Merge => control.candidate().clone(),
+            Loading::Replace => Config::default(),
+        };
+        Load { reading: Reading::onto(onto, control.site()), lines: 0 }
+    }
+
+    /// Takes a line in; `false` if it is the one that ends the load.
+    pub(super) fn takes(&mut self, line: &[u8]) -> bool {
+        let is_end = |line| matches!(words(line).as_slice(), [word] if word.text == "end");
+        if text_of(line).is_ok_and(is_end) {
+            return false;
+        }
+        self.lines += 1;
+        self.reading.line(line);
+        true
+    }
+
+    /// Makes what was loaded the candidate, all of it or nothing.
+    pub(super) fn end(self, control: &mut Control) -> Result<String, Vec<Error>> {
+        let Load { reading, lines } = self;
+        control.replace_candidate(reading.end(control.site())?);
+        let lines = if lines == 1 { "1 line".to_string() } else { format!("{lines} lines") };
+        Ok(format!("{lines} loaded into the candidate.\n"))
+    }
+}
+
+pub(super) fn enter(control: &mut Control) -> String {
+    let has_company = control.enter();
+    let others = if has_company { OTHER_SEAT } else { "" };
+    let edited = if control.is_edited() { EDITED } else { "" };
+    format!("{others}{edited}")
+}
+
+pub(super) fn leave(control: &mut Control) -> &'static str {
+    control.leave();
+    if control.is_edited() { STAYS } else { "" }
+}
+
+pub(super) fn state(sentence: &Sentence, control: &mut Control) -> Result<(), Problem> {
+    let statement = Statement::of(sentence);
+    statement.map_or(Ok(()), |statement| control.edit(&statement))
+}
+
+pub(super) fn check(control: &Control) -> Result<String, Vec<Error>> {
+    control.check()?;
+    Ok("The candidate holds together.\n".to_string())
+}
+
+pub(super) fn commit(sentence: &Sentence, desk: &mut Desk<'_>) -> Result<String, Vec<Error>> {
+    if !desk.control.is_edited() {
+        return Ok("There is nothing to commit: the candidate is what runs.\n".to_string());
+    }
+    let order = Order { trial: sentence.time(), comment: sentence.comment() };
+    let done = desk.control.commit(order, desk.appliance)?;
+    let mut said = match (done.generation, sentence.time()) {
+        (None, Some(time)) => format!(
+            "On trial for {} seconds, then taken back unless you type: confirm\n",
+            time.as_secs()
+        ),
+        (generation, _) => kept(generation.unwrap_or_default()),
+    };
+    done.remarks.iter().for_each(|remark| said.push_str(&format!("{remark}\n")));
+    Ok(said)
+}
+
+pub(super) fn confirm(desk: &mut Desk<'_>) -> Result<String, Vec<Error>> {
+    let confirmed = desk.control.confirm(desk.appliance.now());
+    confirmed.map(kept).map_err(|problem| vec![Error::whole(problem)])
+}
+
+pub(super) fn rollback(sentence: &Sentence, control: &mut Control) -> Result<String, Vec<Error>> {
+    let back = sentence.back().unwrap_or_default();
+    let config = control.committed(back).map_err(|problem| vec![Error::whole(problem)])?;
+    control.replace_candidate(config);
+    Ok(if control.is_edited() {
+        "It is in the candidate: compare shows what commit would change.\n".to_string()
+    } else {
+        "The candidate is what runs.\n".to_string()
+    })
+}
+
+pub(super) fn discard(control: &mut Control) -> String {
+    let was_edited = control.is_edited();
+    control.discard();
+    let said = if was_edited { "The candidate is what runs again.\n" } else { "" };
+    said.to_string()
+}
+
+/// What `write` says, which elsewhere keeps a configuration.
+pub(super) fn write(control: &Control) -> String {
+    let edited = if control.is_edited() { EDITED } else { "" };
+    format!("{WRITE}{edited}{NO_DISK}")
+}
+
+/// What is said of a configuration that is in the archive now.
+fn kept(generation: u64) -> String {
+    format!("Generation {generation} runs until the machine stops (write says how to keep it).\n")
+}
