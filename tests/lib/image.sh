@@ -85,7 +85,7 @@ On Debian 12: apt-get install cargo-web"
             cargo build --quiet --package kernel --bin fulcrum --features image \
             --release --target x86_64-target.json -Zjson-target-spec \
             -Zbuild-std=core,alloc,compiler_builtins \
-            -Zbuild-std-features=compiler-builtins-mem >&2
+            -Zbuild-std-features=compiler-builtins-mem,optimize_for_size >&2
     ) || fail "the image did not build"
     strip --output-file "$image" "$built" || fail "the image could not be stripped"
     bytes=$(stat --format %s "$image")
