@@ -1,20 +1,22 @@
 //! Drivers move frames and know no protocol: to them a frame is bytes with a length.
 //!
 //! A NIC is a [`Nic`]: it hands out received frames in batches, takes frames to send, and says how
-//! it is. A frame is owned by one at a time: pool, ring, loop, ring, pool.
+//! it is. A frame is owned by one at a time: pool, ring, loop, ring, pool. The one [`Disk`] reads and
+//! writes blocks and knows as little of what they mean.
 //!
 //! ```text
-//!   probe     finds every NIC of the machine and gives it its driver
+//!   probe     finds every NIC of the machine, and the disk, and gives them their drivers
 //!    ├─ pci      the bus: who is there, behind bridges too
-//!    └─ virtio   virtio-net over PCI
+//!    └─ virtio   virtio-net and virtio-blk over PCI
 //!         ├─ pci     capabilities checked, doorbells found
+//!         ├─ block   the disk's driver: one request at a time
 //!         ├─ net     the driver: two rings, and how a port comes back
 //!         │   ├─ handshake   what a device must be
 //!         │   └─ header      what a received buffer is worth
 //!         ├─ ring    a split virtqueue that believes nothing
 //!         └─ memory  the shared pages below it
 //!   nic       what every driver can do        pool   the buffers
-//!   offload   what a frame leaves undone
+//!   offload   what a frame leaves undone         disk   what a disk can do
 //! ```
 //!
 //! `unsafe` lives in `pool`, `virtio::memory`, `virtio::pci` and where `pci` reaches
@@ -23,6 +25,7 @@
 
 extern crate alloc;
 
+pub mod disk;
 pub mod nic;
 pub mod offload;
 pub mod pci;
@@ -30,9 +33,10 @@ pub mod pool;
 mod probe;
 mod virtio;
 
+pub use disk::{Disk, DiskFault, Request};
 pub use nic::{
     BATCH, BUFFERS_PER_BATCH, BUFFERS_PER_NIC, Batch, Fault, Nic, NicCounters, NicState, RingFault,
 };
 pub use offload::{Abilities, Offload, PartialChecksum, SegmentKind, Segments};
 pub use pool::{BUFFERS_PER_FRAME_MAX, Frame, HEAD_BYTES_MAX, Pool};
-pub use probe::{Absent, Found, probe_all};
+pub use probe::{Absent, Found, FoundDisk, probe_all, probe_disk};

@@ -110,15 +110,23 @@ impl Fault {
     /// The fault's name, as counters and consoles show it.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Fault::Ring(RingFault::UsedId) => "used_id",
-            Fault::Ring(RingFault::UsedNotHead) => "used_not_head",
-            Fault::Ring(RingFault::UsedLen) => "used_len",
-            Fault::Ring(RingFault::UsedIdx) => "used_idx",
+            Fault::Ring(fault) => fault.as_str(),
             Fault::Config => "config",
             Fault::TxStall => "tx_stall",
             Fault::NeedsReset => "needs_reset",
             Fault::Reset => "reset",
             Fault::Handshake => "handshake",
+        }
+    }
+}
+
+impl RingFault {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RingFault::UsedId => "used_id",
+            RingFault::UsedNotHead => "used_not_head",
+            RingFault::UsedLen => "used_len",
+            RingFault::UsedIdx => "used_idx",
         }
     }
 }

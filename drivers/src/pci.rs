@@ -12,6 +12,8 @@
 use alloc::vec::Vec;
 use virtio_drivers::transport::pci::bus::{BarInfo, Command, PciRoot};
 
+use crate::virtio;
+
 pub use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction as Address};
 
 #[cfg(test)]
@@ -30,9 +32,10 @@ pub(crate) const BARS: u8 = 6;
 
 const SLOTS: u8 = 32;
 const FUNCTIONS: u8 = 8;
+const CLASS_STORAGE: u8 = 0x01;
 const CLASS_NETWORK: u8 = 0x02;
 
-/// A network controller on the bus.
+/// A controller on the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device {
     pub address: Address,
@@ -66,7 +69,19 @@ impl<C: ConfigurationAccess> Bus<C> {
 
     /// Every network controller, in ascending order of address.
     pub fn nics(&self) -> Vec<Device> {
-        let mut nics = Vec::new();
+        self.devices(CLASS_NETWORK)
+    }
+
+    /// Every disk of a kind that there is a driver for, in ascending order of address.
+    pub fn disks(&self) -> Vec<Device> {
+        let mut disks = self.devices(CLASS_STORAGE);
+        let known = [virtio::pci::BLOCK_TRANSITIONAL, virtio::pci::BLOCK];
+        disks.retain(|disk| known.contains(&(disk.vendor, disk.device)));
+        disks
+    }
+
+    fn devices(&self, class: u8) -> Vec<Device> {
+        let mut devices = Vec::new();
         let mut reached = [false; 256];
         reached[0] = true;
         for bus in 0..=u8::MAX {
@@ -74,13 +89,23 @@ impl<C: ConfigurationAccess> Bus<C> {
                 continue;
             }
             for slot in 0..SLOTS {
-                self.visit_slot(bus, slot, &mut nics, &mut reached);
+                self.visit_slot(bus, slot, &mut reached, |found, device| {
+                    if found == class {
+                        devices.push(device);
+                    }
+                });
             }
         }
-        nics
+        devices
     }
 
-    fn visit_slot(&self, bus: u8, slot: u8, nics: &mut Vec<Device>, reached: &mut [bool; 256]) {
+    fn visit_slot(
+        &self,
+        bus: u8,
+        slot: u8,
+        reached: &mut [bool; 256],
+        mut meet: impl FnMut(u8, Device),
+    ) {
         for function in 0..FUNCTIONS {
             let address = Address { bus, device: slot, function };
             match Header::read(&self.reads, address) {
@@ -89,7 +114,7 @@ impl<C: ConfigurationAccess> Bus<C> {
                 None => {}
                 Some(header) => {
                     match header.kind {
-                        Kind::Network(device) => nics.push(device),
+                        Kind::Device { class, device } => meet(class, device),
                         // A bus that was passed already is not visited again.
                         Kind::Bridge { secondary } => reached[usize::from(secondary)] = true,
                         Kind::Other => {}
@@ -146,7 +171,7 @@ struct Header {
 }
 
 enum Kind {
-    Network(Device),
+    Device { class: u8, device: Device },
     Bridge { secondary: u8 },
     Other,
 }
@@ -161,9 +186,9 @@ impl Header {
         let header_type = (config.read_word(address, HEADER_TYPE) >> 16) as u8;
         let class = (config.read_word(address, CLASS) >> 24) as u8;
         let kind = match (header_type & 0x7f, class) {
-            (0, CLASS_NETWORK) => {
+            (0, class) => {
                 let irq_line = irq_line(config.read_word(address, INTERRUPT));
-                Kind::Network(Device { address, vendor, device, irq_line })
+                Kind::Device { class, device: Device { address, vendor, device, irq_line } }
             }
             (1, _) => {
                 Kind::Bridge { secondary: (config.read_word(address, BRIDGE_BUSES) >> 8) as u8 }

@@ -1,8 +1,10 @@
-//! From a bus to NICs: every network controller gets its driver, or a reason why it has none.
+//! From a bus to devices: every network controller gets its driver, or a reason why it has none, and
+//! so does the first disk.
 //!
 //! A NIC that cannot be used costs nothing but itself: the machine goes on with the others, and
 //! the reason stands where an operator looks for the port.
 
+use crate::disk::Disk;
 use crate::nic::Nic;
 use crate::pci::{Address, Bus, ConfigurationAccess, Device};
 use crate::pool::Pool;
@@ -21,7 +23,13 @@ pub struct Found {
     pub result: Result<Box<dyn Nic>, Absent>,
 }
 
-/// Why a network controller is no port.
+/// A disk, and whether it can be used.
+pub struct FoundDisk {
+    pub address: Address,
+    pub result: Result<Box<dyn Disk>, Absent>,
+}
+
+/// Why a network controller is no port, or a disk no disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Absent {
     /// None of the drivers knows it.
@@ -71,13 +79,27 @@ pub unsafe fn probe_all<C: ConfigurationAccess>(
         let result = match (vendor, device.device) {
             virtio::pci::NET_TRANSITIONAL | virtio::pci::NET => {
                 // SAFETY: exactly what our caller promised.
-                unsafe { virtio::pci::open(bus, address, pool, mapped_end) }
+                unsafe { virtio::pci::open_nic(bus, address, pool, mapped_end) }
             }
             (vendor, device) => Err(Absent::NoDriver { vendor, device }),
         };
         Found { address, vendor, device: device.device, irq_line, result }
     });
     found.collect()
+}
+
+/// Gives the first disk on the bus its driver. Others stay untouched, whatever is on them.
+///
+/// # Safety
+/// As [`probe_all`].
+pub unsafe fn probe_disk<C: ConfigurationAccess>(
+    bus: &mut Bus<C>,
+    mapped_end: u64,
+) -> Option<FoundDisk> {
+    let address = bus.disks().first()?.address;
+    // SAFETY: exactly what our caller promised.
+    let result = unsafe { virtio::pci::open_disk(bus, address, mapped_end) };
+    Some(FoundDisk { address, result })
 }
 
 impl fmt::Display for Absent {

@@ -1,9 +1,11 @@
-//! virtio-net over PCI, as in the standard's version 1.2; clauses named here are that text's.
+//! virtio-net and virtio-blk over PCI, as in the standard's version 1.2; clauses named here are that
+//! text's.
 //!
 //! virtio-drivers speaks to the device's registers: features, status, configuration, queue
-//! addresses. What moves frames is ours, because it has to be quick and to survive any device:
-//! two split rings of one descriptor a buffer, published once a batch.
+//! addresses. What moves frames and blocks is ours, because it has to survive any device, and for
+//! frames to be quick: split rings in memory of which every access is written down in one file.
 
+mod block;
 mod handshake;
 mod header;
 mod memory;
@@ -16,7 +18,17 @@ mod fake;
 
 pub use ring::RING_SIZE_MAX;
 
-use virtio_drivers::transport::Transport;
+use crate::probe::Absent;
+use virtio_drivers::transport::{DeviceStatus, Transport};
+
+/// The device keeps to version 1 of the standard (6).
+const FEATURE_VERSION_1: u64 = 1 << 32;
+
+/// Tries to see a reset confirmed at start. Real devices take milliseconds, QEMU none.
+const RESET_TRIES: usize = 100_000;
+
+/// Tries to read a configuration that stands still.
+const CONFIG_TRIES: usize = 8;
 
 /// The queues of a network device without multiqueue, by number (5.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +45,8 @@ impl Queue {
 
 /// How the device is told that a queue has something new.
 pub trait Doorbell {
-    fn ring(&mut self, queue: Queue);
+    /// `queue` is one of those that the doorbell was made for.
+    fn ring(&mut self, queue: u16);
 }
 
 /// Proof that the device has confirmed its reset. Until then it may still write to whatever was
@@ -44,4 +57,46 @@ impl Quiet {
     pub fn check(transport: &impl Transport) -> Option<Quiet> {
         transport.get_status().is_empty().then_some(Quiet(()))
     }
+}
+
+/// Resets a device that is met for the first time, and waits a bounded while for it to confirm.
+fn reset(transport: &mut impl Transport) -> Result<Quiet, Absent> {
+    transport.set_status(DeviceStatus::empty());
+    (0..RESET_TRIES).find_map(|_| Quiet::check(transport)).ok_or(Absent::NoReset)
+}
+
+/// The handshake up to FEATURES_OK (3.1.1), with a device that is reset: it must offer all that is
+/// `needed`; what is `wanted` of its offer is taken, and comes back.
+fn agree(
+    transport: &mut impl Transport,
+    needed: u64,
+    wanted: impl FnOnce(u64) -> u64,
+) -> Result<u64, Absent> {
+    let mut status = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
+    transport.set_status(status);
+    let offered = transport.read_device_features();
+    let missing = needed & !offered;
+    if missing != 0 {
+        transport.set_status(status | DeviceStatus::FAILED);
+        return Err(Absent::FeaturesMissing { bits: missing });
+    }
+    let features = offered & wanted(offered);
+    transport.write_driver_features(features);
+    status |= DeviceStatus::FEATURES_OK;
+    transport.set_status(status);
+    if !transport.get_status().contains(DeviceStatus::FEATURES_OK) {
+        transport.set_status(status | DeviceStatus::FAILED);
+        return Err(Absent::FeaturesRefused);
+    }
+    Ok(features)
+}
+
+/// Reads of the configuration what belongs together: the generation is the same before and after
+/// (2.5).
+fn read_still<T: Transport, R>(transport: &T, read: impl Fn(&T) -> Option<R>) -> Option<R> {
+    (0..CONFIG_TRIES).find_map(|_| {
+        let before = transport.read_config_generation();
+        let all = read(transport)?;
+        (before == transport.read_config_generation()).then_some(all)
+    })
 }

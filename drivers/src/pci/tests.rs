@@ -46,6 +46,20 @@ fn only_network_controllers_are_nics() {
     assert_eq!(nics[0].address.to_string(), "00:02.0");
 }
 
+#[test]
+fn disks_are_those_that_there_is_a_driver_for() {
+    let config = FakeConfig::default();
+    let storage = |vendor, device| Function::new(vendor, device, CLASS_STORAGE);
+    config.insert(address(0, 1, 0), storage(0x8086, 0x7010));
+    config.insert(address(0, 2, 0), nic());
+    config.insert(address(0, 3, 0), storage(0x1af4, 0x1001));
+    config.insert(address(0, 4, 0), storage(0x1af4, 0x1004));
+    config.insert(address(0, 5, 0), storage(0x1af4, 0x1042));
+    let disks = Bus::new(config).disks();
+    let addresses: Vec<Address> = disks.iter().map(|disk| disk.address).collect();
+    assert_eq!(addresses, [address(0, 3, 0), address(0, 5, 0)]);
+}
+
 /// Slots of eight functions and a bus behind a bridge: 40 NICs, in ascending order.
 #[test]
 fn forty_nics_in_slots_of_eight_functions_and_behind_bridges() {

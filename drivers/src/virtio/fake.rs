@@ -306,8 +306,8 @@ impl Handle {
 }
 
 impl Doorbell for Handle {
-    fn ring(&mut self, queue: Queue) {
-        self.0.borrow_mut().doorbells[usize::from(queue.number())] += 1;
+    fn ring(&mut self, queue: u16) {
+        self.0.borrow_mut().doorbells[usize::from(queue)] += 1;
     }
 }
 

@@ -16,10 +16,11 @@ use super::Queue;
 use super::header::Merging;
 use super::memory::RingSize;
 use super::ring::RING_SIZE_MAX;
+use super::{FEATURE_VERSION_1, agree, read_still};
 use crate::offload::Abilities;
 use crate::pool::BUFFERS_PER_FRAME_MAX;
 use crate::probe::Absent;
-use virtio_drivers::transport::{DeviceStatus, Transport};
+use virtio_drivers::transport::Transport;
 
 const FEATURE_CSUM: u64 = 1 << 0;
 const FEATURE_GUEST_CSUM: u64 = 1 << 1;
@@ -30,7 +31,6 @@ const FEATURE_HOST_TSO4: u64 = 1 << 11;
 const FEATURE_HOST_TSO6: u64 = 1 << 12;
 const FEATURE_MRG_RXBUF: u64 = 1 << 15;
 const FEATURE_STATUS: u64 = 1 << 16;
-const FEATURE_VERSION_1: u64 = 1 << 32;
 const FEATURE_GUEST_USO4: u64 = 1 << 54;
 const FEATURE_GUEST_USO6: u64 = 1 << 55;
 const FEATURE_HOST_USO: u64 = 1 << 56;
@@ -48,9 +48,6 @@ const CONFIG_MAC_LOW: usize = 0;
 const CONFIG_MAC_HIGH: usize = 4;
 const CONFIG_STATUS: usize = 6;
 const STATUS_LINK_UP: u16 = 1;
-
-/// Tries to read a configuration that stands still.
-const CONFIG_TRIES: usize = 8;
 
 /// The features that both sides have agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,35 +117,14 @@ impl Features {
     }
 }
 
-/// The handshake up to FEATURES_OK (3.1.1), with a device that is reset and will get rings of these
-/// sizes.
+/// The handshake up to FEATURES_OK, with a device that is reset and will get rings of these sizes.
 pub fn negotiate(transport: &mut impl Transport, sizes: RingSizes) -> Result<Features, Absent> {
-    let mut status = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
-    transport.set_status(status);
-    let offered = transport.read_device_features();
-    let missing = FEATURES_NEEDED & !offered;
-    if missing != 0 {
-        transport.set_status(status | DeviceStatus::FAILED);
-        return Err(Absent::FeaturesMissing { bits: missing });
-    }
-    let features = Features::wanted(offered, sizes);
-    transport.write_driver_features(features.0);
-    status |= DeviceStatus::FEATURES_OK;
-    transport.set_status(status);
-    if !transport.get_status().contains(DeviceStatus::FEATURES_OK) {
-        transport.set_status(status | DeviceStatus::FAILED);
-        return Err(Absent::FeaturesRefused);
-    }
-    Ok(features)
+    agree(transport, FEATURES_NEEDED, |offered| Features::wanted(offered, sizes).0).map(Features)
 }
 
-/// Reads address and link together: the generation is the same before and after (2.5).
+/// Reads address and link together.
 pub fn identify(transport: &impl Transport, features: Features) -> Option<Identity> {
-    (0..CONFIG_TRIES).find_map(|_| {
-        let before = transport.read_config_generation();
-        let identity = read_identity(transport, features)?;
-        (before == transport.read_config_generation()).then_some(identity)
-    })
+    read_still(transport, |transport| read_identity(transport, features))
 }
 
 fn read_identity(transport: &impl Transport, features: Features) -> Option<Identity> {

@@ -1,4 +1,4 @@
-//! The memory that a split virtqueue shares with its device (2.7).
+//! The memory that a split virtqueue shares with its device (2.7), and bytes that requests are about.
 //!
 //! This file reads and writes, and decides nothing. Each access touches shared memory exactly
 //! once, and what it read is the caller's own copy: the device may change it at any time and as
@@ -10,7 +10,7 @@
 //!    ours to write, "available"         the device's, "used"
 //! ```
 //!
-//! The memory is never given back. A port keeps its rings for life, and a device that was never
+//! The memory is never given back. A device keeps its rings for life, and a device that was never
 //! seen to be quiet might still write to them.
 
 use alloc::alloc::{Layout, alloc_zeroed};
@@ -192,6 +192,47 @@ impl RingMemory {
         debug_assert!(at.is_multiple_of(align_of::<T>()));
         // SAFETY: as in `read`; `T` is `u16`, `u32` or `u64`.
         unsafe { self.base.add(at).cast::<T>().write_volatile(value) }
+    }
+}
+
+/// Bytes that a device reads and writes while requests for them are under way.
+pub struct SharedBytes {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+impl SharedBytes {
+    /// Zeroed memory of its own pages, or `None` when there is none left. `len` is not zero.
+    pub fn new(len: usize) -> Option<SharedBytes> {
+        let layout = Layout::from_size_align(len, PAGE_BYTES).ok()?;
+        assert!(len > 0);
+        // SAFETY: the layout's size is not zero.
+        let base = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        Some(SharedBytes { base, len })
+    }
+
+    /// Where the byte at `at` lies, as the device is told.
+    pub fn address(&self, at: usize) -> u64 {
+        assert!(at < self.len);
+        self.base.as_ptr() as u64 + at as u64
+    }
+
+    /// Copies out, each byte once.
+    pub fn read(&self, at: usize, into: &mut [u8]) {
+        assert!(at <= self.len && into.len() <= self.len - at);
+        for (offset, byte) in into.iter_mut().enumerate() {
+            // SAFETY: inside of the allocation, as was just seen; volatile, and no reference to
+            // this memory is ever made, so the device's writes are no more than changed values.
+            *byte = unsafe { self.base.add(at + offset).read_volatile() };
+        }
+    }
+
+    pub fn write(&mut self, at: usize, bytes: &[u8]) {
+        assert!(at <= self.len && bytes.len() <= self.len - at);
+        for (offset, &byte) in bytes.iter().enumerate() {
+            // SAFETY: as in `read`.
+            unsafe { self.base.add(at + offset).write_volatile(byte) }
+        }
     }
 }
 

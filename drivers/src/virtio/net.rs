@@ -18,7 +18,7 @@
 use super::handshake::{Features, Identity, Link, RingSizes, identify, negotiate, ring_sizes};
 use super::header::{self, Claim, Header, Misfit};
 use super::ring::{Direction, RECEIVE_BYTES, Ring, Used};
-use super::{Doorbell, Queue, Quiet};
+use super::{Doorbell, Queue, Quiet, reset};
 use crate::nic::{Batch, Fault, Nic, NicCounters, NicState, RingFault};
 use crate::offload::Abilities;
 use crate::pool::{Frame, Pool};
@@ -28,9 +28,6 @@ use virtio_drivers::transport::{DeviceStatus, InterruptStatus, Transport};
 
 #[cfg(test)]
 mod tests;
-
-/// Tries to see a reset confirmed at start. Real devices take milliseconds, QEMU none.
-const RESET_TRIES: usize = 100_000;
 
 /// How often link and status are looked at.
 const LOOK_PERIOD_MS: u64 = 100;
@@ -99,9 +96,7 @@ impl<T: Transport, D: Doorbell> VirtioNet<T, D> {
     /// Takes the device from reset to running.
     pub fn new(transport: T, doorbell: D, pool: &'static Pool) -> Result<Self, Absent> {
         let mut transport = ManuallyDrop::new(transport);
-        transport.set_status(DeviceStatus::empty());
-        let quiet = (0..RESET_TRIES).find_map(|_| Quiet::check(&*transport));
-        quiet.ok_or(Absent::NoReset)?;
+        reset(&mut *transport)?;
 
         let sizes = ring_sizes(&mut *transport)?;
         let features = negotiate(&mut *transport, sizes)?;
@@ -254,7 +249,7 @@ impl<T: Transport, D: Doorbell> VirtioNet<T, D> {
             self.receive.push(frame).expect("a ring with room takes a frame");
         }
         if self.receive.publish() {
-            self.doorbell.ring(Queue::Receive);
+            self.doorbell.ring(Queue::Receive.number());
         }
     }
 
@@ -392,7 +387,7 @@ impl<T: Transport, D: Doorbell> Nic for VirtioNet<T, D> {
 
     fn flush(&mut self) {
         if !self.is_broken() && self.transmit.publish() {
-            self.doorbell.ring(Queue::Transmit);
+            self.doorbell.ring(Queue::Transmit.number());
         }
     }
 

@@ -1,4 +1,4 @@
-//! From a PCI function to a running virtio-net port (4.1).
+//! From a PCI function to a running virtio device (4.1).
 //!
 //! virtio-drivers' `PciTransport` walks the capabilities itself, but for devices that mean well:
 //! a list that is a loop, a BAR number out of range or a structure that wraps would make it run
@@ -9,8 +9,10 @@
 //! the device for the offset at each kick, which makes three accesses, each a trip to the
 //! hypervisor, out of one.
 
+use super::block::{self, VirtioBlock};
 use super::net::VirtioNet;
 use super::{Doorbell, Queue};
+use crate::disk::Disk;
 use crate::nic::Nic;
 use crate::pci::{Address, BARS, Bus, ConfigurationAccess};
 use crate::pool::Pool;
@@ -31,6 +33,9 @@ mod tests;
 /// Vendor and device of a network card that also speaks virtio 0.9, and of one that does not.
 pub const NET_TRANSITIONAL: (u16, u16) = (0x1af4, 0x1000);
 pub const NET: (u16, u16) = (0x1af4, 0x1041);
+/// The same of a disk.
+pub const BLOCK_TRANSITIONAL: (u16, u16) = (0x1af4, 0x1001);
+pub const BLOCK: (u16, u16) = (0x1af4, 0x1042);
 
 const COMMAND_STATUS: u8 = 0x04;
 const STATUS_CAPABILITIES: u32 = 1 << 20;
@@ -48,16 +53,47 @@ const COMMON_BYTES: u32 = 56;
 const QUEUE_SELECT: u64 = 22;
 const QUEUE_NOTIFY_OFF: u64 = 30;
 
-/// Takes the function to a running port.
+/// Takes a network card's function to a running port.
 ///
 /// # Safety
 /// As [`crate::probe_all`].
-pub unsafe fn open<C: ConfigurationAccess>(
+pub unsafe fn open_nic<C: ConfigurationAccess>(
     bus: &mut Bus<C>,
     address: Address,
     pool: &'static Pool,
     mapped_end: u64,
 ) -> Result<Box<dyn Nic>, Absent> {
+    let queues = [Queue::Receive.number(), Queue::Transmit.number()];
+    // SAFETY: the caller's promise.
+    let (transport, doorbells) = unsafe { connect(bus, address, queues, mapped_end) }?;
+    Ok(Box::new(VirtioNet::new(ManuallyDrop::into_inner(transport), doorbells, pool)?))
+}
+
+/// Takes a disk's function to a running disk.
+///
+/// # Safety
+/// As [`crate::probe_disk`].
+pub unsafe fn open_disk<C: ConfigurationAccess>(
+    bus: &mut Bus<C>,
+    address: Address,
+    mapped_end: u64,
+) -> Result<Box<dyn Disk>, Absent> {
+    // SAFETY: the caller's promise.
+    let (transport, doorbells) = unsafe { connect(bus, address, [block::QUEUE], mapped_end) }?;
+    Ok(Box::new(VirtioBlock::new(ManuallyDrop::into_inner(transport), doorbells)?))
+}
+
+/// Finds the registers of a function and the doorbells of its queues, which are numbered from 0. The
+/// transport is not to be dropped: that would wait for the device without end.
+///
+/// # Safety
+/// As [`crate::probe_all`].
+unsafe fn connect<C: ConfigurationAccess, const QUEUES: usize>(
+    bus: &mut Bus<C>,
+    address: Address,
+    queues: [u16; QUEUES],
+    mapped_end: u64,
+) -> Result<(ManuallyDrop<PciTransport>, Doorbells<QUEUES>), Absent> {
     bus.disable(address);
     let regions = Capabilities::read(bus, address)?.locate(bus, address, mapped_end)?;
     let transport =
@@ -67,14 +103,12 @@ pub unsafe fn open<C: ConfigurationAccess>(
             }
             _ => Absent::CapabilityMissing,
         })?;
-    // Its drop would wait for the device without end.
     let transport = ManuallyDrop::new(transport);
     bus.enable(address);
     // SAFETY: `locate` has found these regions inside the device's BARs and below `mapped_end`,
     // where by our caller's promises 1 and 2 they are mapped and nothing but the device.
-    let doorbells = unsafe { Doorbells::find(&regions) }?;
-    let transport = ManuallyDrop::into_inner(transport);
-    Ok(Box::new(VirtioNet::new(transport, doorbells, pool)?))
+    let doorbells = unsafe { Doorbells::find(&regions, queues) }?;
+    Ok((transport, doorbells))
 }
 
 /// Where a capability says that a structure lies.
@@ -227,36 +261,34 @@ fn place<C: ConfigurationAccess>(
     }
 }
 
-/// The doorbells of both queues.
+/// The doorbells of a device's queues, by number.
 #[derive(Debug)]
-struct Doorbells {
-    receive: NonNull<u16>,
-    transmit: NonNull<u16>,
-}
+struct Doorbells<const QUEUES: usize>([NonNull<u16>; QUEUES]);
 
-impl Doorbells {
+impl<const QUEUES: usize> Doorbells<QUEUES> {
     /// Asks the device once where they are.
     ///
     /// # Safety
     /// `regions` are mapped registers of the device, and nothing else uses them in this moment.
-    unsafe fn find(regions: &Regions) -> Result<Doorbells, Absent> {
-        let find = |queue: Queue| {
+    unsafe fn find(regions: &Regions, queues: [u16; QUEUES]) -> Result<Self, Absent> {
+        let mut bells = [NonNull::dangling(); QUEUES];
+        for (bell, queue) in bells.iter_mut().zip(queues) {
             // SAFETY: the caller's promise.
-            unsafe { doorbell(regions, queue) }.ok_or(Absent::NotifyRange { queue: queue.number() })
-        };
-        Ok(Doorbells { receive: find(Queue::Receive)?, transmit: find(Queue::Transmit)? })
+            *bell = unsafe { doorbell(regions, queue) }.ok_or(Absent::NotifyRange { queue })?;
+        }
+        Ok(Self(bells))
     }
 }
 
 /// # Safety
 /// As [`Doorbells::find`].
-unsafe fn doorbell(regions: &Regions, queue: Queue) -> Option<NonNull<u16>> {
+unsafe fn doorbell(regions: &Regions, queue: u16) -> Option<NonNull<u16>> {
     let select = (regions.common + QUEUE_SELECT) as usize as *mut u16;
     let notify_off = (regions.common + QUEUE_NOTIFY_OFF) as usize as *const u16;
     // SAFETY: both lie in the common structure, which `Capabilities::locate` has seen to be long
     // enough and aligned, and which is mapped by the caller's promise.
     let notify_off = unsafe {
-        select.write_volatile(queue.number());
+        select.write_volatile(queue);
         notify_off.read_volatile()
     };
     let offset = u64::from(notify_off) * u64::from(regions.notify_multiplier);
@@ -269,22 +301,19 @@ unsafe fn doorbell(regions: &Regions, queue: Queue) -> Option<NonNull<u16>> {
     NonNull::new(address as usize as *mut u16)
 }
 
-impl Doorbell for Doorbells {
-    fn ring(&mut self, queue: Queue) {
-        let bell = match queue {
-            Queue::Receive => self.receive,
-            Queue::Transmit => self.transmit,
-        };
+impl<const QUEUES: usize> Doorbell for Doorbells<QUEUES> {
+    fn ring(&mut self, queue: u16) {
+        let bell = self.0[usize::from(queue)];
         // SAFETY: `find` has seen the address to be aligned and inside the device's notification
         // structure, which stays mapped. The device takes the write as a hint and no more.
-        unsafe { bell.write_volatile(queue.number()) }
+        unsafe { bell.write_volatile(queue) }
     }
 }
 
 /// Virtual addresses are physical ones.
 struct OneToOne;
 
-// SAFETY: registers are where their physical address says, by the promise that `open`'s caller
+// SAFETY: registers are where their physical address says, by the promise that `connect`'s caller
 // makes; memory is never given out, since the rings have their own.
 unsafe impl Hal for OneToOne {
     fn dma_alloc(_: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {

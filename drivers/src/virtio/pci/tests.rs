@@ -1,7 +1,8 @@
 use super::*;
+use crate::disk::Request;
 use crate::nic::{BUFFERS_PER_NIC, NicState};
 use crate::pci::fake::{COMMAND, FakeConfig, Function, address};
-use crate::probe::{Found, probe_all};
+use crate::probe::{Found, probe_all, probe_disk};
 
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0xaa, 0, 9];
 const BAR_BYTES: usize = 0x4000;
@@ -99,6 +100,28 @@ fn a_device_comes_up_over_its_registers() {
     nic.flush();
     assert_eq!(registers.doorbell(12), 1, "the transmit queue's");
     assert_eq!((registers.doorbell(10), registers.doorbell(14)), (0xeeee, 0xeeee));
+}
+
+/// The first disk of two comes up; the second one is not touched.
+#[test]
+fn a_disk_comes_up_over_its_registers() {
+    let registers = [Registers::new(), Registers::new()];
+    let config = FakeConfig::default();
+    for (slot, registers) in (2..).zip(&registers) {
+        let mut disk = function(registers);
+        disk.words[0] = u32::from(BLOCK.1) << 16 | u32::from(BLOCK.0);
+        disk.words[2] = 0x01 << 24;
+        config.insert(address(0, slot, 0), disk);
+    }
+    let mut bus = Bus::new(config.clone());
+    // SAFETY: as in `probe`.
+    let found = unsafe { probe_disk(&mut bus, u64::MAX) }.unwrap();
+    assert_eq!(found.address, address(0, 2, 0));
+    let mut disk = found.result.unwrap();
+    disk.begin(Request::Read { block: 0, blocks: 1 }).unwrap();
+    assert_eq!(registers[0].doorbell(12), 0, "the only queue's number");
+    assert_eq!(config.word(address(0, 3, 0), COMMAND) & 0x7, 0);
+    assert_eq!(registers[1].doorbell(12), 0xeeee);
 }
 
 #[test]
