@@ -15,3 +15,4 @@ pub mod journal;
 pub mod machine;
 pub mod send;
 pub mod shell;
+pub mod store;
