@@ -15,4 +15,5 @@ pub mod journal;
 pub mod machine;
 pub mod send;
 pub mod shell;
+pub mod start;
 pub mod store;

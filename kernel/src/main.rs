@@ -1,6 +1,6 @@
 //! Fulcrum's image: the story of a boot.
 //!
-//! Bring up the machine, find the NICs, read the configuration, which may say how large a table is
+//! Bring up the machine, find the devices, choose the configuration, which may say how large a table is
 //! to be, divide the memory, build the appliance and configure it; then go round: a turn of the
 //! appliance, a visit to the console now and then, a rest when nothing happens.
 #![no_std]
@@ -10,103 +10,129 @@ extern crate alloc;
 
 mod image;
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::vec::Vec;
 
-use image::{Lines, Machine, NicBus, Nics};
+use image::{DeviceBus, Lines, Machine, Nics};
 use kernel::appliance::{Appliance, Request, Turn};
-use kernel::config::{self, Config};
 use kernel::console::Console;
 use kernel::control::{self, Control};
 use kernel::journal::JOURNAL;
 use kernel::machine::pace::{Pace, REST_MAX};
 use kernel::machine::sizes::Sizes;
-use kernel::shell::problem::Error;
+use kernel::start::{Note, Offer, Start, Started, StartedFrom, offers_of};
+use kernel::store::{Commit, Found, Keeper};
 use lb::{Capacity, Dataplane};
 
 boot::entry!(main);
 
-/// The appliance, before it is configured.
+/// The appliance, configured.
 struct Built {
     appliance: Appliance,
     control: Control,
-    /// What the loader's file says, if there is one.
-    start_up: Option<Result<Config, Vec<Error>>>,
+    keeper: Keeper,
+    started: Started,
     nic_lines: Lines,
+}
+
+/// What the disk has to offer, and what is wrong with it.
+struct Kept {
+    keeper: Keeper,
+    commits: Vec<Commit>,
+    notes: Vec<Note>,
 }
 
 fn main(start_info: u64) -> ! {
     // SAFETY: the entry calls this once, with what the loader passed.
     let mut machine = unsafe { Machine::start(start_info) };
     machine.crash_if_asked();
-    let Built { mut appliance, mut control, start_up, nic_lines } = build(&mut machine);
+    let mut built = build(&mut machine);
     let mut console = Console::default();
     JOURNAL.lines().for_each(|line| console.print(&format!("{line}\n")));
-    if let Some(start_up) = start_up {
-        configure(start_up, &mut control, &mut appliance, &mut console);
-    }
-    console.greet(&control);
-    match run(&mut machine, &mut appliance, &mut control, &mut console, nic_lines) {
+    tell(&built.started, &mut console);
+    console.greet(&built.control);
+    match run(&mut machine, &mut built, &mut console) {
         Request::Reboot => image::reboot(),
         Request::PowerOff => image::power_off(),
     }
 }
 
-/// Finds the NICs, reads the configuration, divides the memory among what needs it, and builds the
-/// appliance.
+/// Finds the devices, chooses the configuration, divides the memory among what needs it, builds the
+/// appliance and configures it.
 fn build(machine: &mut Machine) -> Built {
     // SAFETY: once, and nothing else looks at the PCI bus.
-    let bus = unsafe { NicBus::scan() };
+    let mut bus = unsafe { DeviceBus::scan() };
     let sizes = Sizes::of(machine.heap_bytes, bus.count());
     let pool = drivers::Pool::new(sizes.frames);
+    let Kept { keeper, commits, notes } = read_disk(&mut bus, machine);
     let Nics { attached, lines } = bus.attach(pool);
     let site = control::site(attached.iter(), sizes.flows_fit);
-    let start_up = machine.module.map(|file| config::load(file, &site));
-    let flows = start_up.as_ref().and_then(|read| read.as_ref().ok()?.flows);
-    let capacity = sizes.capacity(flows);
+    let start = Start::choose(offers(&commits, machine.module), notes, &site);
+    let capacity = sizes.capacity(start.flows());
     let dataplane = Dataplane::new(capacity, machine.secret);
     machine.now();
     let (heap_mib, Capacity { flows, macs, .. }) = (machine.heap_bytes >> 20, capacity);
     log::info!("{heap_mib} MiB: {} frames, {flows} flows, {macs} MAC addresses", sizes.frames);
     let mut appliance = Appliance::new(dataplane, pool, attached);
-    let control = Control::begin(site, &mut appliance);
-    Built { appliance, control, start_up, nic_lines: lines }
+    let mut control = Control::begin(site.clone(), &mut appliance);
+    let started = start.finish(&site, &mut control, &mut appliance);
+    Built { appliance, control, keeper, started, nic_lines: lines }
 }
 
-/// Takes in what the loader handed over. With errors it is refused whole, each of them is told, and
-/// the appliance is the plain switch that it is without.
-fn configure(
-    start_up: Result<Config, Vec<Error>>,
-    control: &mut Control,
-    appliance: &mut Appliance,
-    console: &mut Console,
-) {
-    let Err(errors) = start_up.and_then(|config| control.start_up(config, appliance)) else {
-        let lines = control.config().statements().len();
-        log::info!("configuration: the loader's file, {lines} statements");
-        return;
+/// Reads the disk, if there is one; waits a second for it at most.
+fn read_disk(bus: &mut DeviceBus, machine: &mut Machine) -> Kept {
+    let (keeper, found) = match bus.disk() {
+        None => (Keeper::without(None), Ok(Found::default())),
+        Some(Err(trouble)) => (Keeper::without(Some(trouble.clone())), Err(trouble)),
+        Some(Ok(disk)) => {
+            let host = machine.options.host.clone();
+            Keeper::open(disk, &host, || machine.now())
+        }
     };
-    console.print("The loader's configuration is refused; this is a plain switch:\n");
-    for error in errors {
-        console.print(&format!("{error}\n"));
-        log::error!("{error}");
+    match found {
+        Ok(Found { commits, passed }) => {
+            let notes = passed.into_iter().map(Note::Slot).collect();
+            Kept { keeper, commits, notes }
+        }
+        Err(trouble) => {
+            let notes = Vec::from([Note::Disk(trouble)]);
+            Kept { keeper, commits: Vec::new(), notes }
+        }
     }
 }
 
+/// Every configuration that may be started with, the best first.
+fn offers<'a>(commits: &'a [Commit], module: Option<&'a [u8]>) -> Vec<Offer<'a>> {
+    let mut offers: Vec<Offer<'a>> = offers_of(commits).collect();
+    let module = module.map(Cow::Borrowed);
+    let file = image::fw_cfg::configuration().map(Cow::Owned);
+    for (from, text) in [(StartedFrom::Loader, module), (StartedFrom::FwCfg, file)] {
+        offers.extend(text.map(|text| Offer { from, text }));
+    }
+    offers
+}
+
+/// Says which configuration was taken and why no other one, on the console and in the log.
+fn tell(started: &Started, console: &mut Console) {
+    for line in started.notes.iter().flat_map(Note::lines) {
+        console.print(&format!("{line}\n"));
+        log::error!("{line}");
+    }
+    console.print(&format!("{started}\n"));
+    log::info!("{started}");
+}
+
 /// Goes round until somebody wants the machine to end.
-fn run(
-    machine: &mut Machine,
-    appliance: &mut Appliance,
-    control: &mut Control,
-    console: &mut Console,
-    nic_lines: Lines,
-) -> Request {
+fn run(machine: &mut Machine, built: &mut Built, console: &mut Console) -> Request {
+    let Built { appliance, control, keeper, nic_lines, .. } = built;
     let mut pace = Pace::begin(machine.now());
     loop {
         let now = machine.now();
         if appliance.turn(now) == Turn::Busy {
             pace.worked(now);
         }
+        keeper.poll(now);
         if pace.is_console_due(now) {
             if let Some(news) = control.tick(appliance) {
                 console.tell(&news);

@@ -6,11 +6,12 @@
 
 mod clock;
 mod crash;
+mod devices;
+pub mod fw_cfg;
 mod heap;
 mod idle;
 mod last_words;
 mod memory;
-mod nics;
 mod power;
 mod random;
 mod uart;
@@ -23,8 +24,8 @@ use kernel::machine::start_info::StartInfo;
 use lb::Instant;
 
 pub use clock::TscClock;
+pub use devices::{DeviceBus, Nics};
 pub use idle::{Idle, Lines};
-pub use nics::{NicBus, Nics};
 pub use power::{power_off, reboot};
 pub use uart::Uart;
 

@@ -5,6 +5,7 @@
 pub mod acpi;
 pub mod bars;
 pub mod clock;
+pub mod fw_cfg;
 pub mod memory;
 pub mod options;
 pub mod pace;

@@ -3,10 +3,13 @@
 //! ```text
 //! panic=halt|reboot|exit     what to do after last words; exit is QEMU's isa-debug-exit
 //! crash=panic|fault|stack|text|data|null|heap    die at once, to see the last words (for tests)
+//! host=NAME                  whose configuration the disk's must be (crate::store)
 //! ```
 //!
 //! A word that is not understood is reported and otherwise ignored: an appliance that is deaf to a
 //! word still switches.
+
+use crate::store::HOST_BYTES_MAX;
 
 /// Written to QEMU's `-device isa-debug-exit,iobase=0xf4,iosize=4` after last words.
 pub const EXIT_VALUE_CRASHED: u32 = 0x2a;
@@ -42,10 +45,12 @@ pub enum Crash {
     Heap,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     pub on_panic: OnPanic,
     pub crash: Option<Crash>,
+    /// Empty when nothing is said.
+    pub host: heapless::String<HOST_BYTES_MAX>,
 }
 
 /// A word of the command line that means nothing here.
@@ -97,7 +102,11 @@ impl Options {
                         .ok_or("crash=panic, fault, stack, text, data, null or heap")?,
                 );
             }
-            _ => return Err("panic=… or crash=…"),
+            Some(("host", value)) => {
+                let name = value.try_into().ok().filter(|_| !value.is_empty());
+                self.host = name.ok_or("host=NAME, of 64 bytes at most")?;
+            }
+            _ => return Err("panic=…, crash=… or host=…"),
         }
         Ok(())
     }
@@ -114,17 +123,21 @@ mod tests {
 
     #[test]
     fn words_and_what_is_said_of_others() {
+        let long = "host=a123456789b123456789c123456789d123456789e123456789f123456789g1234";
         let mut unknown = Vec::new();
-        let line = " panic=exit  console=ttyS0 crash=stack panic=now quiet";
-        let options = Options::parse(line, |word| unknown.push(word.word));
-        let wanted = Options { on_panic: OnPanic::Exit, crash: Some(Crash::Stack) };
+        let line = " panic=exit  console=ttyS0 crash=stack panic=now quiet host=rack4-2 host=";
+        let line = [line, long].join(" ");
+        let options = Options::parse(&line, |word| unknown.push(word.word));
+        let host = "rack4-2".try_into().unwrap();
+        let wanted = Options { on_panic: OnPanic::Exit, crash: Some(Crash::Stack), host };
         assert_eq!(options, wanted);
-        assert_eq!(unknown, ["console=ttyS0", "panic=now", "quiet"]);
+        assert_eq!(unknown, ["console=ttyS0", "panic=now", "quiet", "host=", long]);
     }
 
     #[test]
     fn nothing_said_is_a_halt() {
         let options = Options::parse("", |word| panic!("{word:?}"));
-        assert_eq!(options, Options { on_panic: OnPanic::Halt, crash: None });
+        assert_eq!(options, Options::default());
+        assert_eq!(options.on_panic, OnPanic::Halt);
     }
 }

@@ -5,6 +5,7 @@ mod config;
 mod console;
 mod desk;
 mod files;
+mod start;
 mod transcripts;
 mod tree;
 mod walk;

@@ -1,17 +1,20 @@
-//! The NICs: found on the PCI bus, their registers mapped, their interrupt lines noted.
+//! The devices: found on the PCI bus, their registers mapped, their interrupt lines noted.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use drivers::disk::BLOCK_BYTES;
 use drivers::pci::{Bus, ConfigurationAccess, PortIo};
-use drivers::{Found, Pool, probe_all};
+use drivers::{Disk, Found, FoundDisk, Pool, probe_all, probe_disk};
 use kernel::appliance::Attached;
 use kernel::machine::bars::memory_bars;
+use kernel::store::Trouble;
 
 use super::idle::Lines;
 use super::memory;
 
 /// The bus, before its devices have drivers.
-pub struct NicBus {
+pub struct DeviceBus {
     config: PortIo,
     count: usize,
 }
@@ -23,31 +26,46 @@ pub struct Nics {
     pub lines: Lines,
 }
 
-impl NicBus {
+impl DeviceBus {
     /// Looks who is there, and makes sure that all registers can be reached.
     ///
     /// # Safety
     /// Once; nothing else uses the ports of PCI's configuration space or these devices.
-    pub unsafe fn scan() -> NicBus {
+    pub unsafe fn scan() -> DeviceBus {
         // SAFETY: the caller's promise.
         let config = unsafe { PortIo::new() };
         // SAFETY: the copy lives only as long as this scan and only reads.
         let bus = Bus::new(unsafe { config.unsafe_clone() });
-        let nics = bus.nics();
-        for nic in &nics {
-            let word = |register| config.read_word(nic.address, register);
+        let (nics, disks) = (bus.nics(), bus.disks());
+        for device in nics.iter().chain(&disks) {
+            let word = |register| config.read_word(device.address, register);
             for address in memory_bars(word) {
                 if memory::map_device(address).is_err() {
-                    log::error!("{}: a BAR at {address:#x} cannot be mapped", nic.address);
+                    log::error!("{}: a BAR at {address:#x} cannot be mapped", device.address);
                 }
             }
         }
-        NicBus { config, count: nics.len() }
+        for disk in disks.iter().skip(1) {
+            log::warn!("{}: a disk beside the first one: left alone", disk.address);
+        }
+        DeviceBus { config, count: nics.len() }
     }
 
     /// NICs on the bus, those included that no driver may know.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// Gives the disk its driver, if there is one.
+    pub fn disk(&mut self) -> Option<Result<Box<dyn Disk>, Trouble>> {
+        // SAFETY: the copy lives only as long as this call, in which nothing else uses the ports.
+        let mut bus = Bus::new(unsafe { self.config.unsafe_clone() });
+        // SAFETY: as in `attach`; this is called once, before `attach` uses the bus up.
+        let FoundDisk { address, result } = unsafe { probe_disk(&mut bus, memory::mapped_end()) }?;
+        Some(result.map_err(Trouble::Absent).inspect(|disk| {
+            let mib = (disk.blocks() * BLOCK_BYTES as u64) >> 20;
+            log::info!("{address} virtio-blk {mib} MiB");
+        }))
     }
 
     /// Gives every NIC its driver; the log says what became of each.
