@@ -24,6 +24,8 @@ Options:
   --uplink user       the uplink is QEMU's user-mode network (default)
   --uplink tap:NAME   the uplink is this tap device of yours; the guests are 10.0.2.21 and up in
                       10.0.2.0/24, the virtual IP is 10.0.2.100
+  --disk FILE         the appliance keeps its configuration on this disk, which is made if it is
+                      missing. What was committed there comes before every other configuration
   --memory SIZE       the appliance's memory, such as 64M (default 256M)
   --accel auto|kvm|tcg   default auto: kvm if the image really runs under it, else tcg.
                       The environment variable ACCEL says the same
@@ -41,6 +43,7 @@ mode=run
 guests=3
 port=8080
 uplink=user
+disk=
 accel=${ACCEL:-auto}
 vip=10.0.2.100
 qemu_options=()
@@ -60,7 +63,7 @@ read_options() {
                 help
                 exit 0
                 ;;
-            --guests | --port | --uplink | --memory | --accel)
+            --guests | --port | --uplink | --disk | --memory | --accel)
                 (($# >= 2)) || misuse "$1 wants a value"
                 read_option "$1" "$2"
                 shift 2
@@ -90,6 +93,11 @@ read_option() {
             [[ $2 == user || $2 =~ ^tap:[[:alnum:]_.-]{1,15}$ ]] ||
                 misuse "--uplink: '$2' is neither user nor tap:NAME"
             uplink=$2
+            ;;
+        --disk)
+            [[ $2 != *,* && ( ! -e $2 || -f $2 || -b $2 ) ]] ||
+                misuse "--disk: '$2' is no file or block device with a name without commas"
+            disk=$2
             ;;
         --memory)
             [[ $2 =~ ^[1-9][0-9]{0,5}[MG]$ ]] || misuse "--memory: '$2' is no size such as 64M or 1G"

@@ -1,6 +1,7 @@
 # The appliance as a process: accelerator, uplink, configuration, console.
 
 appliance_memory=256M
+disk_bytes=$((8 * 1024 * 1024))
 
 # Decides `accelerator`. KVM is judged by what it does, not by whether /dev/kvm opens: there are
 # machines where it does and guests hang in it. So the image itself must have said hello.
@@ -41,6 +42,21 @@ appliance_command() {
     appliance=(
         qemu-system-x86_64 -name fulcrum -accel "$accelerator" -cpu "$(appliance_processor)"
         -m "$appliance_memory" -nodefaults -no-user-config -display none -kernel "$image"
+    )
+    if [[ -n ${disk-} ]]; then
+        appliance_disk
+    fi
+}
+
+# The disk that the configuration is kept on: `$disk`, all zeros if it is new.
+appliance_disk() {
+    if [[ ! -e $disk ]]; then
+        truncate --size "$disk_bytes" "$disk" || fail "$disk could not be made"
+        note "configuration disk: $disk is new"
+    fi
+    appliance+=(
+        -drive "if=none,format=raw,file=$disk,id=disk"
+        -device virtio-blk-pci,drive=disk,addr=0x1e
     )
 }
 

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod console;
+pub mod disk;
 pub mod flow;
 pub mod frame;
 pub mod lab;
@@ -23,6 +24,7 @@ pub mod trace;
 pub mod world;
 
 pub use console::Console;
+pub use disk::DiskFile;
 pub use flow::TcpFlow;
 pub use frame::{Arp, Echo, Ends, Frame, Raw, Tcp, TcpFlags, Udp};
 pub use lb::MacAddr;

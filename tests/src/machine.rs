@@ -34,6 +34,10 @@ pub struct Setup {
     pub memory_mib: u32,
     /// The file that the loader hands over.
     pub configuration: Option<String>,
+    /// The file that QEMU's fw_cfg hands over.
+    pub fw_cfg: Option<String>,
+    /// The disk that configurations are saved on.
+    pub disk: Option<PathBuf>,
     /// The kernel command line.
     pub command_line: &'static str,
     /// QEMU's name of the processor.
@@ -46,12 +50,21 @@ pub struct Machine {
     ports: usize,
     wires: Arc<Wires>,
     process: Child,
-    configuration: Option<PathBuf>,
+    /// Files that QEMU reads.
+    files: Vec<PathBuf>,
 }
 
 impl Default for Setup {
     fn default() -> Setup {
-        Setup { ports: 4, memory_mib: 256, configuration: None, command_line: "", processor: "max" }
+        Setup {
+            ports: 4,
+            memory_mib: 256,
+            configuration: None,
+            fw_cfg: None,
+            disk: None,
+            command_line: "",
+            processor: "max",
+        }
     }
 }
 
@@ -98,8 +111,9 @@ impl Machine {
             wires.push(near);
             inherited.push(inherit(far.into(), WIRES_FD + port as i32));
         }
-        let configuration = setup.configuration.as_deref().map(write_configuration);
-        let mut command = qemu(&setup, configuration.as_deref());
+        let configuration = setup.configuration.as_deref().map(write_file);
+        let fw_cfg = setup.fw_cfg.as_deref().map(write_file);
+        let mut command = qemu(&setup, configuration.as_deref(), fw_cfg.as_deref());
         command.fd_mappings(inherited).expect("every number is given once");
         let mut process = command.spawn().expect("QEMU is installed");
         let ends = process.stdin.take().zip(process.stdout.take());
@@ -112,7 +126,7 @@ impl Machine {
             ports: setup.ports,
             wires: plug(wires),
             process,
-            configuration,
+            files: configuration.into_iter().chain(fw_cfg).collect(),
         }
     }
 
@@ -185,7 +199,7 @@ impl Drop for Machine {
         self.wires.stop();
         let _ = self.process.kill();
         let _ = self.process.wait();
-        if let Some(path) = &self.configuration {
+        for path in &self.files {
             let _ = fs::remove_file(path);
         }
     }
@@ -203,7 +217,7 @@ pub fn image_path() -> PathBuf {
     path
 }
 
-fn qemu(setup: &Setup, configuration: Option<&Path>) -> Command {
+fn qemu(setup: &Setup, configuration: Option<&Path>, fw_cfg: Option<&Path>) -> Command {
     // A test program that is killed takes its machines along.
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
@@ -213,6 +227,14 @@ fn qemu(setup: &Setup, configuration: Option<&Path>) -> Command {
     command.arg("-kernel").arg(image_path()).args(["-append", setup.command_line]);
     if let Some(path) = configuration {
         command.arg("-initrd").arg(path);
+    }
+    if let Some(path) = fw_cfg {
+        command.args(["-fw_cfg", &format!("name=opt/fulcrum/config,file={}", path.display())]);
+    }
+    if let Some(path) = &setup.disk {
+        let path = path.display();
+        command.args(["-drive", &format!("if=none,format=raw,file={path},id=disk")]);
+        command.args(["-device", "virtio-blk-pci,drive=disk,bus=pci.0,addr=0x1e"]);
     }
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
     command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
@@ -239,12 +261,17 @@ fn inherit(parent_fd: OwnedFd, child_fd: i32) -> FdMapping {
     FdMapping { parent_fd, child_fd }
 }
 
-/// The loader reads files, so a configuration has to be one.
-fn write_configuration(text: &str) -> PathBuf {
+/// QEMU reads files, so a configuration has to be one.
+fn write_file(text: &str) -> PathBuf {
+    let path = temporary_path();
+    fs::write(&path, text).expect("the temporary directory takes files");
+    path
+}
+
+/// A path that nobody has.
+pub(crate) fn temporary_path() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("fulcrum-test-{}-{number}", std::process::id());
-    let path = env::temp_dir().join(name);
-    fs::write(&path, text).expect("the temporary directory takes files");
-    path
+    env::temp_dir().join(name)
 }

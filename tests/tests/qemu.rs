@@ -17,5 +17,7 @@ mod health;
 mod hostile;
 #[path = "qemu/load.rs"]
 mod load;
+#[path = "qemu/start.rs"]
+mod start;
 #[path = "qemu/switch.rs"]
 mod switch;
