@@ -33,6 +33,7 @@ use lb::{AdminState, Command, Instant, MacAddr, Name};
 use self::difference::difference;
 use self::perform::perform;
 pub use self::remarks::Remark;
+use self::remarks::Waiting;
 use crate::appliance::{Appliance, Attached};
 use crate::config::archive::Archive;
 use crate::config::{self, Config, NicId, Plan, Site, Statement, THINGS_MAX};
@@ -67,6 +68,8 @@ struct Trial {
 pub struct Order {
     /// It is on trial for so long.
     pub trial: Option<Duration>,
+    /// Open flows of reals that went end at once.
+    pub cuts: bool,
     pub comment: Option<String>,
 }
 
@@ -197,7 +200,7 @@ impl Control {
     /// Makes the candidate the running configuration, or changes nothing.
     pub fn commit(
         &mut self,
-        Order { trial, comment }: Order,
+        Order { trial, cuts, comment }: Order,
         appliance: &mut Appliance,
     ) -> Result<Done, Vec<Error>> {
         let now = appliance.now();
@@ -206,7 +209,11 @@ impl Control {
         }
         let (before, plan_before) = (self.running.clone(), self.plan.clone());
         self.change(self.candidate.clone(), appliance)?;
-        let remarks = remarks::of(&before, &plan_before, self, appliance);
+        let mut remarks = remarks::of(&before, &plan_before, self, appliance);
+        if cuts {
+            remarks.retain(|remark| !matches!(remark, Remark::Drains { .. }));
+            remarks.extend(cut(appliance));
+        }
         let generation = match trial {
             Some(time) => {
                 self.trial = Some(Trial { before, until: now + time, comment });
@@ -282,6 +289,19 @@ impl Control {
         }
         generation
     }
+}
+
+/// Has nobody wait any more for the open flows of reals that went.
+pub fn cut(appliance: &mut Appliance) -> Vec<Remark> {
+    let waiting = remarks::waiting(appliance).into_iter();
+    let cut = waiting.filter_map(|Waiting { service, guest, flows }| {
+        let command = Command::CutReal { service: service.clone(), guest: guest.clone() };
+        // It is there, and refused is only what is not.
+        appliance.apply(&command).ok()?;
+        log::info!("operator: {flows} open flows of real {guest} of service {service} end");
+        Some(Remark::Cut { service, guest, flows })
+    });
+    cut.collect()
 }
 
 /// The machine, as a configuration sees it.

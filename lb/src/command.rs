@@ -29,7 +29,7 @@ pub enum Command {
     SetReal { service: Name, real: RealSpec },
     /// A real goes; its flows go on until they end.
     DeleteReal { service: Name, guest: Name },
-    /// A real goes, and its open flows with it: both ends of each are told.
+    /// A real goes, or has gone, and its open flows with it: both ends of each are told.
     CutReal { service: Name, guest: Name },
     /// Ready, drained or in maintenance: one real, or with `service` absent all of the guest's.
     Administer { service: Option<Name>, guest: Name, state: AdminState },

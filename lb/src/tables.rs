@@ -90,8 +90,8 @@ impl Tables {
             Command::SetService(spec) => self.set_service(spec, now)?,
             Command::DeleteService(name) => self.delete_service(name)?,
             Command::SetReal { service, real } => self.set_real(service, real)?,
-            Command::DeleteReal { service, guest } => self.delete_real(service, guest, false)?,
-            Command::CutReal { service, guest } => self.delete_real(service, guest, true)?,
+            Command::DeleteReal { service, guest } => self.delete_real(service, guest)?,
+            Command::CutReal { service, guest } => self.cut_real(service, guest)?,
             Command::Administer { service, guest, state } => {
                 self.administer(service.as_ref(), guest, *state)?;
             }
@@ -385,7 +385,7 @@ impl Tables {
         Ok(())
     }
 
-    fn delete_real(&mut self, service: &Name, guest: &Name, is_cut: bool) -> Result<(), Refusal> {
+    fn delete_real(&mut self, service: &Name, guest: &Name) -> Result<(), Refusal> {
         let service_id = self.need_service(service)?;
         let id = self.need_real(service, guest)?;
         if let Some(service) = self.service_mut(service_id) {
@@ -393,8 +393,25 @@ impl Tables {
         }
         if let Some(real) = self.real_mut(id) {
             real.retired = true;
-            real.severance.is_cut = is_cut;
         }
+        Ok(())
+    }
+
+    /// Removes a real, unless it went before, and has nobody wait for its flows.
+    fn cut_real(&mut self, service: &Name, guest: &Name) -> Result<(), Refusal> {
+        let removed = self.delete_real(service, guest);
+        let Tables { services, reals, .. } = self;
+        let is_it = |real: &&mut Real| {
+            let of = services[real.service.index()].as_ref();
+            real.retired
+                && real.spec.guest == *guest
+                && of.is_some_and(|of| of.spec.name == *service)
+        };
+        let mut gone = reals.iter_mut().flatten().filter(is_it).peekable();
+        if gone.peek().is_none() {
+            return removed;
+        }
+        gone.for_each(|real| real.severance.is_cut = true);
         Ok(())
     }
 

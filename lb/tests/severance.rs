@@ -210,6 +210,29 @@ fn a_real_that_is_cut_ends_at_once_whoever_speaks_first() {
     }
 }
 
+/// The operator has waited long enough for the flows of a real, or a service, that went.
+#[test]
+fn a_real_may_be_cut_after_it_went() {
+    let (service, guest) = (name("web"), name("web1"));
+    let gone = [
+        Command::DeleteReal { service: service.clone(), guest: guest.clone() },
+        Command::DeleteService(service.clone()),
+    ];
+    for went in gone {
+        let served = Served::default();
+        let mut world = World::serving(2);
+        let flows = open_at_each(&mut world, served, 2);
+        world.apply(went.clone());
+        goes_on(&mut world, served, flows[0]);
+        world.apply(Command::CutReal { service: service.clone(), guest: guest.clone() });
+        let segment = served.packet(flows[0].call, "PA", b"are you there?");
+        assert_eq!(world.send(UPLINK, &segment).unwrap_err(), DropReason::Severed, "{went:?}");
+        goes_on(&mut world, served, flows[1]);
+        let stranger = Command::CutReal { service: service.clone(), guest: name("web9") };
+        assert!(world.plane.apply(&stranger, world.now).is_err(), "{went:?}");
+    }
+}
+
 #[test]
 fn nobody_ends_another_guests_flow() {
     let served = Served::default();

@@ -1,6 +1,7 @@
 //! What there is to say of a commit that was made.
 
-use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -14,6 +15,8 @@ use crate::config::{Config, Plan};
 pub enum Remark {
     /// A real went; its open flows go on.
     Drains { service: Name, guest: Name, flows: u32 },
+    /// A real went, and its open flows have ended with it.
+    Cut { service: Name, guest: Name, flows: u32 },
     /// A service has no real any more.
     NoReal { service: Name, empty: Empty },
     /// The flow table gets another size at the next start; the one that it has.
@@ -41,25 +44,39 @@ pub(super) fn of(
     remarks
 }
 
-/// Reals that went and have open flows, those of an earlier life of the same real included.
+/// Reals that went with this change and have open flows.
 fn draining(before: &Plan, after: &Plan, appliance: &Appliance) -> Vec<Remark> {
-    let is_in = |plan: &Plan, service: &Name, guest: &Name| {
+    let is_in = |plan: &Plan, Waiting { service, guest, .. }: &Waiting| {
         plan.services.get(service).is_some_and(|service| service.reals.contains_key(guest))
     };
+    let waiting = waiting(appliance).into_iter();
+    let news = waiting.filter(|waiting| is_in(before, waiting) && !is_in(after, waiting));
+    news.map(|Waiting { service, guest, flows }| Remark::Drains { service, guest, flows }).collect()
+}
+
+/// A real that went and has open flows, those of earlier lives of it included.
+pub(super) struct Waiting {
+    pub service: Name,
+    pub guest: Name,
+    pub flows: u32,
+}
+
+pub(super) fn waiting(appliance: &Appliance) -> Vec<Waiting> {
     let tables = appliance.dataplane.tables();
-    let mut waiting: BTreeMap<(Name, Name), u32> = BTreeMap::new();
-    for (_, real) in tables.reals().filter(|(_, real)| real.retired) {
-        let (Some(service), guest) = (tables.service(real.service), &real.spec.guest) else {
+    let mut waiting: Vec<Waiting> = Vec::new();
+    for (_, real) in tables.reals().filter(|(_, real)| real.retired && real.severed().is_none()) {
+        let (flows, guest) = (real.counters.flows_open, &real.spec.guest);
+        let Some(service) = tables.service(real.service).filter(|_| flows > 0) else {
             continue;
         };
-        let name = &service.spec.name;
-        if is_in(before, name, guest) && !is_in(after, name, guest) {
-            *waiting.entry((name.clone(), guest.clone())).or_default() += real.counters.flows_open;
+        let service = &service.spec.name;
+        match waiting.iter_mut().find(|other| (&other.service, &other.guest) == (service, guest)) {
+            Some(known) => known.flows += flows,
+            None => waiting.push(Waiting { service: service.clone(), guest: guest.clone(), flows }),
         }
     }
-    waiting.retain(|_, flows| *flows > 0);
-    let remark = |((service, guest), flows)| Remark::Drains { service, guest, flows };
-    waiting.into_iter().map(remark).collect()
+    waiting.sort_by(|a, b| (&a.service, &a.guest).cmp(&(&b.service, &b.guest)));
+    waiting
 }
 
 impl fmt::Display for Remark {
@@ -67,10 +84,18 @@ impl fmt::Display for Remark {
         match self {
             Remark::Drains { service, guest, flows } => {
                 let (flows, rest) = match flows {
-                    1 => (1, "flow, which goes on until it ends."),
-                    more => (*more, "flows, which go on until they end."),
+                    1 => (1, "flow, which goes on until it ends"),
+                    more => (*more, "flows, which go on until they end"),
                 };
-                write!(f, "Service {service}: real {guest} has {flows} open {rest}")
+                write!(
+                    f,
+                    "Service {service}: real {guest} has {flows} open {rest} (or: commit now)."
+                )
+            }
+            Remark::Cut { service, guest, flows } => {
+                let flows =
+                    if *flows == 1 { "1 flow".to_string() } else { format!("{flows} flows") };
+                write!(f, "Service {service}: {flows} of real {guest} ended; who speaks is told.")
             }
             Remark::NoReal { service, empty } => {
                 write!(f, "Warning: service {service} has no real; ")?;

@@ -9,8 +9,9 @@ use super::Desk;
 use super::grammar::Loading;
 use super::parse::{Sentence, text_of, words};
 use super::problem::{Error, Problem};
+use super::value::Choice;
 use crate::config::{Config, Reading, Statement};
-use crate::control::{Control, Order};
+use crate::control::{Control, Order, Remark, cut};
 
 const OTHER_SEAT: &str = "\
 Another console is in configuration mode, too. There is one candidate: what
@@ -91,20 +92,26 @@ pub(super) fn check(control: &Control) -> Result<String, Vec<Error>> {
 }
 
 pub(super) fn commit(sentence: &Sentence, desk: &mut Desk<'_>) -> Result<String, Vec<Error>> {
+    let cuts = sentence.choice() == Some(Choice::Now);
     if !desk.control.is_edited() {
-        return Ok("There is nothing to commit: the candidate is what runs.\n".to_string());
+        let ended = if cuts { cut(desk.appliance) } else { Vec::new() };
+        let nothing = "There is nothing to commit: the candidate is what runs.\n";
+        return Ok(nothing.to_string() + &said_of(&ended));
     }
-    let order = Order { trial: sentence.time(), comment: sentence.comment() };
+    let order = Order { trial: sentence.time(), cuts, comment: sentence.comment() };
     let done = desk.control.commit(order, desk.appliance)?;
-    let mut said = match (done.generation, sentence.time()) {
+    let said = match (done.generation, sentence.time()) {
         (None, Some(time)) => format!(
             "On trial for {} seconds, then taken back unless you type: confirm\n",
             time.as_secs()
         ),
         (generation, _) => kept(generation.unwrap_or_default()),
     };
-    done.remarks.iter().for_each(|remark| said.push_str(&format!("{remark}\n")));
-    Ok(said)
+    Ok(said + &said_of(&done.remarks))
+}
+
+fn said_of(remarks: &[Remark]) -> String {
+    remarks.iter().map(|remark| format!("{remark}\n")).collect()
 }
 
 pub(super) fn confirm(desk: &mut Desk<'_>) -> Result<String, Vec<Error>> {

@@ -89,6 +89,8 @@ pub enum Choice {
     /// How load reports come.
     Push,
     Pull,
+    /// Nobody waits for open flows of reals that went.
+    Now,
 }
 
 /// A value, checked.

@@ -113,7 +113,8 @@ fn c14_a_real_that_goes_keeps_its_flows_and_the_commit_counts_them() {
     assert!(of_web1 > 1 && of_web2 > 1 && of_web1 + of_web2 == 10);
     say(&mut bench, "delete service web real web1");
     let said = say(&mut bench, "commit");
-    let waits = format!("real web1 has {of_web1} open flows, which go on until they end.");
+    let waits =
+        format!("real web1 has {of_web1} open flows, which go on until they end (or: commit now).");
     assert!(said.contains(&format!("Service web: {waits}\n")), "{said}");
     assert_eq!((open(&bench, "web1"), open(&bench, "web2")), (of_web1, of_web2));
     say(&mut bench, "delete service web");
@@ -140,6 +141,30 @@ fn c15_the_last_real_may_go_and_the_commit_warns() {
         assert!(said.ends_with(&warning), "{said}");
         say(&mut bench, "set system hostname edge");
         assert!(!say(&mut bench, "commit").contains("Warning"), "it is no news");
+    }
+}
+
+#[test]
+fn c14_now_ends_the_flows_of_what_goes() {
+    for lines in ["delete service web real web1\ncommit now", "no service web\ncommit\ncommit now"]
+    {
+        let mut bench = program(WEB);
+        bench.configure(&format!("{WEB}set service web scheduler rr\n"));
+        say(&mut bench, "discard");
+        (0..4).for_each(|at| bench.call(40_000 + at));
+        let said = say(&mut bench, lines);
+        assert!(
+            said.contains("Service web: 2 flows of real web1 ended; who speaks is told."),
+            "{said}"
+        );
+        assert_eq!(said.contains("2 flows of real web2 ended"), lines.contains("no service"));
+        // Whoever was web1's is reset; web2's go on, unless they ended as well.
+        let reset: Vec<bool> = (0..4).map(|at| bench.is_reset(40_000 + at)).collect();
+        let is_all = lines.contains("no service");
+        assert_eq!(reset.iter().filter(|&&reset| reset).count(), if is_all { 4 } else { 2 });
+        assert_eq!(bench.appliance.dataplane.flows().len(), if is_all { 0 } else { 2 });
+        let nothing = "There is nothing to commit: the candidate is what runs.\n% OK\n";
+        assert_eq!(say(&mut bench, "commit now"), nothing, "nobody waits any more");
     }
 }
 

@@ -191,6 +191,18 @@ impl Bench {
         self.run(Duration::from_millis(7));
     }
 
+    /// A client goes on with a connection to the VIP; whether it is told that there is none.
+    pub fn is_reset(&mut self, client_port: u16) -> bool {
+        const RST: u8 = 0x04;
+        self.cables[0].borrow_mut().1.clear();
+        self.put(0, tcp_to_vip(client_port, |tcp| tcp.ack(1)));
+        self.now = self.now + Duration::from_millis(1);
+        self.appliance.turn(self.now);
+        let to_client = std::mem::take(&mut self.cables[0].borrow_mut().1);
+        let is_reset = |frame: &&Vec<u8>| frame[12..14] == [8, 0] && frame[47] & RST != 0;
+        to_client.iter().any(|frame| is_reset(&frame))
+    }
+
     /// A client sends a datagram to the VIP of IPv6.
     pub fn ask(&mut self, client_port: u16) {
         let mac = MacAddr::virtual_of(IpAddr::V6(VIP_V6)).0;

@@ -2,10 +2,10 @@
 
 use super::delete::DELETE;
 use super::set::SET;
-use super::{HELP, SHOW, TERMINAL, WRITE, alias, show, value, word};
+use super::{HELP, SHOW, TERMINAL, WRITE, alias, choice, show, value, word};
 use crate::shell::grammar::Then::{End, EndOr, MaybeClauses, Next, Once};
 use crate::shell::grammar::{Action, Loading, Node, Show, Then};
-use crate::shell::value::Kind;
+use crate::shell::value::{Choice, Kind};
 
 pub static CONFIGURATION: &[Node] = &[
     word("commit", "make the candidate run, all of it or nothing", COMMIT),
@@ -39,6 +39,7 @@ static COMMIT_CLAUSES: &[Node] = &[
         "on trial: taken back by itself, unless confirm comes",
         Next(&[value(Kind::Time, "for so long, such as 5m", Once)]),
     ),
+    choice("now", Choice::Now, "open flows of reals that went end at once", Once),
 ];
 
 const CANDIDATE_SHOW: Then = EndOr(Action::Show(Show::Candidate), SHOW);
