@@ -14,7 +14,7 @@ fn rows() -> Vec<String> {
     let page = fs::read_to_string(root().join("docs/hostile.md")).unwrap();
     let first = |line: &str| Some(line.strip_prefix("| ")?.split(' ').next()?.to_string());
     let is_id = |word: &String| {
-        let number = word.strip_prefix(['P', 'D', 'F', 'L']);
+        let number = word.strip_prefix(['P', 'D', 'C', 'F', 'L']);
         number.is_some_and(|number| number.parse::<u8>().is_ok())
     };
     page.lines().filter_map(first).filter(is_id).collect()

@@ -100,7 +100,7 @@ source_is_needed_without_route() {
 configure() {
     local verdict=0
     console configure
-    console "$@" && console commit || verdict=1
+    { console "$@" && console commit; } || verdict=1
     console exit
     return "$verdict"
 }
