@@ -17,7 +17,7 @@ use std::hint::black_box;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use lb::wire::ip::Version;
 use lb::*;
-use scene::world::Served;
+use scene::world::{Served, UPLINK};
 use scene::*;
 
 const BATCH: usize = 32;
@@ -59,10 +59,16 @@ fn direct() -> Box<Ready> {
     to_real(Served { forwarding: Forwarding::Direct, ..Served::default() })
 }
 
-fn new_flow() -> Box<Ready> {
-    let world = serving_as(Served::default());
-    let syns: Vec<_> = (0..BATCH as u32).map(|client| tcp(0, call(client), "S")).collect();
-    Ready::new(world.plane, &syns)
+/// Among so many reals; the board that they are chosen by was made for an earlier flow.
+fn new_flow(reals: usize, scheduler: Scheduler) -> Box<Ready> {
+    let mut world = serving(reals, scheduler);
+    world.now = NOW;
+    prove(&mut world, reals);
+    let mut syns = (0..=BATCH as u32).map(|client| tcp(UPLINK, call(client), "S"));
+    for mut earlier in syns.by_ref().take(1) {
+        world.plane.receive(earlier.ingress, &mut earlier.frame(), NOW);
+    }
+    Ready::new(world.plane, &syns.collect::<Vec<_>>())
 }
 
 impl Ready {
@@ -78,7 +84,8 @@ impl Ready {
 #[bench::nat_to_client(to_client())]
 #[bench::nat_to_real_by_ipv6(nat_by_ipv6())]
 #[bench::direct_to_real(direct())]
-#[bench::new_flow_wlc(new_flow())]
+#[bench::new_flow_wlc(new_flow(8, Scheduler::Wlc))]
+#[bench::new_flow_wll(new_flow(64, Scheduler::Wll))]
 fn single(mut ready: Box<Ready>) -> Box<Ready> {
     for arrival in &mut ready.arrivals {
         let ingress = arrival.ingress;
@@ -93,7 +100,8 @@ fn single(mut ready: Box<Ready>) -> Box<Ready> {
 #[bench::nat_to_client(to_client())]
 #[bench::nat_to_real_by_ipv6(nat_by_ipv6())]
 #[bench::direct_to_real(direct())]
-#[bench::new_flow_wlc(new_flow())]
+#[bench::new_flow_wlc(new_flow(8, Scheduler::Wlc))]
+#[bench::new_flow_wll(new_flow(64, Scheduler::Wll))]
 fn batch(mut ready: Box<Ready>) -> Box<Ready> {
     let ingress = ready.arrivals[0].ingress;
     let mut frames = ready.arrivals.each_mut().map(Arrival::frame);
