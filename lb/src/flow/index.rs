@@ -6,6 +6,12 @@
 //! one line and one flow. When both are full an entry of theirs moves to its other bucket, which
 //! follows from where it is and its tag. There is no growth, no rehash and no tombstone.
 //!
+//! The first bucket follows from the client's end alone, which is the same whichever way a packet
+//! goes; the tag follows from the whole key. So the two entries of a flow begin in one line. It is
+//! there for the first packet, when nobody knows yet which real will be the other end, and for the
+//! answer. A client's end has as many entries in its first bucket as the bucket has places; what it
+//! has more (flows to several VIPs from one port) goes where the tags lead, each elsewhere.
+//!
 //! A bucket counts those of its entries that lie in the other one, so a lookup that finds nothing
 //! reads one line as well: a new flow is looked for twice before it is entered, and each line that it
 //! need not wait for is worth more than all its instructions.
@@ -27,9 +33,11 @@ const PLACES_PER_FLOW: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FlowId(NonZeroU32);
 
-/// The keyed hash of a key, seen from one direction.
+/// The keyed hash of a key, seen from one direction: below its tag that of the client's end alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hash(u64);
+
+const TAG_AT: u32 = 48;
 
 /// The flow in a place, `None` when it is free, and the upper bits of its hash.
 #[derive(Clone, Copy)]
@@ -69,12 +77,16 @@ impl Index {
     #[inline(always)]
     pub(super) fn hash(&self, key: &FlowKey, direction: Direction) -> Hash {
         let mut hasher = self.key.build_hasher();
-        let [a, b, c, d, e] = *key.words();
-        // The last word has bits to spare.
-        for word in [a, b, c, d, e ^ (direction as u64) << 10] {
+        for word in key.client_words() {
             hasher.write_u64(word);
         }
-        Hash(hasher.finish())
+        let of_client = hasher.finish();
+        let [high, low, port] = key.server_words();
+        for word in [high, low, port | (direction as u64) << 16] {
+            hasher.write_u64(word);
+        }
+        let tag = hasher.finish() >> TAG_AT;
+        Hash(tag << TAG_AT | of_client & !(u64::MAX << TAG_AT))
     }
 
     /// The flow with this hash that is the one: of sixteen at most that may have it, rarely more
@@ -239,7 +251,7 @@ impl Tags {
 
 impl Hash {
     fn tag(self) -> u16 {
-        (self.0 >> 48) as u16
+        (self.0 >> TAG_AT) as u16
     }
 }
 

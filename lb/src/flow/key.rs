@@ -53,6 +53,20 @@ impl FlowKey {
         &self.0
     }
 
+    /// What both directions of a flow have in common: the client's end, VLAN and protocol.
+    #[inline]
+    pub(super) fn client_words(&self) -> [u64; 3] {
+        let [high, low, ..] = self.0;
+        [high, low, self.rest() & !(0xffff << SERVER_PORT_AT)]
+    }
+
+    /// What makes flows of one client's end different.
+    #[inline]
+    pub(super) fn server_words(&self) -> [u64; 3] {
+        let [_, _, high, low, _] = self.0;
+        [high, low, self.rest() >> SERVER_PORT_AT & 0xffff]
+    }
+
     fn rest(&self) -> u64 {
         self.0[4]
     }
