@@ -4,8 +4,14 @@ use core::fmt;
 use core::str::FromStr;
 
 /// A letter, then letters, digits, `-`, `_` or `.`; at most 31 bytes of ASCII.
+///
+/// What is not used of the bytes is zero, so names compare as their texts do; and a copy is two
+/// words of sixteen bytes, since every new flow has the names of who was chosen copied.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(heapless::String<{ Name::BYTES_MAX }>);
+pub struct Name {
+    bytes: [u8; Name::BYTES_MAX],
+    len: u8,
+}
 
 /// Why a word is no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +26,12 @@ pub enum NameError {
 
 impl Name {
     pub const BYTES_MAX: usize = 31;
+    /// Stands where there is no name yet.
+    pub(crate) const NONE: Name = Name { bytes: [0; Name::BYTES_MAX], len: 0 };
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        // ASCII, always.
+        str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
     }
 }
 
@@ -41,13 +50,16 @@ impl FromStr for Name {
         if let Some(at) = misfit {
             return Err(NameError::Character { at });
         }
-        heapless::String::try_from(text).map(Name).map_err(|_| NameError::TooLong)
+        let mut bytes = [0; Name::BYTES_MAX];
+        let place = bytes.get_mut(..text.len()).ok_or(NameError::TooLong)?;
+        place.copy_from_slice(text.as_bytes());
+        Ok(Name { bytes, len: text.len() as u8 })
     }
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(self.as_str())
     }
 }
 

@@ -183,7 +183,9 @@ fn factors_say_who_may_be_chosen_and_who_is_least() {
     let served = Served::default();
     let mut world = World::serving(4);
     world.set_real("web", 4, Some(8080), 0);
-    (6000..6010).for_each(|at| drop(begin(&mut world, served, served.call(at))));
+    (6000..6010).for_each(|at| {
+        begin(&mut world, served, served.call(at));
+    });
     let said = explain(&world, served, served.call(6010));
     let choice = said.new.expect("a real");
     let flows = |measured: Option<Measured>| match measured {

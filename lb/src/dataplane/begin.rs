@@ -16,7 +16,7 @@ use core::time::Duration;
 
 use crate::addr::{is_link_local_of_ours, link_local_like};
 use crate::dataplane::{Dataplane, Dice, Inbound};
-use crate::decisions::{Choice, Chosen, Decision, Placed};
+use crate::decisions::{Choice, Placed};
 use crate::flow::{Direction, FlowId, FlowKey, InsertError, NewFlow, Stage, UDP_IDLE};
 use crate::persist::{Client, ClientKey};
 use crate::probe::is_probe_port;
@@ -78,18 +78,20 @@ impl Dataplane {
         let service = service.ok_or(DropReason::VipNoPort)?;
         self.may_begin(service, segment)?;
         let client = self.persistent_client(service, packet, segment);
-        let choice = self.choice_for(service, client.as_ref(), packet, segment);
-        let choice = match self.is_guess(segment, packet.now) {
-            true => choice.map(|choice| Choice { by: Placed::Guess, ..choice }),
-            false => choice,
+        let mut choice = match self.choice_for(service, client.as_ref(), packet, segment) {
+            Ok(choice) => choice,
+            Err(reason) => {
+                self.note_decision(service, &key, Err(reason), packet.now);
+                return Err(reason);
+            }
         };
-        let stage = Stage::Asked { sequence: segment.sequence };
-        let opened = choice.and_then(|Choice { real, by, .. }| {
-            Ok((self.open(service, real, by, &key, stage, packet.now)?, real))
-        });
-        let outcome = opened.and(choice);
-        self.note_decision(service, &key, outcome, packet.now);
-        let (id, real) = opened?;
+        if self.is_guess(segment, packet.now) {
+            choice.by = Placed::Guess;
+        }
+        let (real, stage) = (choice.real, Stage::Asked { sequence: segment.sequence });
+        let opened = self.open(service, real, choice.by, &key, stage, packet.now);
+        self.note_decision(service, &key, opened.map(|_| &choice), packet.now);
+        let id = opened?;
         if segment.flags.opens() {
             self.chances.begin(id, packet, segment);
         }
@@ -104,25 +106,10 @@ impl Dataplane {
         &mut self,
         service: ServiceId,
         key: &FlowKey,
-        outcome: Result<Choice, DropReason>,
+        outcome: Result<&Choice, DropReason>,
         at: Instant,
     ) {
-        let Dataplane { tables, decisions, .. } = self;
-        let Some(service) = tables.service(service).map(|service| service.spec.name.clone()) else {
-            return;
-        };
-        let guest = |id: RealId| tables.real(id).map(|real| real.spec.guest.clone());
-        let outcome = outcome.and_then(|choice| {
-            Ok(Chosen {
-                guest: guest(choice.real).ok_or(DropReason::NoBackend)?,
-                by: choice.by,
-                candidates: choice.candidates,
-                measured: choice.measured,
-                runner_up: choice.runner_up.and_then(|(id, its)| Some((guest(id)?, its))),
-            })
-        });
-        let (protocol, client) = (key.protocol(), key.client());
-        decisions.note(Decision { at, protocol, client, service, outcome });
+        self.decisions.note(&self.tables, service, key, outcome, at);
     }
 
     /// A TCP flow begins with a SYN. One of before a restart is taken up where the hash that placed
@@ -150,14 +137,19 @@ impl Dataplane {
         if self.is_full(service) {
             return Err(self.refuse(service, DropReason::ServiceFull, packet, segment));
         }
-        let earlier = client.and_then(|(client, _)| {
-            let id = self.persistence.find(service, &client.key, now)?;
-            self.may_return(service, id, now).then_some(Choice::alone(id, Placed::Persistence))
-        });
-        earlier
-            .or_else(|| self.choose(service, &[], segment.source, now))
-            .or_else(|| self.sorry_real(service).map(|id| Choice::alone(id, Placed::Sorry)))
-            .ok_or_else(|| self.refuse(service, DropReason::NoBackend, packet, segment))
+        if let Some((client, _)) = client
+            && let Some(id) = self.persistence.find(service, &client.key, now)
+            && self.may_return(service, id, now)
+        {
+            return Ok(Choice::alone(id, Placed::Persistence));
+        }
+        if let Some(choice) = self.choose(service, &[], segment.source, now) {
+            return Ok(choice);
+        }
+        match self.sorry_real(service) {
+            Some(id) => Ok(Choice::alone(id, Placed::Sorry)),
+            None => Err(self.refuse(service, DropReason::NoBackend, packet, segment)),
+        }
     }
 
     /// Whether a client's later flow may still go to the real of its earlier ones.

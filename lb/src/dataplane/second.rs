@@ -178,7 +178,7 @@ impl Dataplane {
         let key_at_real = *flow.key(Direction::ToClient);
         let mac = self.tables.hop(before).map(|hop| hop.mac);
         let moved = self.give_to(choice.real, choice.by, id, now);
-        self.note_decision(service, &key, moved.and(Ok(choice)), now);
+        self.note_decision(service, &key, moved.map(|_| &choice), now);
         if let Some(mac) = mac.filter(|_| moved.is_ok()) {
             self.chances.leave(&key_at_real, mac, now);
         }

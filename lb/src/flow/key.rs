@@ -17,6 +17,9 @@ const SERVER_PORT_AT: u32 = 32;
 const VLAN_AT: u32 = 16;
 
 impl FlowKey {
+    /// Stands where there is no key yet.
+    pub(crate) const NONE: FlowKey = FlowKey([0; 5]);
+
     #[inline]
     pub fn new(protocol: Protocol, vlan: u16, client: Endpoint, server: Endpoint) -> FlowKey {
         let [client_high, client_low] = client.address.words();
