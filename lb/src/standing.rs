@@ -113,6 +113,7 @@ pub(crate) struct Judge<'a> {
 /// The reals of a service as its scheduler is to see them: who may not be chosen has no weight.
 pub(crate) struct Candidates<'a> {
     pub all: heapless::Vec<Candidate<'a>, SERVICE_REALS_MAX>,
+    pub judged: heapless::Vec<Result<(), Ineligible>, SERVICE_REALS_MAX>,
     /// What those that may be chosen are.
     pub chosen_if: Result<(), Ineligible>,
 }
@@ -139,7 +140,7 @@ impl<'a> Judge<'a> {
             true => Ok(()),
             false => Err(Ineligible::Unproven),
         };
-        let candidate = |((id, real), eligibility)| match eligibility == chosen_if {
+        let candidate = |((id, real), &eligibility)| match eligibility == chosen_if {
             true => self.candidate(id, real, now),
             false => Candidate {
                 weight: EffectiveWeight::ZERO,
@@ -147,14 +148,24 @@ impl<'a> Judge<'a> {
                 ..self.candidate(id, real, now)
             },
         };
-        Candidates { all: self.members().zip(judged).map(candidate).collect(), chosen_if }
+        let all = self.members().zip(&judged).map(candidate).collect();
+        Candidates { all, judged, chosen_if }
     }
 
     /// A real as a scheduler sees it that may choose it.
     pub fn candidate(self, id: RealId, real: &'a Real, now: Instant) -> Candidate<'a> {
+        Self::candidate_of_weight(id, real, self.effective_weight(real, now))
+    }
+
+    /// The same whose weight is known.
+    pub fn candidate_of_weight(
+        id: RealId,
+        real: &'a Real,
+        weight: EffectiveWeight,
+    ) -> Candidate<'a> {
         Candidate {
             real: id,
-            weight: self.effective_weight(real, now),
+            weight,
             weight_set: real.spec.weight,
             name: real.name,
             flows_open: real.counters.flows_open,
@@ -167,11 +178,16 @@ impl<'a> Judge<'a> {
         if real.load.effective_weight(real.spec.weight, now) == EffectiveWeight::ZERO {
             return Err(Ineligible::NoWeight);
         }
-        let flows_max = [real.spec.flows_max, real.load.flows_max(now)].into_iter().flatten().min();
-        match flows_max {
-            Some(max) if real.counters.flows_open >= max => Err(Ineligible::Full),
-            _ => Ok(()),
+        match real.counters.flows_open >= self.flows_max(real, now) {
+            true => Err(Ineligible::Full),
+            false => Ok(()),
         }
+    }
+
+    /// How many flows a real may have, by the operator's word and its agent's.
+    pub fn flows_max(self, real: &Real, now: Instant) -> u32 {
+        let [set, said] = [real.spec.flows_max, real.load.flows_max(now)];
+        set.unwrap_or(u32::MAX).min(said.unwrap_or(u32::MAX))
     }
 
     /// All that is known of a real for or against it.

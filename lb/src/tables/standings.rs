@@ -31,7 +31,7 @@ use super::Tables;
 use crate::decisions::{Choice, Placed};
 use crate::event::{Event, Events};
 use crate::limits::{REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
-use crate::load::{FlowsBetween, ReportRefusal};
+use crate::load::{EffectiveWeight, FlowsBetween, ReportRefusal};
 use crate::ramp::{FOUNDING, Ramp};
 use crate::report::LoadReport;
 use crate::sched::{Arrival, Board, FlowHash, Outlook};
@@ -61,10 +61,19 @@ pub(super) struct Standings {
 pub(super) struct Kept {
     pub board: Board,
     made: Option<Made>,
+    seats: heapless::Vec<Seat, SERVICE_REALS_MAX>,
     /// Those that may be chosen, a bit a place.
     seated: u64,
     /// Those whose flows have changed, a bit a place.
     touched: u64,
+}
+
+/// What holds of a real as long as the board does.
+#[derive(Clone, Copy)]
+struct Seat {
+    weight: EffectiveWeight,
+    /// It is eligible while it has fewer open flows than these.
+    flows_max: u32,
 }
 
 /// The state of the tables that a board is of.
@@ -285,22 +294,21 @@ impl Kept {
 
     /// Takes in what flows have changed; whether the same reals are eligible as before.
     pub(super) fn look_at_touched(&mut self, judge: Judge<'_>) -> bool {
-        let Some(Made { at, chosen_if, panics, .. }) = self.made else {
+        let Some(Made { chosen_if, .. }) = self.made else {
             return false;
         };
-        let judge = Judge { panics, ..judge };
         while self.touched != 0 {
             let place = self.touched.trailing_zeros() as usize;
             self.touched &= self.touched - 1;
-            let Some((id, real)) = judge.member(place) else {
+            let Some(((id, real), &seat)) = judge.member(place).zip(self.seats.get(place)) else {
                 continue;
             };
             let was_eligible = self.is_seated(place) && chosen_if.is_ok();
-            if judge.eligibility(real, at).is_ok() != was_eligible {
+            if (real.counters.flows_open < seat.flows_max) != was_eligible {
                 return false;
             }
             if self.is_seated(place) {
-                self.board.update(place, &judge.candidate(id, real, at));
+                self.board.update(place, &Judge::candidate_of_weight(id, real, seat.weight));
             }
         }
         true
@@ -320,7 +328,16 @@ impl Kept {
         let until = steps.fold(until, Instant::min);
         let ends = judge.members().filter_map(|(_, real)| real.passive.holds_until(now));
         let until = ends.fold(until, Instant::min);
-        let Candidates { chosen_if, .. } = candidates;
+        let Candidates { all, judged, chosen_if } = candidates;
+        let seats =
+            judge.members().zip(&all).zip(judged).map(|(((_, real), candidate), judged)| {
+                let flows_max = match judged {
+                    Ok(()) | Err(Ineligible::Full) => judge.flows_max(real, now),
+                    Err(_) => 0,
+                };
+                Seat { weight: candidate.weight, flows_max }
+            });
+        self.seats = seats.collect();
         let panics = judge.panics;
         self.made = Some(Made { origin, at: now, until, chosen_if, panics });
     }
