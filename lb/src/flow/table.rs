@@ -130,8 +130,7 @@ impl FlowTable {
     /// The flow with this key, by what comes from the given side.
     #[inline(always)]
     pub fn find(&self, key: &FlowKey, direction: Direction) -> Option<FlowId> {
-        let hash = self.hash(key, direction);
-        self.index.find(hash, |id| self.get(id).is_some_and(|flow| flow.key(direction) == key))
+        self.find_at(self.hash(key, direction), key, direction)
     }
 
     #[inline]
@@ -203,7 +202,9 @@ impl FlowTable {
         gone: &mut impl FnMut(Gone),
     ) -> Result<FlowId, InsertError> {
         let flow = Flow::new(new, now);
-        if self.find(flow.key(Direction::ToClient), Direction::ToClient).is_some() {
+        let (key, direction) = (flow.key(Direction::ToClient), Direction::ToClient);
+        let hash = self.hash(key, direction);
+        if self.find_at(hash, key, direction).is_some() {
             return Err(InsertError::TupleTaken);
         }
         if self.embryonic.len >= self.embryonic_max() {
@@ -213,11 +214,11 @@ impl FlowTable {
             self.evict(gone);
         }
         let id = self.take_slot().ok_or_else(|| self.refuse())?;
-        let Self { index, .. } = self;
-        let has_place = flow.directions().iter().all(|&direction| {
-            let hash = index.hash(flow.key(direction), direction);
-            index.enter(hash, id)
-        });
+        let mut has_place = self.index.enter(hash, id);
+        if flow.directions().contains(&Direction::ToReal) {
+            let hash = self.hash(flow.key(Direction::ToReal), Direction::ToReal);
+            has_place = has_place && self.index.enter(hash, id);
+        }
         self.slab[id.slot()] = Some(Slot { flow, older: None, newer: None });
         if !has_place {
             self.leave(id);
@@ -309,6 +310,11 @@ impl FlowTable {
 
     pub fn counters(&self) -> &FlowCounters {
         &self.counters
+    }
+
+    #[inline(always)]
+    fn find_at(&self, hash: Hash, key: &FlowKey, direction: Direction) -> Option<FlowId> {
+        self.index.find(hash, |id| self.get(id).is_some_and(|flow| flow.key(direction) == key))
     }
 
     fn get_mut(&mut self, id: FlowId) -> Option<&mut Flow> {
