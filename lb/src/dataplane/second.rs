@@ -52,7 +52,7 @@ const SYN_BYTES_MAX: usize = 18 + 40 + 60;
 
 /// What is remembered to move flows.
 pub(super) struct SecondChances {
-    syns: Box<[Option<Syn>]>,
+    syns: Box<[Syn]>,
     /// Connections at reals that lost their flow, and until when that matters.
     left: Box<[(u64, Instant)]>,
     key: FixedState,
@@ -61,18 +61,19 @@ pub(super) struct SecondChances {
 /// The SYN of a flow that no real has answered.
 #[derive(Clone)]
 struct Syn {
-    flow: FlowId,
+    /// `None` for a place that was never taken.
+    flow: Option<FlowId>,
     sequence: u32,
     /// Reals that had the flow before.
     tried: Tried,
     ingress: PortId,
     offload: Offload,
-    /// As it came; empty if it is too long.
-    frame: Frame,
+    /// As it came, and how long; nothing of one that is too long.
+    bytes: [u8; SYN_BYTES_MAX],
+    len: u8,
 }
 
-type Frame = heapless::Vec<u8, SYN_BYTES_MAX>;
-type Tried = heapless::Vec<RealId, { TRIES - 1 }>;
+type Tried = heapless::Vec<RealId, { TRIES - 1 }, u8>;
 
 /// Where else a flow may go.
 struct Chance {
@@ -124,7 +125,7 @@ impl Dataplane {
         };
         if let Ok(id) = self.take_chance(id, &chance, now) {
             self.send_again(&syn, id, now);
-            self.chances.put(Syn { flow: id, tried: chance.tried, ..syn });
+            self.chances.put(id, Syn { tried: chance.tried, ..syn });
         }
         true
     }
@@ -187,16 +188,16 @@ impl Dataplane {
 
     /// Sends a kept SYN to the real that its flow is at now, as if it had just come.
     fn send_again(&mut self, syn: &Syn, id: FlowId, now: Instant) {
-        let Syn { ingress, offload, ref frame, .. } = *syn;
+        let mut syn = syn.clone();
+        let (ingress, offload, frame) = (syn.ingress, syn.offload, syn.frame());
         let Some((header, ip, segment)) = parse(frame) else {
             return;
         };
-        let (mut frame, len) = (frame.clone(), frame.len());
-        let head = &mut frame[..];
+        let (len, head) = (frame.len(), &mut *frame);
         let packet =
             Inbound { ingress, header: &header, ip: &ip, head, len, offload, named: None, now };
         if let Ok(Verdict::Forward(port)) = self.deliver(packet, &segment, id) {
-            self.outbox.push(PortSet::EMPTY.with(port), &[&frame]);
+            self.outbox.push(PortSet::EMPTY.with(port), &[frame]);
         }
     }
 }
@@ -204,7 +205,7 @@ impl Dataplane {
 impl SecondChances {
     pub(super) fn new(secret: u64) -> SecondChances {
         SecondChances {
-            syns: vec![None; SYNS_KEPT].into_boxed_slice(),
+            syns: vec![Syn::NOTHING; SYNS_KEPT].into_boxed_slice(),
             left: vec![(0, Instant::START); LATE_ANSWERS_MAX].into_boxed_slice(),
             key: FixedState::with_seed(secret),
         }
@@ -217,20 +218,29 @@ impl SecondChances {
 
     fn keep(&mut self, flow: FlowId, tried: Tried, packet: &Inbound<'_>, segment: &Transport) {
         let Inbound { ingress, ip, ref head, len, offload, .. } = *packet;
+        let syn = self.place(flow);
+        (syn.flow, syn.sequence, syn.tried) = (Some(flow), segment.sequence, tried);
+        (syn.ingress, syn.offload) = (ingress, offload);
         let is_all = head.len() == len && ip.part().is_none();
-        let frame = is_all.then(|| Frame::from_slice(head).ok()).flatten().unwrap_or_default();
-        self.put(Syn { flow, sequence: segment.sequence, tried, ingress, offload, frame });
+        let place = syn.bytes.get_mut(..head.len()).filter(|_| is_all);
+        syn.len = place.map_or(0, |place| {
+            place.copy_from_slice(head);
+            head.len() as u8
+        });
     }
 
-    fn put(&mut self, syn: Syn) {
-        let at = syn.flow.slot() % SYNS_KEPT;
-        self.syns[at] = Some(syn);
+    fn put(&mut self, flow: FlowId, syn: Syn) {
+        *self.place(flow) = Syn { flow: Some(flow), ..syn };
     }
 
     /// What is kept of a flow whose SYN had this number.
     fn find(&self, flow: FlowId, sequence: Option<u32>) -> Option<&Syn> {
-        let syn = self.syns[flow.slot() % SYNS_KEPT].as_ref();
-        syn.filter(|syn| syn.flow == flow && Some(syn.sequence) == sequence)
+        let syn = &self.syns[flow.slot() % SYNS_KEPT];
+        (syn.flow == Some(flow) && Some(syn.sequence) == sequence).then_some(syn)
+    }
+
+    fn place(&mut self, flow: FlowId) -> &mut Syn {
+        &mut self.syns[flow.slot() % SYNS_KEPT]
     }
 
     fn leave(&mut self, key: &FlowKey, mac: MacAddr, now: Instant) {
@@ -250,12 +260,29 @@ impl SecondChances {
 }
 
 impl Syn {
+    const NOTHING: Syn = Syn {
+        flow: None,
+        sequence: 0,
+        tried: Tried::new(),
+        ingress: PortId::FIRST,
+        offload: Offload { checksum: None, segments: None },
+        bytes: [0; SYN_BYTES_MAX],
+        len: 0,
+    };
+
+    fn frame(&mut self) -> &mut [u8] {
+        &mut self.bytes[..usize::from(self.len)]
+    }
+
     /// The same with what a NIC was to do done; `None` if that is no SYN that a real would take.
     fn finished(&self) -> Option<Syn> {
         let mut syn = self.clone();
-        syn.offload.finish(&mut syn.frame).ok()?;
-        let (_, ip, _) = parse(&syn.frame)?;
-        let sum = ip.pseudo_header().bytes(ip.payload(&syn.frame)).checksum();
+        let mut offload = syn.offload;
+        offload.finish(syn.frame()).ok()?;
+        syn.offload = offload;
+        let frame = syn.frame();
+        let (_, ip, _) = parse(frame)?;
+        let sum = ip.pseudo_header().bytes(ip.payload(frame)).checksum();
         (sum == 0).then_some(syn)
     }
 }
