@@ -78,19 +78,22 @@ impl Dataplane {
         let service = service.ok_or(DropReason::VipNoPort)?;
         self.may_begin(service, segment)?;
         let client = self.persistent_client(service, packet, segment);
-        let mut choice = match self.choice_for(service, client.as_ref(), packet, segment) {
-            Ok(choice) => choice,
-            Err(reason) => {
-                self.note_decision(service, &key, Err(reason), packet.now);
-                return Err(reason);
-            }
+        if self.is_full(service) {
+            return Err(self.turn_down(service, &key, DropReason::ServiceFull, packet, segment));
+        }
+        let mut choice = self.choice_for(service, client.as_ref(), segment, packet.now);
+        if choice.is_none() {
+            choice = self.sorry_real(service).map(|id| Choice::alone(id, Placed::Sorry));
+        }
+        let Some(choice) = &mut choice else {
+            return Err(self.turn_down(service, &key, DropReason::NoBackend, packet, segment));
         };
         if self.is_guess(segment, packet.now) {
             choice.by = Placed::Guess;
         }
         let (real, stage) = (choice.real, Stage::Asked { sequence: segment.sequence });
         let opened = self.open(service, real, choice.by, &key, stage, packet.now);
-        self.note_decision(service, &key, opened.map(|_| &choice), packet.now);
+        self.note_decision(service, &key, opened.map(|_| &*choice), packet.now);
         let id = opened?;
         if segment.flags.opens() {
             self.chances.begin(id, packet, segment);
@@ -125,31 +128,36 @@ impl Dataplane {
         }
     }
 
-    /// The real that a new flow gets.
+    /// Notes that a call finds no real, and tells the client as the service wants it.
+    #[cold]
+    fn turn_down(
+        &mut self,
+        service: ServiceId,
+        key: &FlowKey,
+        reason: DropReason,
+        packet: &Inbound<'_>,
+        segment: &Transport,
+    ) -> DropReason {
+        let reason = self.refuse(service, reason, packet, segment);
+        self.note_decision(service, key, Err(reason), packet.now);
+        reason
+    }
+
+    /// The real of the client's earlier flows, else the scheduler's choice.
     fn choice_for(
         &mut self,
         service: ServiceId,
         client: Option<&(Client, Duration)>,
-        packet: &Inbound<'_>,
         segment: &Transport,
-    ) -> Result<Choice, DropReason> {
-        let now = packet.now;
-        if self.is_full(service) {
-            return Err(self.refuse(service, DropReason::ServiceFull, packet, segment));
-        }
+        now: Instant,
+    ) -> Option<Choice> {
         if let Some((client, _)) = client
             && let Some(id) = self.persistence.find(service, &client.key, now)
             && self.may_return(service, id, now)
         {
-            return Ok(Choice::alone(id, Placed::Persistence));
+            return Some(Choice::alone(id, Placed::Persistence));
         }
-        if let Some(choice) = self.choose(service, &[], segment.source, now) {
-            return Ok(choice);
-        }
-        match self.sorry_real(service) {
-            Some(id) => Ok(Choice::alone(id, Placed::Sorry)),
-            None => Err(self.refuse(service, DropReason::NoBackend, packet, segment)),
-        }
+        self.choose(service, &[], segment.source, now)
     }
 
     /// Whether a client's later flow may still go to the real of its earlier ones.
@@ -298,6 +306,7 @@ impl Dataplane {
     }
 
     /// What is to be known of a new flow.
+    #[inline(always)]
     pub(crate) fn new_flow(
         &self,
         service: ServiceId,
