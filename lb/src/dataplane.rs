@@ -348,12 +348,8 @@ impl Dataplane {
         Dice(self.dice.0).roll()
     }
 
-    /// A packet to a VIP's MAC.
-    #[inline(always)]
+    /// A packet to a VIP's MAC that is no whole segment.
     fn at_vip(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
-        if packet.ip.is_whole_segment() {
-            return self.balance(packet);
-        }
         let Inbound { header, ip, ref head, .. } = packet;
         if !self.tables.is_vip(header.vlan, ip.destination) {
             return Err(DropReason::NotForUs);

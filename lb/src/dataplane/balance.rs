@@ -32,9 +32,10 @@ pub(super) struct Delivery {
 }
 
 impl Dataplane {
-    /// A segment to a VIP goes to the real of its flow, or begins a flow.
+    /// A segment to a VIP goes to the real of its flow, or begins a flow. Through which port is said
+    /// and no verdict, for the reason that [`super::receive`] has: it comes back in registers.
     #[inline(always)]
-    pub(super) fn balance(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
+    pub(super) fn balance(&mut self, packet: Inbound<'_>) -> Result<PortId, DropReason> {
         let Inbound { header, ip, ref head, .. } = packet;
         let segment = match Transport::parse(head, ip) {
             Ok(segment) => segment,
@@ -69,7 +70,7 @@ impl Dataplane {
         packet: Inbound<'_>,
         segment: &Transport,
         id: FlowId,
-    ) -> Result<Verdict, DropReason> {
+    ) -> Result<PortId, DropReason> {
         let delivery = self.delivery(id)?;
         if !self.tables.port_sets().up.contains(delivery.port) {
             return Err(DropReason::NoPort);
@@ -84,7 +85,7 @@ impl Dataplane {
         if step == Step::Confirmed {
             self.confirm_client(id, &packet, segment);
         }
-        Ok(Verdict::Forward(port))
+        Ok(port)
     }
 
     /// A packet of a guest, if it belongs to a flow that the guest serves, leaves in the VIP's

@@ -60,9 +60,9 @@ impl Dataplane {
         let course = course.ok_or(DropReason::NoFlow)?;
         let now = packet.now;
         self.fragments.first(&key, fragment, course, now).map_err(|_| DropReason::Fragment)?;
-        let verdict = self.deliver(packet, &segment, flow);
+        let port = self.deliver(packet, &segment, flow);
         self.release(&key, now);
-        verdict
+        port.map(Verdict::Forward)
     }
 
     /// A fragment from a guest with reals; `None` leaves it to the switch.

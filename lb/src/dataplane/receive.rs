@@ -227,6 +227,10 @@ impl Dataplane {
         if to_link_local || is_guest && self.is_probe_source(ingress, ip.destination) {
             return self.at_switch(packet).map(Some);
         }
+        if to_us && ip.is_whole_segment() {
+            let port = self.balance(packet)?;
+            return Ok(Some(Verdict::Forward(port)));
+        }
         if to_us {
             return self.at_vip(packet).map(Some);
         }

@@ -43,7 +43,7 @@ use crate::limits::{LATE_ANSWERS_MAX, SYNS_KEPT};
 use crate::passive::FlowFailure;
 use crate::wire::transport::TcpFlags;
 use crate::wire::{Ethernet, Ip, Offload, Transport};
-use crate::{DropReason, Instant, MacAddr, PortId, PortSet, RealId, ServiceId, Verdict};
+use crate::{DropReason, Instant, MacAddr, PortId, PortSet, RealId, ServiceId};
 
 /// Reals that a flow may be at, one after the other.
 const TRIES: usize = 3;
@@ -196,7 +196,7 @@ impl Dataplane {
         let (len, head) = (frame.len(), &mut *frame);
         let packet =
             Inbound { ingress, header: &header, ip: &ip, head, len, offload, named: None, now };
-        if let Ok(Verdict::Forward(port)) = self.deliver(packet, &segment, id) {
+        if let Ok(port) = self.deliver(packet, &segment, id) {
             self.outbox.push(PortSet::EMPTY.with(port), &[frame]);
         }
     }
