@@ -178,11 +178,10 @@ impl Appliance {
             lb::Frame { head: frame, len, offload }
         });
         let mut frames: heapless::Vec<_, BATCH> = seen.collect();
-        let mut verdicts = heapless::Vec::new();
-        self.dataplane.receive_batch(ingress, &mut frames, self.now, |verdict| {
-            // There are as many places as frames.
-            let _ = verdicts.push(verdict);
-        });
+        // To be overwritten.
+        let mut verdicts =
+            frames.iter().map(|_| Verdict::Hold).collect::<heapless::Vec<_, BATCH>>();
+        self.dataplane.receive_batch(ingress, &mut frames, &mut verdicts, self.now);
         verdicts
     }
 

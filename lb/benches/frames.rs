@@ -239,9 +239,9 @@ fn measure_batches(bencher: Bencher, plane: &mut Dataplane, arrivals: &[Arrival]
 fn receive_batch(plane: &mut Dataplane, batch: &mut [Arrival; BATCH], now: Instant) {
     let ingress = batch[0].ingress;
     let mut frames = batch.each_mut().map(Arrival::frame);
-    plane.receive_batch(ingress, &mut frames, now, |verdict| {
-        assert!(matches!(verdict, Verdict::Forward(_)));
-    });
+    let mut verdicts = [Verdict::Hold; BATCH];
+    plane.receive_batch(ingress, &mut frames, &mut verdicts, now);
+    assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::Forward(_))));
     black_box(&frames);
 }
 

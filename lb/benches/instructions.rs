@@ -105,9 +105,9 @@ fn single(mut ready: Box<Ready>) -> Box<Ready> {
 fn batch(mut ready: Box<Ready>) -> Box<Ready> {
     let ingress = ready.arrivals[0].ingress;
     let mut frames = ready.arrivals.each_mut().map(Arrival::frame);
-    ready.plane.receive_batch(ingress, &mut frames, NOW, |verdict| {
-        black_box(verdict);
-    });
+    let mut verdicts = frames.each_ref().map(|_| Verdict::Hold);
+    ready.plane.receive_batch(ingress, &mut frames, &mut verdicts, NOW);
+    black_box(verdicts);
     ready
 }
 

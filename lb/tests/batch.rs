@@ -91,9 +91,9 @@ proptest! {
             })
             .collect();
 
-        let mut verdicts = Vec::new();
+        let mut verdicts = vec![Verdict::Hold; frames.len()];
         let mut batch: Vec<_> = frames.iter_mut().map(|bytes| Frame::plain(bytes)).collect();
-        at_once.plane.receive_batch(ingress, &mut batch, now, |verdict| verdicts.push(verdict));
+        at_once.plane.receive_batch(ingress, &mut batch, &mut verdicts, now);
 
         let ended: Vec<_> = verdicts.into_iter().zip(frames).collect();
         prop_assert_eq!(ended, expected);

@@ -182,8 +182,8 @@ impl Stage {
         let Given { ingress, ref mut bytes, beyond, ref mut offload, .. } = *given;
         let len = bytes.len() + beyond;
         let mut batch = [Frame { head: bytes, len, offload: *offload }, Frame::plain(&mut [])];
-        let mut verdicts = Vec::new();
-        self.plane.receive_batch(port(ingress), &mut batch, self.now, |its| verdicts.push(its));
+        let mut verdicts = [Verdict::Hold; 2];
+        self.plane.receive_batch(port(ingress), &mut batch, &mut verdicts, self.now);
         self.sent[ingress] += batch.len() as u64;
         *offload = batch[0].offload;
         match verdicts[..] {
