@@ -168,6 +168,8 @@ impl ServiceConfig {
             ServiceSetting::Check(check) => self.check = Some(check.clone()),
             ServiceSetting::Agent(agent) => self.agent = Some(*agent),
             ServiceSetting::SlowStart(time) => self.slow_start = Some(*time),
+            ServiceSetting::DrainTimeout(time) => self.drain_timeout = Some(*time),
+            ServiceSetting::OnDown(on_down) => self.on_down = Some(*on_down),
             ServiceSetting::Panic(part) => self.panic = Some(*part),
         }
     }
@@ -186,6 +188,8 @@ impl ServiceConfig {
             ServicePart::Check => self.check.take().is_some(),
             ServicePart::Agent => self.agent.take().is_some(),
             ServicePart::SlowStart => self.slow_start.take().is_some(),
+            ServicePart::DrainTimeout => self.drain_timeout.take().is_some(),
+            ServicePart::OnDown => self.on_down.take().is_some(),
             ServicePart::Panic => self.panic.take().is_some(),
         }
     }
@@ -204,6 +208,8 @@ impl ServiceConfig {
             self.check.clone().map(ServiceSetting::Check),
             self.agent.map(ServiceSetting::Agent),
             self.slow_start.map(ServiceSetting::SlowStart),
+            self.drain_timeout.map(ServiceSetting::DrainTimeout),
+            self.on_down.map(ServiceSetting::OnDown),
             self.panic.map(ServiceSetting::Panic),
         ];
         settings.into_iter().flatten()

@@ -27,7 +27,7 @@ use core::num::{NonZeroU16, NonZeroU32};
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-use lb::{Empty, Forwarding, MacAddr, Name, Persistence, Protocol, Role, Scheduler};
+use lb::{Empty, Forwarding, MacAddr, Name, OnDown, Persistence, Protocol, Role, Scheduler};
 
 pub use check::{Plan, PortPlan, ServicePlan, check};
 pub use compare::{Difference, compare};
@@ -101,6 +101,8 @@ pub struct ServiceConfig {
     pub check: Option<CheckConfig>,
     pub agent: Option<AgentConfig>,
     pub slow_start: Option<Duration>,
+    pub drain_timeout: Option<Duration>,
+    pub on_down: Option<OnDown>,
     /// Per cent.
     pub panic: Option<u8>,
     pub reals: BTreeMap<Name, RealConfig>,

@@ -67,7 +67,10 @@ impl fmt::Display for ServiceSetting {
             ServiceSetting::OnePacket => Ok(()),
             ServiceSetting::Check(check) => write!(f, " {check}"),
             ServiceSetting::Agent(agent) => write!(f, " {agent}"),
-            ServiceSetting::SlowStart(time) => write!(f, " {}", Time(*time)),
+            ServiceSetting::SlowStart(time) | ServiceSetting::DrainTimeout(time) => {
+                write!(f, " {}", Time(*time))
+            }
+            ServiceSetting::OnDown(on_down) => write!(f, " {}", on_down.as_str()),
             ServiceSetting::Panic(part) => write!(f, " {part}%"),
         }
     }

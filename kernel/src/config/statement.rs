@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-use lb::{Empty, Forwarding, MacAddr, Name, Persistence, Role, Scheduler};
+use lb::{Empty, Forwarding, MacAddr, Name, OnDown, Persistence, Role, Scheduler};
 
 use super::{AgentConfig, CheckConfig, NicMatch, RealConfig, Vip};
 use crate::shell::grammar::{Action, Aspect};
@@ -63,6 +63,8 @@ pub enum ServiceSetting {
     Check(CheckConfig),
     Agent(AgentConfig),
     SlowStart(Duration),
+    DrainTimeout(Duration),
+    OnDown(OnDown),
     /// Per cent.
     Panic(u8),
 }
@@ -81,6 +83,8 @@ pub enum ServicePart {
     Check,
     Agent,
     SlowStart,
+    DrainTimeout,
+    OnDown,
     Panic,
 }
 
@@ -186,6 +190,8 @@ fn service_setting(part: ServicePart, said: &Sentence) -> Option<ServiceSetting>
         (ServicePart::Check, _) => ServiceSetting::Check(CheckConfig::of(said)?),
         (ServicePart::Agent, _) => ServiceSetting::Agent(AgentConfig::of(said)?),
         (ServicePart::SlowStart, _) => ServiceSetting::SlowStart(said.slow_start()?),
+        (ServicePart::DrainTimeout, _) => ServiceSetting::DrainTimeout(said.time()?),
+        (ServicePart::OnDown, Some(Choice::OnDown(on_down))) => ServiceSetting::OnDown(on_down),
         (ServicePart::Panic, _) => ServiceSetting::Panic(said.percent()?),
         _ => return None,
     })
@@ -252,6 +258,8 @@ impl ServiceSetting {
             ServiceSetting::Check(_) => ServicePart::Check,
             ServiceSetting::Agent(_) => ServicePart::Agent,
             ServiceSetting::SlowStart(_) => ServicePart::SlowStart,
+            ServiceSetting::DrainTimeout(_) => ServicePart::DrainTimeout,
+            ServiceSetting::OnDown(_) => ServicePart::OnDown,
             ServiceSetting::Panic(_) => ServicePart::Panic,
         }
     }
@@ -272,6 +280,8 @@ impl ServicePart {
             ServicePart::Check => "check",
             ServicePart::Agent => "agent",
             ServicePart::SlowStart => "slow-start",
+            ServicePart::DrainTimeout => "drain-timeout",
+            ServicePart::OnDown => "on-down",
             ServicePart::Panic => "panic",
         }
     }

@@ -205,7 +205,7 @@ fn begins(part: ServicePart, value: &Value) -> bool {
         Value::PrefixLen(_) | Value::PayloadOffset(_) => part == ServicePart::Persistence,
         Value::Guest(_) => part == ServicePart::Empty,
         Value::FlowsMax(_) => part == ServicePart::FlowsMax,
-        Value::Time(_) => part == ServicePart::Idle,
+        Value::Time(_) => matches!(part, ServicePart::Idle | ServicePart::DrainTimeout),
         Value::SlowStart(_) => part == ServicePart::SlowStart,
         Value::Percent(_) => part == ServicePart::Panic,
         // Within a VIP it is the protocol.

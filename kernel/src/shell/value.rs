@@ -18,7 +18,7 @@ use drivers::pci::Address;
 use lb::check::Path;
 use lb::limits::PERSISTENCE_PAYLOAD_BYTES_MAX;
 use lb::wire::ethernet::VLAN_MAX;
-use lb::{Expect, Forwarding, MacAddr, Name, Protocol, RealSpec, Role, Scheduler, addr};
+use lb::{Expect, Forwarding, MacAddr, Name, OnDown, Protocol, RealSpec, Role, Scheduler, addr};
 
 pub use time::Time;
 
@@ -85,6 +85,7 @@ pub enum Choice {
     Drop,
     Reset,
     OnePacket,
+    OnDown(OnDown),
     Check(Asking),
     /// How load reports come.
     Push,

@@ -14,7 +14,8 @@ use kernel::shell::tree::CONFIGURATION;
 use lb::addr::is_host_address;
 use lb::wire::ethernet::VLAN_MAX;
 use lb::{
-    Empty, Expect, Forwarding, MacAddr, Name, Persistence, Protocol, RealSpec, Role, Scheduler,
+    Empty, Expect, Forwarding, MacAddr, Name, OnDown, Persistence, Protocol, RealSpec, Role,
+    Scheduler,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -134,11 +135,12 @@ fn service_config() -> impl Strategy<Value = ServiceConfig> {
     let choosing = (of(select(&Scheduler::ALL[..])), of(persistence()));
     let otherwise = (of(select(&Forwarding::ALL[..])), of(empty()), of(any::<NonZeroU32>()));
     let udp = (of(time()), any::<bool>());
+    let ending = (of(time()), of(select(&OnDown::ALL[..])));
     let slow_start = (0..=3600u64).prop_map(Duration::from_secs);
     let probing = (of(check_config()), of(agent_config()), of(slow_start), of(0..=100u8));
     let reals = btree_map(name(), real_config(), 0..5);
-    let all = (vip(), choosing, otherwise, udp, probing, reals);
-    all.prop_map(|(vip, choosing, otherwise, udp, probing, reals)| {
+    let all = (vip(), choosing, otherwise, udp, probing, ending, reals);
+    all.prop_map(|(vip, choosing, otherwise, udp, probing, ending, reals)| {
         let (scheduler, persistence) = choosing;
         let (check, agent, slow_start, panic) = probing;
         let (forwarding, empty, flows_max) = otherwise;
@@ -155,6 +157,8 @@ fn service_config() -> impl Strategy<Value = ServiceConfig> {
             check,
             agent,
             slow_start,
+            drain_timeout: ending.0,
+            on_down: ending.1,
             panic,
             reals,
         }

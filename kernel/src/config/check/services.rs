@@ -201,6 +201,8 @@ fn spec_of_service(name: &Name, service: &ServiceConfig, vip: Vip) -> ServiceSpe
         check: service.check.as_ref().map(CheckConfig::plan),
         agent: service.agent.map(AgentConfig::plan).unwrap_or_default(),
         slow_start: service.slow_start,
+        drain_timeout: service.drain_timeout,
+        on_down: service.on_down.unwrap_or_default(),
         panic: service.panic,
         ..ServiceSpec::new(name.clone(), vip.address, vip.protocol, vip.port)
     }

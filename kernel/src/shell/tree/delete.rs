@@ -63,10 +63,12 @@ static DELETE_SERVICE: &[Node] = &[value(
 static DELETE_SERVICE_ASPECTS: &[Node] = &[
     delete_part(ServicePart::Agent, "back to push"),
     delete_part(ServicePart::Check, "back to none"),
+    delete_part(ServicePart::DrainTimeout, "back to no limit"),
     delete_part(ServicePart::Empty, "back to silence"),
     delete_part(ServicePart::Forwarding, "back to nat"),
     delete_part(ServicePart::Idle, "back to 120s"),
     delete_part(ServicePart::FlowsMax, "back to no limit"),
+    delete_part(ServicePart::OnDown, "back to reset"),
     delete_part(ServicePart::OnePacket, "back to flows"),
     delete_part(ServicePart::Panic, "back to 40%"),
     delete_part(ServicePart::Persistence, "back to none"),

@@ -1,6 +1,6 @@
 //! `set …`: everything that can be stated, in the order of the words.
 
-use lb::{Forwarding, Protocol, Role, Scheduler};
+use lb::{Forwarding, OnDown, Protocol, Role, Scheduler};
 
 use super::check::{SET_AGENT, SET_CHECK, SET_REAL_CHECK};
 use super::{choice, value, word};
@@ -98,6 +98,11 @@ pub(super) const fn part(part: ServicePart) -> Then {
 static SERVICE_ASPECTS: &[Node] = &[
     word("agent", "how load reports come", Next(SET_AGENT)),
     word("check", "what its reals are asked, and how often", Next(SET_CHECK)),
+    word(
+        "drain-timeout",
+        "how long a drained real keeps flows; else till they end",
+        Next(&[value(Kind::Time, "such as 5m or 1h", part(ServicePart::DrainTimeout))]),
+    ),
     word("empty", "what a client hears whom no real can take", Next(SET_EMPTY)),
     word("forwarding", "how a packet reaches its real", Next(SET_FORWARDING)),
     word(
@@ -110,6 +115,7 @@ static SERVICE_ASPECTS: &[Node] = &[
         "no more open flows than this, over all reals",
         Next(&[value(Kind::FlowsMax, "flows", part(ServicePart::FlowsMax))]),
     ),
+    word("on-down", "what becomes of flows whose guest is silent", Next(SET_ON_DOWN)),
     choice(
         "one-packet",
         Choice::OnePacket,
@@ -196,6 +202,20 @@ static SET_EMPTY: &[Node] = &[
         "sorry",
         "a guest that serves while no real can",
         Next(&[value(Kind::Guest, "which guest", part(ServicePart::Empty))]),
+    ),
+];
+static SET_ON_DOWN: &[Node] = &[
+    choice(
+        "keep",
+        Choice::OnDown(OnDown::Keep),
+        "they wait for the guest to come back",
+        part(ServicePart::OnDown),
+    ),
+    choice(
+        "reset",
+        Choice::OnDown(OnDown::Reset),
+        "clients are told as soon as they speak (default)",
+        part(ServicePart::OnDown),
     ),
 ];
 static SET_PERSISTENCE: &[Node] = &[
