@@ -49,6 +49,16 @@ pub struct Abilities {
     pub udp: bool,
 }
 
+impl Offload {
+    /// So many bytes were put before what this is about, or taken away.
+    pub(crate) fn move_by(&mut self, bytes: isize) {
+        if let Some(checksum) = &mut self.checksum {
+            let moved = usize::from(checksum.start).saturating_add_signed(bytes);
+            checksum.start = u16::try_from(moved).unwrap_or(u16::MAX);
+        }
+    }
+}
+
 impl PartialChecksum {
     /// Offset in the frame after the checksum's own two bytes.
     pub(crate) fn end(self) -> usize {

@@ -20,7 +20,8 @@
 //!                    ▲ where that header would be: a device fills all that it was given
 //! ```
 //!
-//! A frame is its head to those who read it: all headers are there, and nobody looks further.
+//! A frame is its head to those who read it: all headers are there, and nobody looks further. What is
+//! put before the head or taken off it moves where it begins, and no byte behind.
 
 use alloc::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 use alloc::boxed::Box;
@@ -206,7 +207,10 @@ impl Frame {
 
     /// The same frame in buffers of its own, for flooding.
     pub fn copy(&self) -> Option<Frame> {
-        let mut copy = self.pool.take_copy(self)?;
+        let mut copy = self.pool.take()?;
+        copy.head = self.pool.at(self.pool.number_of(copy.head), self.headroom());
+        copy.set_len(self.head_len);
+        copy.copy_from_slice(self);
         for part in self.further() {
             copy.append_copy(part)?;
         }
@@ -218,10 +222,50 @@ impl Frame {
     /// they are the caller's to write.
     ///
     /// # Panics
-    /// When `len` is more than [`HEAD_BYTES_MAX`].
+    /// When `len` is more than its buffer has: [`HEAD_BYTES_MAX`] for a frame that was just taken.
     pub fn set_len(&mut self, len: usize) {
-        assert!(len <= HEAD_BYTES_MAX, "a head of {len} bytes does not fit its buffer");
+        assert!(len <= self.room(), "a head of {len} bytes does not fit its buffer");
         self.head_len = len;
+    }
+
+    /// Puts these bytes into the head behind the first `at`, which move up for them.
+    ///
+    /// # Panics
+    /// When the head is shorter than `at`, or so much was put in that none of the headroom is left
+    /// that a NIC needs.
+    pub fn insert<const N: usize>(&mut self, at: usize, bytes: [u8; N]) {
+        assert!(at <= self.head_len, "behind {at} bytes of a head of {}", self.head_len);
+        assert!(self.headroom() >= NIC_HEADER_BYTES + N, "no headroom for {N} bytes");
+        // SAFETY: so many bytes of headroom are in the same buffer, as was just seen.
+        self.head = unsafe { self.head.sub(N) };
+        self.head_len += N;
+        self.copy_within(N..N + at, 0);
+        self[at..at + N].copy_from_slice(&bytes);
+        self.offload.move_by(N as isize);
+    }
+
+    /// Takes `N` bytes out of the head behind the first `at`, which move down; gives them back.
+    ///
+    /// # Panics
+    /// When the head is shorter than that.
+    pub fn remove<const N: usize>(&mut self, at: usize) -> [u8; N] {
+        let removed = *self[at..].first_chunk().expect("so many bytes are in the head");
+        self.copy_within(..at, N);
+        // SAFETY: the head has so many bytes, so this is in the same buffer.
+        self.head = unsafe { self.head.add(N) };
+        self.head_len -= N;
+        self.offload.move_by(-(N as isize));
+        removed
+    }
+
+    /// Bytes of its first buffer before the head.
+    fn headroom(&self) -> usize {
+        (self.head.addr().get() - self.pool.region.addr().get()) % BUFFER_BYTES
+    }
+
+    /// Bytes that the head may have where it begins.
+    fn room(&self) -> usize {
+        BUFFER_BYTES - self.headroom()
     }
 
     /// Adds a buffer of `len` bytes: those that lie in it from where its header would have been.
@@ -287,7 +331,7 @@ impl Frame {
 
     fn header(&self) -> NonNull<[u8; NIC_HEADER_BYTES]> {
         const { assert!(NIC_HEADER_BYTES <= HEADROOM_BYTES) };
-        // SAFETY: there are `HEADROOM_BYTES` before the head, in the same buffer.
+        // SAFETY: `insert` leaves so many bytes before the head, in the same buffer.
         unsafe { self.head.sub(NIC_HEADER_BYTES).cast() }
     }
 }
@@ -296,7 +340,7 @@ impl Deref for Frame {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: (1) `set_len` keeps `head_len` inside the buffer; (2) the buffer was zeroed at
+        // SAFETY: (1) `set_len`, `insert` and `remove` keep the head inside the buffer; (2) the buffer was zeroed at
         // start and so is initialised; (3) only `take` makes frames, and gives no buffer out twice.
         unsafe { slice::from_raw_parts(self.head.as_ptr(), self.head_len) }
     }
@@ -323,103 +367,4 @@ impl fmt::Debug for Frame {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn numbered(len: usize) -> Vec<u8> {
-        (0..len).map(|at| (at / 7) as u8 ^ (at >> 8) as u8).collect()
-    }
-
-    fn whole(frame: &Frame) -> Vec<u8> {
-        frame.further().fold(frame.to_vec(), |bytes, part| [&bytes, part].concat())
-    }
-
-    #[test]
-    fn every_buffer_is_given_out_once_and_comes_back() {
-        let pool = Pool::new(9);
-        let mut frames: Vec<Frame> = core::iter::from_fn(|| pool.take()).collect();
-        assert_eq!((frames.len(), pool.free(), pool.total()), (9, 0, 9));
-
-        let mut addresses: Vec<u64> = frames.iter().map(Frame::device_address).collect();
-        addresses.sort_unstable();
-        let expected: Vec<u64> =
-            (0..9).map(|index| addresses[0] + index * BUFFER_BYTES as u64).collect();
-        assert_eq!(addresses, expected, "one region, no gaps");
-        assert_eq!(addresses[0] % BUFFER_BYTES as u64, FURTHER_AT as u64);
-
-        let last = frames.pop().unwrap().device_address();
-        assert_eq!(pool.free(), 1);
-        assert_eq!(pool.take().unwrap().device_address(), last, "used last, used next");
-        drop(frames);
-        assert_eq!(pool.free(), 9);
-    }
-
-    #[test]
-    fn a_copy_has_the_bytes_and_not_the_buffer() {
-        let pool = Pool::new(2);
-        let mut frame = pool.take_copy(b"sixteen bytes of").unwrap();
-        let copy = frame.copy().unwrap();
-        assert!(frame.copy().is_none(), "the pool is empty");
-        frame.fill(0);
-        assert_eq!(&*copy, b"sixteen bytes of");
-        assert_eq!(pool.free(), 0);
-    }
-
-    #[test]
-    fn a_frame_stays_inside_its_buffer() {
-        let pool = Pool::new(3);
-        let (below, mut frame, above) =
-            (pool.take_copy(&[1; 1984]), pool.take().unwrap(), pool.take_copy(&[3; 1984]));
-        frame.set_len(HEAD_BYTES_MAX);
-        frame.fill(2);
-        frame.write_header([2; NIC_HEADER_BYTES]);
-        assert_eq!(frame.read_header(), [2; 12]);
-        assert!(below.unwrap().iter().all(|&byte| byte == 1));
-        assert!(above.unwrap().iter().all(|&byte| byte == 3));
-    }
-
-    #[test]
-    fn a_long_frame_is_a_chain_of_full_buffers() {
-        let pool = Pool::new(2 * BUFFERS_PER_FRAME_MAX);
-        for (len, buffers) in [
-            (0, 1),
-            (HEAD_BYTES_MAX, 1),
-            (HEAD_BYTES_MAX + 1, 2),
-            (HEAD_BYTES_MAX + FURTHER_BYTES_MAX, 2),
-            (HEAD_BYTES_MAX + FURTHER_BYTES_MAX + 1, 3),
-            (FRAME_BYTES_MAX, BUFFERS_PER_FRAME_MAX),
-        ] {
-            let bytes = numbered(len);
-            let frame = pool.take_copy(&bytes).unwrap();
-            let copy = frame.copy().unwrap();
-            assert_eq!((frame.total_len(), frame.buffers()), (len, buffers));
-            assert_eq!(pool.total() - pool.free(), 2 * buffers);
-            drop(frame);
-            assert_eq!(whole(&copy), bytes);
-            let parts: Vec<(u64, u32)> = copy.device_parts().collect();
-            assert_eq!(parts.len(), buffers);
-            let told: usize = parts.iter().map(|&(_, len)| len as usize).sum();
-            assert_eq!(told, NIC_HEADER_BYTES + len);
-            assert!(parts.iter().all(|part| part.0 as usize % BUFFER_BYTES == FURTHER_AT));
-            drop(copy);
-            assert_eq!(pool.free(), pool.total());
-        }
-    }
-
-    #[test]
-    fn a_copy_that_is_refused_takes_no_buffer() {
-        let pool = Pool::new(4);
-        assert!(pool.take_copy(&[0; FRAME_BYTES_MAX + 1]).is_none());
-        assert!(pool.take_copy(&[0; HEAD_BYTES_MAX + 4 * FURTHER_BYTES_MAX]).is_none());
-        assert_eq!(pool.free(), 4);
-        let frame = pool.take_copy(&[0; HEAD_BYTES_MAX + 2 * FURTHER_BYTES_MAX]).unwrap();
-        assert!(frame.copy().is_none(), "one buffer is left, three are needed");
-        assert_eq!(pool.free(), 1);
-    }
-
-    #[test]
-    #[should_panic(expected = "1985 bytes")]
-    fn a_length_beyond_the_buffer_is_our_own_mistake() {
-        Pool::new(1).take().unwrap().set_len(HEAD_BYTES_MAX + 1);
-    }
-}
+mod tests;
