@@ -5,16 +5,25 @@
 
 use core::fmt;
 use core::net::IpAddr;
+use core::time::Duration;
 
 use crate::wire::ethernet::VLAN_MAX;
 use crate::wire::ip::Version;
-use crate::{AdminState, GuestSpec, MacAddr, Name, PortId, RealSpec, Role, ServiceSpec};
+use crate::{AdminState, GuestSpec, MacAddr, Name, PortId, PortRules, RealSpec, Role, ServiceSpec};
 
 /// One change of the tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// A port appears, or gets another name or role.
     SetPort { port: PortId, name: Name, role: Role },
+    /// What a port lets through.
+    SetPortRules { port: PortId, rules: PortRules },
+    /// An address is at a port, whatever is heard of it.
+    SetMac { mac: MacAddr, vlan: u16, port: PortId },
+    /// An address is to be learned again.
+    DeleteMac { mac: MacAddr, vlan: u16 },
+    /// How long a station may be silent until it is forgotten.
+    SetAgeing(Duration),
     /// The NIC of a port says that its link went up or down.
     SetLink { port: PortId, up: bool },
     /// A guest appears or changes; its flows stay where they are.
@@ -57,6 +66,8 @@ pub enum Refusal {
         mac: MacAddr,
         guest: Name,
     },
+    /// Too many static addresses fall into one part of the table.
+    NoPlaceForMac(MacAddr),
     /// Not an address that a host may have.
     NotAHostAddress(IpAddr),
     AddressTaken {
@@ -125,6 +136,9 @@ impl fmt::Display for Refusal {
             }
             Refusal::NotAStation(mac) => write!(f, "{mac} is no MAC that a station may have"),
             Refusal::MacTaken { mac, guest } => write!(f, "{mac} is guest {guest}'s"),
+            Refusal::NoPlaceForMac(mac) => {
+                write!(f, "{mac} falls where the table of MACs is full of static ones")
+            }
             Refusal::NotAHostAddress(address) => {
                 write!(f, "{address} is no address that a host may have")
             }

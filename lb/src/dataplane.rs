@@ -24,15 +24,15 @@ mod resolve;
 mod resume;
 mod second;
 mod sever;
+mod switch;
 
 use alloc::boxed::Box;
 use alloc::vec;
-use core::time::Duration;
 
 use crate::addr::REPORT_PORT;
 use crate::decisions::Decisions;
-use crate::event::{Event, Events};
-use crate::fdb::{self, Fdb, Lesson};
+use crate::event::Events;
+use crate::fdb::Fdb;
 use crate::flow::{FlowId, FlowTable};
 use crate::fragments::{FragmentCounters, Fragments};
 use crate::limits::{FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX, PORTS_MAX};
@@ -43,17 +43,14 @@ use crate::standing::Standing;
 use crate::tables::Tables;
 use crate::wire::{Ethernet, Ip, Offload, Transport, ethernet, icmp};
 use crate::{
-    Command, DropReason, Endings, Instant, MacAddr, PortId, PortSet, Protocol, RealId, Refusal,
-    ServiceId, Verdict,
+    Command, DropReason, Endings, Instant, MacAddr, PortId, Protocol, RealId, Refusal, ServiceId,
+    Verdict,
 };
 use follow::Course;
 pub use local::{ReportCounters, Reports};
 use refuse::ErrorLimit;
 use resume::Recovery;
 use second::SecondChances;
-
-/// The least time between two lines of the log about the same trouble.
-const ALARM_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Sizes of the tables that grow with the machine's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,18 +130,11 @@ impl Dataplane {
 
     /// Applies a change; the next frame meets the new tables.
     pub fn apply(&mut self, command: &Command, now: Instant) -> Result<(), Refusal> {
-        let bound_before = self.binding(command);
+        let bound_before = self.bindings(command);
         let forgotten = self.forgotten_clients(command);
+        self.place_static(command, now)?;
         self.tables.apply(command, now)?;
-        if let Some((mac, _)) = bound_before {
-            self.fdb.forget(mac);
-        }
-        if let Some((mac, port)) = self.binding(command) {
-            self.fdb.pin(mac, port, now);
-        }
-        if let Command::SetLink { port, up: false } = command {
-            self.fdb.forget_port(*port);
-        }
+        self.follow_places(command, &bound_before, now);
         self.recovery.follow(command);
         match forgotten {
             Some(Forgotten::OfReal(real)) => self.persistence.forget_real(real),
@@ -250,99 +240,6 @@ impl Dataplane {
         &self.endings[port.index()]
     }
 
-    /// Takes in where the source is, and refuses one that cannot be there.
-    #[inline(always)]
-    fn learn(
-        &mut self,
-        header: &Ethernet,
-        spot: fdb::Spot,
-        ingress: PortId,
-        now: Instant,
-    ) -> Result<(), DropReason> {
-        if !header.source.is_station() {
-            return Err(DropReason::BadSource);
-        }
-        if self.tables.is_virtual(header.source) {
-            return Err(DropReason::SpoofMac);
-        }
-        match self.fdb.learn_at(spot, ingress, now) {
-            Lesson::Known => Ok(()),
-            other => self.weigh(other, header, ingress, now),
-        }
-    }
-
-    /// What becomes of a frame whose source taught something.
-    #[cold]
-    fn weigh(
-        &mut self,
-        lesson: Lesson,
-        header: &Ethernet,
-        ingress: PortId,
-        now: Instant,
-    ) -> Result<(), DropReason> {
-        let up = self.tables.port_sets().up;
-        match lesson {
-            // While its own port is up, a defined guest can send from nowhere else.
-            Lesson::Pinned { to } if up.contains(to) => match self.is_guest(ingress) {
-                true => Err(DropReason::SpoofMac),
-                false => Err(DropReason::SpoofUplink),
-            },
-            Lesson::Restless { .. } => Err(self.restless(header.source, ingress, now)),
-            Lesson::Known
-            | Lesson::New
-            | Lesson::Moved { .. }
-            | Lesson::Refused
-            | Lesson::Pinned { .. } => Ok(()),
-        }
-    }
-
-    /// An address is now here, now there; the log hears of it once a minute.
-    #[cold]
-    fn restless(&mut self, mac: MacAddr, ingress: PortId, now: Instant) -> DropReason {
-        let is_news = self.restless_told.is_none_or(|told| now.since(told) >= ALARM_INTERVAL);
-        if let Some(port) = self.tables.port(ingress).filter(|_| is_news) {
-            self.restless_told = Some(now);
-            self.events.push(Event::MacMoves { mac, port: port.name.clone() });
-        }
-        DropReason::MacMove
-    }
-
-    /// The ordinary work of a switch.
-    fn switch(
-        &self,
-        ingress: PortId,
-        header: &Ethernet,
-        now: Instant,
-    ) -> Result<Verdict, DropReason> {
-        let spot = self.fdb.spot(header.destination, header.vlan);
-        self.switch_to(spot, ingress, now)
-    }
-
-    /// The same where it is known already where to look; a group is never learned.
-    #[inline(always)]
-    fn switch_to(
-        &self,
-        destination: fdb::Spot,
-        ingress: PortId,
-        now: Instant,
-    ) -> Result<Verdict, DropReason> {
-        let egress = self.egress_of(ingress);
-        match self.fdb.lookup_at(destination, now) {
-            Some(port) if port == ingress => Err(DropReason::SamePort),
-            Some(port) if egress.contains(port) => Ok(Verdict::Forward(port)),
-            None if !egress.is_empty() => Ok(Verdict::Flood(egress)),
-            Some(_) | None => Err(DropReason::NoPort),
-        }
-    }
-
-    /// Where a frame may go from here: never back, never from uplink to uplink, never to a link
-    /// that is down.
-    fn egress_of(&self, ingress: PortId) -> PortSet {
-        let sets = self.tables.port_sets();
-        let others = sets.up.without(ingress);
-        if sets.uplinks.contains(ingress) { others.minus(sets.uplinks) } else { others }
-    }
-
     /// The number that the next new flow will be given.
     pub(crate) fn next_dice(&self) -> u64 {
         Dice(self.dice.0).roll()
@@ -420,17 +317,6 @@ impl Dataplane {
             }
             _ => None,
         }
-    }
-
-    /// The MAC that a command's guest has, and its port.
-    fn binding(&self, command: &Command) -> Option<(MacAddr, PortId)> {
-        let name = match command {
-            Command::SetGuest(spec) => &spec.name,
-            Command::DeleteGuest(name) => name,
-            _ => return None,
-        };
-        let guest = self.tables.guest(self.tables.guest_by_name(name)?)?;
-        Some((guest.spec.mac, guest.spec.port))
     }
 }
 

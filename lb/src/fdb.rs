@@ -10,9 +10,19 @@
 //! addresses, and a port holds a bounded share of the whole. What is not learned is flooded: slower,
 //! never wrong. What has aged is taken out bit by bit, so a share is one of addresses that are there.
 //!
-//! The MAC of a defined guest is pinned to its port: it does not age, move or give way. Any other
-//! moves once a second at most: a VM that is moved does so once, a loop in the network or somebody
-//! who steals an address a thousand times, and that must not tear the real station's traffic apart.
+//! What an operator says of an address stands: the MAC of a defined guest is pinned to its port, and
+//! so is a static one. It does not age, move or give way. Any other moves once a second at most: a VM
+//! that is moved does so once, a loop in the network or somebody who steals an address a thousand
+//! times, and that must not tear the real station's traffic apart.
+//!
+//! A guest on a port with more VLANs than one is pinned in VLAN 0, which for a pinned address means
+//! all: where it has been heard is learned, and that it is heard elsewhere is told before that. What
+//! was learned before an address was pinned goes, so whatever is found needs no second look.
+
+mod bound;
+mod full;
+#[cfg(test)]
+mod tests;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -23,9 +33,10 @@ use core::time::Duration;
 use foldhash::fast::FixedState;
 
 use crate::limits::PORTS_MAX;
-use crate::{Instant, MacAddr, PortId};
+use crate::{Instant, MacAddr, PortId, PortSet};
 
-/// A learned address that has been silent this long is forgotten (IEEE 802.1Q §8.8.3).
+/// A learned address that has been silent this long is forgotten, unless another time is said (IEEE
+/// 802.1Q §8.8.3).
 pub const AGEING: Duration = Duration::from_secs(300);
 
 const WAYS: usize = 8;
@@ -41,6 +52,8 @@ pub enum FdbKind {
     Learned,
     /// From the definition of a guest.
     Pinned,
+    /// As an operator said, in this VLAN alone.
+    Static,
 }
 
 /// One address and where it is.
@@ -69,6 +82,8 @@ pub enum Lesson {
     },
     /// No place: its port holds its share already.
     Refused,
+    /// It is not known here, and here nothing is learned.
+    Unlearned,
     /// The address is pinned to another port.
     Pinned {
         to: PortId,
@@ -124,6 +139,9 @@ pub struct Fdb {
     hash: FixedState,
     /// Entries a port holds.
     held: [u32; PORTS_MAX],
+    /// Ports where nothing is learned.
+    closed: PortSet,
+    ageing_s: u32,
     sweep_at: usize,
     counters: FdbCounters,
 }
@@ -136,6 +154,8 @@ impl Fdb {
             buckets: vec![Bucket::EMPTY; buckets].into_boxed_slice(),
             hash: FixedState::with_seed(secret),
             held: [0; PORTS_MAX],
+            closed: PortSet::EMPTY,
+            ageing_s: AGEING.as_secs() as u32,
             sweep_at: 0,
             counters: FdbCounters::default(),
         }
@@ -176,7 +196,7 @@ impl Fdb {
     pub(crate) fn lookup_at(&self, spot: Spot, now: Instant) -> Option<PortId> {
         let bucket = &self.buckets[spot.at];
         let place = &bucket.places[bucket.find(spot.key?)?];
-        (!place.is_aged(now)).then_some(place.port)
+        (!place.is_aged(now, self.ageing_s)).then_some(place.port)
     }
 
     /// Most often there is nothing to learn: the station is where it was, and was heard within this
@@ -189,8 +209,7 @@ impl Fdb {
         let bucket = &self.buckets[spot.at];
         let place = bucket.find(key).map(|way| &bucket.places[way]);
         let is_known = place.is_some_and(|its| its.port == port && its.seen_s >= seconds(now));
-        // What is pinned is so in all VLANs, and stands in none of them.
-        match is_known && key.vlan() == 0 {
+        match is_known {
             true => Lesson::Known,
             false => self.take_in(key, spot.at, port, now),
         }
@@ -198,16 +217,26 @@ impl Fdb {
 
     #[inline(never)]
     fn take_in(&mut self, key: Key, at: usize, port: PortId, now: Instant) -> Lesson {
+        if self.is_bound_here(key, at, port, now) {
+            return Lesson::Known;
+        }
         let (mac, vlan) = (key.mac(), key.vlan());
-        if vlan != 0
-            && let Some(to) = self.pinned_elsewhere(mac, port)
-        {
+        let pinned = if vlan == 0 { None } else { self.pinned_in_all(mac) };
+        if let Some(to) = pinned.filter(|&to| to != port) {
             return Lesson::Pinned { to };
         }
+        let is_closed = self.closed.contains(port) && pinned.is_none();
         let bucket = &mut self.buckets[at];
         let Some(way) = bucket.find(key) else {
-            return self
-                .insert(at, FdbEntry { mac, vlan, port, kind: FdbKind::Learned, seen: now });
+            let entry = FdbEntry { mac, vlan, port, kind: FdbKind::Learned, seen: now };
+            return match (is_closed, pinned) {
+                (true, _) => Lesson::Unlearned,
+                (false, None) => self.insert(at, entry),
+                (false, Some(_)) => {
+                    self.insert(at, entry);
+                    Lesson::Known
+                }
+            };
         };
         let place = &mut bucket.places[way];
         if place.port == port {
@@ -215,8 +244,10 @@ impl Fdb {
             return Lesson::Known;
         }
         let from = place.port;
-        if place.kind == FdbKind::Pinned {
-            return Lesson::Pinned { to: from };
+        match place.kind {
+            FdbKind::Pinned | FdbKind::Static => return Lesson::Pinned { to: from },
+            FdbKind::Learned if is_closed => return Lesson::Unlearned,
+            FdbKind::Learned => {}
         }
         if place.moved == mark(now) {
             self.counters.restless += 1;
@@ -229,44 +260,24 @@ impl Fdb {
         Lesson::Moved { from }
     }
 
-    /// Binds an untagged address to a port, wherever it was learned before.
-    pub fn pin(&mut self, mac: MacAddr, port: PortId, now: Instant) {
-        self.forget(mac);
-        let Some(key) = Key::of(mac, 0) else {
-            return;
-        };
-        let at = self.bucket_of(key);
-        let entry = FdbEntry { mac, vlan: 0, port, kind: FdbKind::Pinned, seen: now };
-        let bucket = self.buckets[at].entries();
-        // A bucket full of pinned addresses leaves this one to be learned and flooded to.
-        let learned =
-            |entry: &Option<FdbEntry>| entry.is_none_or(|entry| entry.kind == FdbKind::Learned);
-        let free = bucket.iter().position(Option::is_none);
-        if let Some(way) = free.or_else(|| bucket.iter().position(learned)) {
-            self.replace(at, way, entry);
-        }
+    /// Whether what is sent from a port teaches something; what it has taught is forgotten.
+    pub fn set_learning(&mut self, port: PortId, learns: bool) {
+        self.closed = if learns { self.closed.without(port) } else { self.closed.with(port) };
+        self.forget_port(port);
     }
 
-    /// Forgets an untagged address, pinned or learned.
-    pub fn forget(&mut self, mac: MacAddr) {
-        if let Some(key) = Key::of(mac, 0) {
-            let at = self.bucket_of(key);
-            if let Some(way) = self.buckets[at].find(key) {
-                self.clear(at, way);
-            }
-        }
+    /// Sets how long an address that was learned may be silent, to the second.
+    pub fn set_ageing(&mut self, ageing: Duration) {
+        self.ageing_s = u32::try_from(ageing.as_secs()).unwrap_or(u32::MAX);
+    }
+
+    pub fn ageing(&self) -> Duration {
+        Duration::from_secs(self.ageing_s.into())
     }
 
     /// Forgets what was learned behind a port, as when its link goes down.
     pub fn forget_port(&mut self, port: PortId) {
-        for at in 0..self.buckets.len() {
-            for way in 0..WAYS {
-                let Place { port: its, kind, .. } = self.buckets[at].places[way];
-                if its == port && kind == FdbKind::Learned {
-                    self.clear(at, way);
-                }
-            }
-        }
+        self.forget_learned(|entry| entry.port == port);
     }
 
     /// One bounded slice of ageing; the whole table is seen in [`SWEEP_TURNS`] turns.
@@ -275,7 +286,7 @@ impl Fdb {
             let at = self.sweep_at;
             self.sweep_at = (at + 1) % self.buckets.len();
             for way in 0..WAYS {
-                if self.buckets[at].places[way].is_aged(now) {
+                if self.buckets[at].places[way].is_aged(now, self.ageing_s) {
                     self.clear(at, way);
                 }
             }
@@ -285,7 +296,7 @@ impl Fdb {
     /// Every entry that holds at `now`, in no order.
     pub fn iter(&self, now: Instant) -> impl Iterator<Item = FdbEntry> {
         let all = self.buckets.iter().flat_map(Bucket::entries).flatten();
-        all.filter(move |entry| !entry.is_aged(now))
+        all.filter(move |entry| !entry.is_aged(now, self.ageing()))
     }
 
     pub fn capacity(&self) -> usize {
@@ -296,13 +307,15 @@ impl Fdb {
         &self.counters
     }
 
-    /// A guest's definition says nothing of VLANs, so an address that is pinned is so in all of them.
-    #[cold]
-    fn pinned_elsewhere(&self, mac: MacAddr, port: PortId) -> Option<PortId> {
-        let key = Key::of(mac, 0)?;
-        let bucket = &self.buckets[self.bucket_of(key)];
-        let place = &bucket.places[bucket.find(key)?];
-        (place.kind == FdbKind::Pinned && place.port != port).then_some(place.port)
+    fn forget_learned(&mut self, is_meant: impl Fn(&FdbEntry) -> bool) {
+        let is_meant = |entry: &FdbEntry| entry.kind == FdbKind::Learned && is_meant(entry);
+        for at in 0..self.buckets.len() {
+            for (way, entry) in self.buckets[at].entries().iter().enumerate() {
+                if entry.as_ref().is_some_and(is_meant) {
+                    self.clear(at, way);
+                }
+            }
+        }
     }
 
     #[inline]
@@ -315,8 +328,9 @@ impl Fdb {
     #[cold]
     fn insert(&mut self, at: usize, entry: FdbEntry) -> Lesson {
         let over_share = self.held[entry.port.index()] as usize >= self.capacity() / PORT_SHARE;
-        let Some(way) = place(&self.buckets[at].entries(), entry.port, over_share, entry.seen)
-        else {
+        let entries = self.buckets[at].entries();
+        let aged = |its: &FdbEntry| its.is_aged(entry.seen, self.ageing());
+        let Some(way) = full::place(&entries, entry.port, over_share, aged) else {
             self.counters.refused += 1;
             return Lesson::Refused;
         };
@@ -327,7 +341,7 @@ impl Fdb {
 
     fn replace(&mut self, at: usize, way: usize, entry: FdbEntry) {
         let bucket = &self.buckets[at];
-        if bucket.keys[way] != 0 && !bucket.places[way].is_aged(entry.seen) {
+        if bucket.keys[way] != 0 && !bucket.places[way].is_aged(entry.seen, self.ageing_s) {
             self.counters.evicted += 1;
         }
         self.clear(at, way);
@@ -366,9 +380,9 @@ impl Key {
 
 impl Place {
     #[inline]
-    fn is_aged(&self, now: Instant) -> bool {
+    fn is_aged(&self, now: Instant, ageing_s: u32) -> bool {
         let silent_s = seconds(now).saturating_sub(self.seen_s);
-        self.kind == FdbKind::Learned && u64::from(silent_s) >= AGEING.as_secs()
+        self.kind == FdbKind::Learned && silent_s >= ageing_s
     }
 }
 
@@ -393,8 +407,8 @@ impl Bucket {
 }
 
 impl FdbEntry {
-    fn is_aged(&self, now: Instant) -> bool {
-        self.kind == FdbKind::Learned && now.since(self.seen) >= AGEING
+    fn is_aged(&self, now: Instant, ageing: Duration) -> bool {
+        self.kind == FdbKind::Learned && now.since(self.seen) >= ageing
     }
 }
 
@@ -407,40 +421,3 @@ fn seconds(now: Instant) -> u32 {
 fn mark(now: Instant) -> u16 {
     (seconds(now) % u32::from(u16::MAX)) as u16 + 1
 }
-
-/// A bucket, spelt out.
-type Ways = [Option<FdbEntry>; WAYS];
-
-/// The way of `bucket` that a newcomer behind `port` takes, if it may take one.
-fn place(bucket: &Ways, port: PortId, over_share: bool, now: Instant) -> Option<usize> {
-    let free = |entry: &Option<FdbEntry>| entry.is_none_or(|entry| entry.is_aged(now));
-    match bucket.iter().position(free) {
-        Some(way) if !over_share || bucket[way].is_some_and(|e| e.port == port) => Some(way),
-        _ if over_share => oldest_of(bucket, port),
-        _ => oldest_of(bucket, largest_holder(bucket, port)?),
-    }
-}
-
-/// The port with most learned entries of a full bucket; `port` itself if none has more. A port
-/// that holds a single entry is not asked to give it up.
-fn largest_holder(bucket: &Ways, port: PortId) -> Option<PortId> {
-    let held = |port: PortId| {
-        let learned = bucket.iter().flatten().filter(|e| e.kind == FdbKind::Learned);
-        learned.filter(|entry| entry.port == port).count()
-    };
-    let largest = bucket.iter().flatten().map(|entry| entry.port).max_by_key(|&p| held(p))?;
-    match held(port) {
-        own if own >= held(largest) => Some(port),
-        _ if held(largest) > 1 => Some(largest),
-        _ => None,
-    }
-}
-
-fn oldest_of(bucket: &Ways, port: PortId) -> Option<usize> {
-    let mine =
-        |way: &usize| bucket[*way].is_some_and(|e| e.port == port && e.kind == FdbKind::Learned);
-    (0..WAYS).filter(mine).min_by_key(|&way| bucket[way].map(|entry| entry.seen))
-}
-
-#[cfg(test)]
-mod tests;

@@ -45,6 +45,7 @@ pub mod standing;
 pub mod tables;
 pub mod time;
 pub mod verdict;
+pub mod vlan;
 pub mod wire;
 
 pub use addr::{MacAddr, Protocol};
@@ -57,7 +58,7 @@ pub use guest::{Guest, GuestId, GuestSpec};
 pub use name::Name;
 pub use neighbor::Health;
 pub use outbox::Origin;
-pub use port::{Port, PortId, PortSet, Role};
+pub use port::{Port, PortId, PortRules, PortSet, Role};
 pub use probe::ProbeCounters;
 pub use service::{
     AdminState, Empty, Forwarding, Persistence, Real, RealId, RealSpec, Scheduler, Service,
@@ -68,3 +69,4 @@ pub use standing::{Ineligible, Sources, Standing, WeightFactors};
 pub use tables::Tables;
 pub use time::Instant;
 pub use verdict::{DropReason, Endings, Verdict};
+pub use vlan::{Departure, Entry, PortVlan, VlanId, VlanSet};

@@ -1,7 +1,7 @@
 //! Ports: where NICs attach to the switch.
 
-use crate::Name;
 use crate::limits::PORTS_MAX;
+use crate::{Name, PortVlan};
 
 /// A port's number: its index in every per-port table, below [`PORTS_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,11 +14,26 @@ pub enum Role {
     Guest,
 }
 
+/// What a port lets through, as an operator says it; by default everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortRules {
+    pub vlan: PortVlan,
+    /// Nothing is switched between two ports that are; services and all other ports are reached.
+    pub isolated: bool,
+    /// Where stations are is learned from what they send.
+    pub learning: bool,
+    /// It gets what goes to a station that nobody knows.
+    pub flood: bool,
+    /// Only stations that are defined here may send.
+    pub locked: bool,
+}
+
 /// One attachment point, as the switch sees it.
 #[derive(Clone, Debug)]
 pub struct Port {
     pub name: Name,
     pub role: Role,
+    pub rules: PortRules,
     /// Whether the NIC says that its link is up.
     pub link_up: bool,
 }
@@ -52,6 +67,13 @@ impl Role {
     }
 }
 
+impl Default for PortRules {
+    fn default() -> Self {
+        let vlan = PortVlan::Transparent;
+        PortRules { vlan, isolated: false, learning: true, flood: true, locked: false }
+    }
+}
+
 impl PortSet {
     pub const EMPTY: PortSet = PortSet(0);
 
@@ -68,6 +90,17 @@ impl PortSet {
     #[must_use]
     pub const fn minus(self, other: PortSet) -> PortSet {
         PortSet(self.0 & !other.0)
+    }
+
+    /// The whole set to a member of it, to others nothing.
+    #[must_use]
+    pub const fn if_in(self, port: PortId) -> PortSet {
+        if self.contains(port) { self } else { PortSet::EMPTY }
+    }
+
+    #[must_use]
+    pub const fn and(self, other: PortSet) -> PortSet {
+        PortSet(self.0 & other.0)
     }
 
     pub const fn contains(self, port: PortId) -> bool {

@@ -104,7 +104,7 @@ pub(crate) struct Judge<'a> {
     pub service: &'a Service,
     pub reals: &'a [Option<Real>],
     pub guests: &'a [Option<Guest>],
-    /// Ports whose link is up.
+    /// Ports that carry the service's VLAN and whose link is up.
     pub up: PortSet,
     /// As [`Judge::looks`] finds.
     pub panics: bool,

@@ -8,7 +8,9 @@ mod check;
 mod ejections;
 mod hops;
 mod placements;
+mod ports;
 mod preview;
+mod reach;
 mod severances;
 mod standings;
 mod vips;
@@ -30,6 +32,7 @@ use crate::{
 use hops::Hops;
 pub use placements::Placements;
 pub(crate) use preview::Preview;
+pub(crate) use reach::Reach;
 pub use standings::SLICE;
 use standings::Standings;
 use vips::VipIndex;
@@ -44,6 +47,7 @@ pub struct Tables {
     placements: Placements,
     standings: Standings,
     sets: PortSets,
+    reach: Reach,
     epoch: u64,
 }
 
@@ -71,6 +75,7 @@ impl Tables {
             placements: Placements::default(),
             standings: Standings::new(),
             sets: PortSets::default(),
+            reach: Reach::new(),
             epoch: 0,
         }
     }
@@ -84,6 +89,7 @@ impl Tables {
     pub fn apply(&mut self, command: &Command, now: Instant) -> Result<(), Refusal> {
         match command {
             Command::SetPort { port, name, role } => self.set_port(*port, name, *role)?,
+            Command::SetPortRules { port, rules } => self.set_port_rules(*port, rules, now)?,
             Command::SetLink { port, up } => self.set_link(*port, *up, now)?,
             Command::SetGuest(spec) => self.set_guest(spec)?,
             Command::DeleteGuest(name) => self.delete_guest(name)?,
@@ -95,57 +101,13 @@ impl Tables {
             Command::Administer { service, guest, state } => {
                 self.administer(service.as_ref(), guest, *state)?;
             }
+            // Of the FDB alone.
+            Command::SetMac { .. } | Command::DeleteMac { .. } | Command::SetAgeing(_) => {}
         }
         self.epoch += 1;
         self.collect();
         self.ask_guests(now);
         self.look_at_all_severances(now);
-        Ok(())
-    }
-
-    // Ports.
-
-    pub fn ports(&self) -> impl Iterator<Item = (PortId, &Port)> {
-        self.ports
-            .iter()
-            .enumerate()
-            .filter_map(|(at, port)| Some((PortId::new(at)?, port.as_ref()?)))
-    }
-
-    pub fn port(&self, id: PortId) -> Option<&Port> {
-        self.ports[id.index()].as_ref()
-    }
-
-    pub fn port_by_name(&self, name: &Name) -> Option<PortId> {
-        self.ports().find(|(_, port)| port.name == *name).map(|(id, _)| id)
-    }
-
-    pub fn port_sets(&self) -> &PortSets {
-        &self.sets
-    }
-
-    fn set_port(&mut self, id: PortId, name: &Name, role: Role) -> Result<(), Refusal> {
-        if self.port_by_name(name).is_some_and(|other| other != id) {
-            return Err(Refusal::PortNameTaken(name.clone()));
-        }
-        let has_guest = self.guests().any(|(_, guest)| guest.spec.port == id);
-        if has_guest && role != Role::Guest {
-            return Err(Refusal::NotAGuestPort(name.clone()));
-        }
-        let link_up = self.port(id).is_some_and(|port| port.link_up);
-        self.ports[id.index()] = Some(Port { name: name.clone(), role, link_up });
-        Ok(())
-    }
-
-    fn set_link(&mut self, id: PortId, up: bool, now: Instant) -> Result<(), Refusal> {
-        let port = self.ports[id.index()].as_mut().ok_or(Refusal::UnknownPort)?;
-        port.link_up = up;
-        if up {
-            // Whoever is behind the link has not heard where the VIPs are.
-            for service in self.services.iter_mut().flatten() {
-                service.announcements = Announcements::due(now);
-            }
-        }
         Ok(())
     }
 
@@ -169,8 +131,9 @@ impl Tables {
         self.guests().find(|(_, guest)| is_it(&guest.spec)).map(|(id, _)| id)
     }
 
-    pub(crate) fn guests_mut(&mut self) -> impl Iterator<Item = &mut Guest> {
-        self.guests.iter_mut().flatten()
+    /// All guests, and where frames to them may go.
+    pub(crate) fn guests_and_reach(&mut self) -> (impl Iterator<Item = &mut Guest>, &Reach) {
+        (self.guests.iter_mut().flatten(), &self.reach)
     }
 
     pub(crate) fn guest_mut(&mut self, id: GuestId) -> Option<&mut Guest> {
@@ -254,8 +217,9 @@ impl Tables {
         self.services[id.index()].as_mut()
     }
 
-    pub(crate) fn services_mut(&mut self) -> impl Iterator<Item = &mut Service> {
-        self.services.iter_mut().flatten()
+    /// All services, retired ones too, and where frames about them may go.
+    pub(crate) fn services_and_reach(&mut self) -> (impl Iterator<Item = &mut Service>, &Reach) {
+        (self.services.iter_mut().flatten(), &self.reach)
     }
 
     fn set_service(&mut self, spec: &ServiceSpec, now: Instant) -> Result<(), Refusal> {

@@ -59,6 +59,14 @@ drop_reasons! {
     ShortVlan = "short_vlan",
     /// VLAN 4095.
     VlanTag = "vlan_tag",
+    /// Of a VLAN that its port does not carry, or without a tag where none may be without.
+    VlanIngress = "vlan_ingress",
+    /// To a port that does not carry the frame's VLAN.
+    VlanEgress = "vlan_egress",
+    /// From one isolated port to another.
+    Isolated = "isolated",
+    /// From a MAC that its locked port was not told of.
+    Locked = "locked",
     /// The ethertype of IP, but not even a header.
     ShortIp = "short_ip",
     /// IP version or IPv4 header length is wrong.

@@ -312,6 +312,6 @@ fn refusal_code(refusal: &Refusal) -> u16 {
         | Refusal::WeightRange => 205,
         Refusal::GuestInUse { .. } => 206,
         Refusal::NoReals(_) => 301,
-        Refusal::Full { .. } | Refusal::NoMemory { .. } => 601,
+        Refusal::Full { .. } | Refusal::NoMemory { .. } | Refusal::NoPlaceForMac(_) => 601,
     }
 }

@@ -18,7 +18,7 @@ use crate::flow::{Direction, FlowId, Step};
 use crate::passive::FlowFailure;
 use crate::tables::Tables;
 use crate::wire::transport::TcpFlags;
-use crate::wire::{Endpoint, Transport, ethernet};
+use crate::wire::{Endpoint, Ethernet, Transport, ethernet};
 use crate::{DropReason, Instant, MacAddr, PortId, RealId, Verdict};
 
 /// Where a packet of a flow goes, copied out of the tables.
@@ -72,9 +72,7 @@ impl Dataplane {
         id: FlowId,
     ) -> Result<PortId, DropReason> {
         let delivery = self.delivery(id)?;
-        if !self.tables.port_sets().up.contains(delivery.port) {
-            return Err(DropReason::NoPort);
-        }
+        self.check_way(&delivery, packet.header)?;
         let (port, head) = (delivery.port, &mut *packet.head);
         if delivery.translates() {
             let (source, destination) = (delivery.client_at_real, delivery.real_end);
@@ -86,6 +84,22 @@ impl Dataplane {
             self.confirm_client(id, &packet, segment);
         }
         Ok(port)
+    }
+
+    /// Whether a real's port takes what is sent to it.
+    #[inline(always)]
+    pub(super) fn check_way(
+        &self,
+        delivery: &Delivery,
+        header: &Ethernet,
+    ) -> Result<(), DropReason> {
+        match self.tables.carriers(header.vlan).contains(delivery.port) {
+            true => Ok(()),
+            false if self.tables.port_sets().up.contains(delivery.port) => {
+                Err(DropReason::VlanEgress)
+            }
+            false => Err(DropReason::NoPort),
+        }
     }
 
     /// A packet of a guest, if it belongs to a flow that the guest serves, leaves in the VIP's
@@ -144,7 +158,7 @@ impl Dataplane {
             ethernet::set_addresses(packet.head, delivery.mac, mac);
             return Ok(Verdict::Forward(packet.ingress));
         }
-        let verdict = self.switch(packet.ingress, packet.header, packet.now)?;
+        let verdict = self.send_answer(packet.ingress, packet.header, packet.now)?;
         ethernet::set_source(packet.head, mac);
         Ok(verdict)
     }

@@ -243,7 +243,7 @@ impl Dataplane {
         let service = self.tables.service(service)?;
         let id = service.sorry?;
         let guest = self.tables.guest(self.tables.real(id)?.guest)?;
-        let is_up = self.tables.port_sets().up.contains(guest.spec.port);
+        let is_up = self.tables.carriers(service.spec.vlan).contains(guest.spec.port);
         let is_there = guest.health_by(Version::of(service.spec.vip)) != Health::Down;
         (is_up && is_there).then_some(id)
     }

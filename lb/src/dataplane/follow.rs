@@ -122,9 +122,7 @@ impl Dataplane {
         let delivery = self.delivery(id)?;
         let (verdict, source, destination) = match direction {
             Direction::ToReal => {
-                if !self.tables.port_sets().up.contains(delivery.port) {
-                    return Err(DropReason::NoPort);
-                }
+                self.check_way(&delivery, packet.header)?;
                 ethernet::set_addresses(packet.head, delivery.mac, MacAddr::SWITCH);
                 let forward = Verdict::Forward(delivery.port);
                 (forward, delivery.client_at_real, delivery.real_end)

@@ -31,9 +31,7 @@ impl Dataplane {
             self.find_quoted(&packet, &error, Direction::ToReal).ok_or(DropReason::IcmpInner)?;
         error.check_kind()?;
         let delivery = self.delivery(id)?;
-        if !self.tables.port_sets().up.contains(delivery.port) {
-            return Err(DropReason::NoPort);
-        }
+        self.check_way(&delivery, packet.header)?;
         let Inbound { ip, head, len, .. } = packet;
         self.count_traffic(id, Direction::ToReal, len);
         let is_clients = ip.source == delivery.client.address;

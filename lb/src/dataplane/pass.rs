@@ -52,7 +52,6 @@ impl Dataplane {
         now: Instant,
     ) -> Option<PortId> {
         let direction = if TO_REAL { Direction::ToReal } else { Direction::ToClient };
-        let egress = self.egress_of(ingress);
         let Dataplane { tables, fdb, flows, .. } = self;
         let Frame { ref mut head, len, ref offload } = *frame;
         let header = &glance.header;
@@ -75,13 +74,14 @@ impl Dataplane {
         let (port, source, destination) = match direction {
             Direction::ToReal => {
                 ip.check(head).ok()?;
-                let is_up = tables.port_sets().up.contains(hop.port);
+                let is_up = tables.carriers(header.vlan).contains(hop.port);
                 ethernet::set_addresses(head, is_up.then_some(hop.mac)?, MacAddr::SWITCH);
                 (hop.port, flow.client_at_real(), flow.real_end())
             }
             Direction::ToClient => {
                 let is_from_it = (hop.port, hop.mac) == (ingress, header.source);
                 let port = fdb.lookup_at(glance.destination, now).filter(|_| is_from_it)?;
+                let egress = tables.served(ingress, header.vlan);
                 let mac = MacAddr::virtual_of(flow.vip().address.into());
                 ethernet::set_source(head, egress.contains(port).then_some(mac)?);
                 (port, flow.vip(), flow.client())

@@ -175,6 +175,9 @@ fn wanted(tables: &Tables, id: RealId) -> (Option<Errand>, Option<Errand>) {
 /// Where a real is, and whom its guest sees asking.
 fn target(tables: &Tables, real: &Real, service: &Service) -> Option<Target> {
     let guest = &tables.guest(real.guest)?.spec;
+    let vlan = service.spec.vlan;
+    // A port that carries the VLAN, though its link may be down.
+    tables.port(guest.port).filter(|port| port.rules.vlan.carries(vlan))?;
     let version = Version::of(service.spec.vip);
     let address = guest.address_of(version)?;
     let mut sources = guest.probe_sources.iter().copied();
@@ -182,7 +185,7 @@ fn target(tables: &Tables, real: &Real, service: &Service) -> Option<Target> {
     Some(Target {
         egress: guest.port,
         mac: guest.mac,
-        vlan: service.spec.vlan,
+        vlan,
         source: source.unwrap_or(link_local_like(address)).into(),
         address: address.into(),
         port: real.spec.port.unwrap_or(service.spec.port).get(),

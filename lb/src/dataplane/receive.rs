@@ -192,7 +192,7 @@ impl Dataplane {
         match decided {
             Some(verdict) => Ok(verdict),
             None if to_us => Err(DropReason::NotForUs),
-            None => self.switch_to(glance.destination, ingress, now),
+            None => self.switch_to(glance.destination, ingress, header, now),
         }
     }
 

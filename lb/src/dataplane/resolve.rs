@@ -27,7 +27,7 @@ use crate::wire::arp::{Arp, Operation};
 use crate::wire::ethernet::{self, ETHERTYPE_ARP, Ethernet};
 use crate::wire::ip::Version;
 use crate::wire::nd::{self, Neighbor};
-use crate::{DropReason, Instant, MacAddr, PortId, PortSet, Verdict};
+use crate::{DropReason, GuestSpec, Instant, MacAddr, PortId, PortSet, Verdict};
 
 impl Dataplane {
     /// ARP about an address of ours; `None` leaves the packet to the switch.
@@ -52,13 +52,18 @@ impl Dataplane {
                 _ => Err(DropReason::VipSuppressed),
             };
         }
-        if self.tables.is_virtual(arp.sender_mac) || self.is_elsewhere(ingress, sender) {
+        if self.tables.is_virtual(arp.sender_mac) || self.is_elsewhere(ingress, header, sender) {
             return Err(DropReason::ArpSpoof);
         }
         if arp.sender == arp.target {
             self.limit_announcements(ingress, header, sender, now)?;
         }
         match arp.operation {
+            Operation::Request if let Some(mac) = self.stand_in(ingress, header, target) => {
+                arp.answer(mac).write(head, header.payload_at);
+                ethernet::set_addresses(head, header.source, mac);
+                Ok(Some(Verdict::Reply))
+            }
             Operation::Request if self.is_ours(ingress, header.vlan, target) => {
                 let is_probe = arp.sender.is_unspecified();
                 self.check_question(ingress, header, target, is_probe)?;
@@ -100,11 +105,15 @@ impl Dataplane {
         }
         if !target_is_ours {
             let claimed = if nd::is_advertisement(head, ip) { target } else { ip.source.into() };
-            if self.is_elsewhere(ingress, claimed) {
+            if self.is_elsewhere(ingress, header, claimed) {
                 return Err(DropReason::NdSpoof);
             }
-            let is_answer = header.destination == MacAddr::SWITCH && self.is_guest(ingress);
-            return Ok(is_answer.then_some(Verdict::Punt));
+            let is_question = !nd::is_advertisement(head, ip);
+            let is_for_us = match is_question && self.stand_in(ingress, header, target).is_some() {
+                true => true,
+                false => header.destination == MacAddr::SWITCH && self.is_guest(ingress),
+            };
+            return Ok(is_for_us.then_some(Verdict::Punt));
         }
         let message = Neighbor::parse(head, ip)?;
         match message.kind {
@@ -127,7 +136,9 @@ impl Dataplane {
         header: &Ethernet,
         question: &Neighbor,
     ) {
-        let mac = self.own_mac(ingress, question.target.into());
+        let target = question.target.into();
+        let stand_in = self.stand_in(ingress, header, target);
+        let mac = stand_in.unwrap_or(self.own_mac(ingress, target));
         let answer = question.answer(mac);
         let destination = answer.link_destination().unwrap_or(header.source);
         let ethertype = Version::V6.ethertype();
@@ -135,14 +146,29 @@ impl Dataplane {
         self.outbox.push(PortSet::EMPTY.with(ingress), &[&header, &answer.packet()]);
     }
 
-    /// Whether an address is that of a guest on another port whose link is up.
-    fn is_elsewhere(&self, ingress: PortId, address: IpAddr) -> bool {
-        let up = self.tables.port_sets().up;
+    /// Whether an address is that of a guest on another port of this VLAN whose link is up.
+    fn is_elsewhere(&self, ingress: PortId, header: &Ethernet, address: IpAddr) -> bool {
+        let up = self.tables.carriers(header.vlan);
         let mut others = self.tables.guests().map(|(_, guest)| &guest.spec);
         others.any(|guest| {
             let is_there = guest.port != ingress && up.contains(guest.port);
             is_there && guest.addresses.contains(&address)
         })
+    }
+
+    /// The MAC of a guest whose answer a real would not hear, for both are isolated: a real has to know
+    /// how to reach its clients.
+    fn stand_in(&self, ingress: PortId, header: &Ethernet, address: IpAddr) -> Option<MacAddr> {
+        let tables = &self.tables;
+        if !tables.port_sets().with_reals.contains(ingress) {
+            return None;
+        }
+        let served = tables.served(ingress, header.vlan);
+        let unheard = served.minus(tables.switched(ingress, header.vlan));
+        let mut guests = tables.guests().map(|(_, guest)| &guest.spec);
+        let is_it =
+            |guest: &&GuestSpec| unheard.contains(guest.port) && guest.addresses.contains(&address);
+        guests.find(is_it).map(|guest| guest.mac)
     }
 
     /// A guest may say once a second where an address of its own is.
@@ -214,9 +240,9 @@ impl Dataplane {
     /// Asks every guest that is a real whether it is still there.
     pub(super) fn ask_neighbors(&mut self, now: Instant) {
         let Dataplane { tables, fdb, outbox, events, .. } = self;
-        let up = tables.port_sets().up;
         let mut has_news = false;
-        for guest in tables.guests_mut() {
+        let (guests, reach) = tables.guests_and_reach();
+        for guest in guests {
             let health = guest.health();
             let (port, mac) = (guest.spec.port, guest.spec.mac);
             for neighbor in &mut guest.neighbors {
@@ -224,7 +250,7 @@ impl Dataplane {
                 let is_due = neighbor.probe(now);
                 has_news |= neighbor.health != before;
                 neighbor.is_quiet = fdb.is_quiet(fdb.spot(mac, neighbor.vlan), now);
-                if is_due && up.contains(port) {
+                if is_due && reach.carriers(neighbor.vlan).contains(port) {
                     let egress = PortSet::EMPTY.with(port);
                     let push = |parts: &[&[u8]]| outbox.push(egress, parts);
                     neighbor::ask(neighbor.address, neighbor.vlan, mac, push);
@@ -243,23 +269,23 @@ impl Dataplane {
     /// Says where the VIPs are, so that switches and neighbours learn it before they ask.
     pub(super) fn announce_vips(&mut self, now: Instant) {
         let Dataplane { tables, outbox, .. } = self;
-        let up = tables.port_sets().up;
-        for service in tables.services_mut().filter(|service| !service.retired) {
+        let (services, reach) = tables.services_and_reach();
+        for service in services.filter(|service| !service.retired) {
             if !service.announcements.take(now) {
                 continue;
             }
             let (vip, vlan) = (service.spec.vip, service.spec.vlan);
-            let mac = MacAddr::virtual_of(vip);
+            let (mac, carriers) = (MacAddr::virtual_of(vip), reach.carriers(vlan));
             match vip {
                 IpAddr::V4(vip) => {
                     let header = ethernet::header(MacAddr::BROADCAST, mac, vlan, ETHERTYPE_ARP);
-                    outbox.push(up, &[&header, &Arp::announcement(vip, mac).packet()]);
+                    outbox.push(carriers, &[&header, &Arp::announcement(vip, mac).packet()]);
                 }
                 IpAddr::V6(vip) => {
                     let destination = nd::group_mac(nd::ALL_NODES);
                     let ethertype = Version::V6.ethertype();
                     let header = ethernet::header(destination, mac, vlan, ethertype);
-                    outbox.push(up, &[&header, &Neighbor::announcement(vip, mac).packet()]);
+                    outbox.push(carriers, &[&header, &Neighbor::announcement(vip, mac).packet()]);
                 }
             }
         }

@@ -149,8 +149,14 @@ impl Recovery {
     /// may look like flows today.
     pub(super) fn follow(&mut self, command: &Command) {
         match command {
-            Command::SetPort { .. } | Command::SetLink { .. } | Command::Administer { .. } => {}
-            Command::SetGuest(_)
+            Command::SetPort { .. }
+            | Command::SetLink { .. }
+            | Command::SetMac { .. }
+            | Command::DeleteMac { .. }
+            | Command::SetAgeing(_)
+            | Command::Administer { .. } => {}
+            Command::SetPortRules { .. }
+            | Command::SetGuest(_)
             | Command::DeleteGuest(_)
             | Command::SetService(_)
             | Command::DeleteService(_)

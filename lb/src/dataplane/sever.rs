@@ -63,11 +63,12 @@ impl Dataplane {
         let flow = self.flows.get(id)?;
         let guest = self.tables.guest(self.tables.real(flow.real)?.guest)?;
         let is_there = guest.health() != Health::Down;
-        let egress = PortSet::EMPTY.with(guest.spec.port);
+        let egress = PortSet::EMPTY.with(guest.spec.port).and(self.tables.carriers(flow.vlan()));
         let (client, real, vlan) = (flow.client_at_real(), flow.real_end(), flow.vlan());
         let reset = refuse::reset_between(client, real, segment.sequence);
         let mac = (guest.spec.mac, MacAddr::SWITCH);
-        is_there.then(|| self.send(egress, mac, vlan, (client, real), &reset))
+        (is_there && !egress.is_empty())
+            .then(|| self.send(egress, mac, vlan, (client, real), &reset))
     }
 
     /// Whether a packet is from the guest that a flow is with.
@@ -94,7 +95,7 @@ impl Dataplane {
         };
         let (client, vip) = (flow.client(), flow.vip());
         self.reset(MacAddr::SWITCH, packet, segment);
-        let egress = match self.switch(packet.ingress, packet.header, packet.now) {
+        let egress = match self.send_answer(packet.ingress, packet.header, packet.now) {
             Ok(Verdict::Forward(port)) => PortSet::EMPTY.with(port),
             Ok(Verdict::Flood(ports)) => ports,
             _ => return reason,

@@ -37,12 +37,94 @@ fn learns_ages_and_moves() {
 fn a_pinned_address_stays() {
     let mut fdb = Fdb::new(64, 1);
     fdb.learn(mac(1), 0, port(2), at(0));
-    fdb.pin(mac(1), port(1), at(0));
+    fdb.pin(mac(1), 0, port(1), at(0));
     assert_eq!(fdb.learn(mac(1), 0, port(2), at(1)), Lesson::Pinned { to: port(1) });
     fdb.forget_port(port(1));
     assert_eq!(fdb.lookup(mac(1), 0, at(10_000)), Some(port(1)));
-    fdb.forget(mac(1));
+    fdb.unpin(mac(1), 0);
     assert_eq!(fdb.lookup(mac(1), 0, at(0)), None);
+}
+
+/// VLAN 0 stands for all VLANs of a guest that is pinned, another one for itself.
+#[test]
+fn what_is_pinned_in_all_vlans_and_what_in_one() {
+    let mut fdb = Fdb::new(64, 1);
+    fdb.learn(mac(1), 20, port(2), at(0));
+    fdb.pin(mac(1), 0, port(1), at(0));
+    assert_eq!(fdb.lookup(mac(1), 20, at(0)), None, "what was learned before says nothing now");
+    let stolen = Lesson::Pinned { to: port(1) };
+    assert_eq!([0, 20].map(|vlan| fdb.learn(mac(1), vlan, port(2), at(1))), [stolen; 2]);
+    assert_eq!(fdb.learn(mac(1), 20, port(1), at(1)), Lesson::Known);
+    assert_eq!(fdb.lookup(mac(1), 20, at(1)), Some(port(1)), "where it is heard is learned");
+    assert_eq!([1, 2].map(|second| fdb.learn(mac(1), 20, port(2), at(second))), [stolen; 2]);
+    fdb.unpin(mac(1), 0);
+    assert_eq!([0, 20].map(|vlan| fdb.lookup(mac(1), vlan, at(2))), [None; 2]);
+
+    fdb.pin(mac(1), 10, port(1), at(0));
+    assert_eq!(fdb.learn(mac(1), 10, port(2), at(1)), stolen);
+    assert_eq!(fdb.learn(mac(1), 20, port(2), at(1)), Lesson::New, "another VLAN");
+    fdb.unpin(mac(1), 10);
+    assert_eq!([10, 20].map(|vlan| fdb.lookup(mac(1), vlan, at(2))), [None, Some(port(2))]);
+    assert_eq!(fdb.held.iter().sum::<u32>(), 1);
+}
+
+#[test]
+fn a_static_address_stays_in_its_vlan() {
+    let mut fdb = Fdb::new(64, 1);
+    fdb.learn(mac(1), 10, port(2), at(0));
+    assert!(fdb.set_static(mac(1), 10, port(1), at(0)));
+    assert_eq!(fdb.learn(mac(1), 10, port(2), at(1)), Lesson::Pinned { to: port(1) });
+    assert_eq!(fdb.learn(mac(1), 20, port(2), at(1)), Lesson::New, "another VLAN");
+    fdb.forget_port(port(1));
+    assert_eq!(fdb.lookup(mac(1), 10, at(10_000)), Some(port(1)), "never aged");
+    assert!(fdb.set_static(mac(1), 10, port(3), at(2)), "said again");
+    assert_eq!(fdb.lookup(mac(1), 10, at(2)), Some(port(3)));
+    fdb.delete_static(mac(1), 10);
+    assert_eq!(fdb.lookup(mac(1), 10, at(2)), None);
+    assert_eq!((fdb.held.iter().sum::<u32>(), fdb.counters.evicted), (1, 0));
+}
+
+#[test]
+fn static_addresses_count_and_are_refused_when_their_bucket_is_full() {
+    let mut fdb = Fdb::new(WAYS, 3);
+    (0..7).for_each(|number| assert!(fdb.set_static(mac(number), 0, port(1), at(0))));
+    assert_eq!(fdb.learn(mac(100), 0, port(2), at(0)), Lesson::New);
+    assert!(fdb.set_static(mac(7), 0, port(1), at(0)), "what was learned gives way");
+    assert!(!fdb.set_static(mac(8), 0, port(1), at(0)));
+    assert_eq!(fdb.learn(mac(100), 0, port(2), at(1)), Lesson::Refused);
+    assert_eq!((fdb.held[1], fdb.held[2], fdb.iter(at(1)).count()), (8, 0, 8));
+}
+
+#[test]
+fn nothing_is_learned_at_a_closed_port_but_what_is_said_holds() {
+    let mut fdb = Fdb::new(64, 1);
+    fdb.learn(mac(1), 0, port(1), at(0));
+    fdb.set_learning(port(1), false);
+    assert_eq!(fdb.lookup(mac(1), 0, at(0)), None, "what was learned there is forgotten");
+    assert_eq!(fdb.learn(mac(1), 0, port(1), at(0)), Lesson::Unlearned);
+    fdb.learn(mac(1), 0, port(2), at(0));
+    assert_eq!(fdb.learn(mac(1), 0, port(1), at(2)), Lesson::Unlearned, "no move either");
+    assert_eq!(fdb.lookup(mac(1), 0, at(2)), Some(port(2)));
+    fdb.set_static(mac(3), 10, port(1), at(0));
+    fdb.pin(mac(4), 0, port(1), at(0));
+    for (known, vlan) in [(mac(3), 10), (mac(4), 0), (mac(4), 10)] {
+        assert_eq!(fdb.learn(known, vlan, port(1), at(3)), Lesson::Known);
+        assert_eq!(fdb.lookup(known, vlan, at(3)), Some(port(1)));
+    }
+    assert_eq!(fdb.learn(mac(3), 0, port(1), at(3)), Lesson::Unlearned, "said of another VLAN");
+    fdb.set_learning(port(1), true);
+    assert_eq!(fdb.learn(mac(3), 0, port(1), at(4)), Lesson::New);
+}
+
+#[test]
+fn how_long_an_address_may_be_silent_can_be_said() {
+    let mut fdb = Fdb::new(64, 1);
+    fdb.set_ageing(Duration::from_secs(10));
+    fdb.learn(mac(1), 0, port(1), at(0));
+    assert_eq!([9, 10].map(|now| fdb.lookup(mac(1), 0, at(now))), [Some(port(1)), None]);
+    assert_eq!([9, 10].map(|now| fdb.iter(at(now)).count()), [1, 0]);
+    fdb.set_ageing(Duration::from_secs(100));
+    assert_eq!(fdb.lookup(mac(1), 0, at(99)), Some(port(1)), "holds for what is there");
 }
 
 #[test]
@@ -90,19 +172,15 @@ fn a_full_bucket_takes_from_the_largest_holder() {
         let holder = if number < 5 { 1 } else { 2 + number as usize };
         fdb.replace(0, number as usize, entry(number, holder, u64::from(number)));
     }
-    assert_eq!(
-        place(&fdb.buckets[0].entries(), port(20), false, at(9)),
-        Some(0),
-        "port 1's oldest"
-    );
-    assert_eq!(place(&fdb.buckets[0].entries(), port(1), false, at(9)), Some(0), "its own");
-    assert_eq!(
-        place(&fdb.buckets[0].entries(), port(7), true, at(9)),
-        Some(5),
-        "over share: its own"
-    );
-    assert_eq!(place(&fdb.buckets[0].entries(), port(20), true, at(9)), None);
-    assert_eq!(place(&fdb.buckets[0].entries(), port(20), false, at(301)), Some(0), "aged");
+    let place = |port_index, over_share, second| {
+        let aged = |entry: &FdbEntry| entry.is_aged(at(second), AGEING);
+        full::place(&fdb.buckets[0].entries(), port(port_index), over_share, aged)
+    };
+    assert_eq!(place(20, false, 9), Some(0), "port 1's oldest");
+    assert_eq!(place(1, false, 9), Some(0), "its own");
+    assert_eq!(place(7, true, 9), Some(5), "over share: its own");
+    assert_eq!(place(20, true, 9), None);
+    assert_eq!(place(20, false, 301), Some(0), "aged");
 }
 
 proptest! {

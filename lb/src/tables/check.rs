@@ -7,8 +7,8 @@ use crate::addr::{is_host_address, is_link_local_of_ours};
 use crate::wire::ethernet::VLAN_MAX;
 use crate::wire::ip::Version;
 use crate::{
-    Empty, Forwarding, GuestId, GuestSpec, Persistence, Protocol, RealSpec, Refusal, Role,
-    ServiceId, ServiceSpec,
+    Empty, Forwarding, GuestId, GuestSpec, MacAddr, Persistence, PortId, Protocol, RealSpec,
+    Refusal, Role, ServiceId, ServiceSpec,
 };
 
 impl Tables {
@@ -26,11 +26,17 @@ impl Tables {
         }
         for (_, other) in self.guests().filter(|&(id, _)| Some(id) != known) {
             let guest = other.spec.name.clone();
-            if other.spec.mac == spec.mac {
+            let is_apart = || self.are_apart(&other.spec, spec);
+            // One of two with the same MAC has to be pinned in a VLAN of its own.
+            let other_port = self.port(other.spec.port);
+            let is_pinned_in_one = || {
+                other_port.into_iter().chain([port]).any(|port| port.rules.vlan.only().is_some())
+            };
+            if other.spec.mac == spec.mac && !(is_apart() && is_pinned_in_one()) {
                 return Err(Refusal::MacTaken { mac: spec.mac, guest });
             }
             let taken = spec.addresses.iter().find(|a| other.spec.addresses.contains(a));
-            if let Some(&address) = taken {
+            if let Some(&address) = taken.filter(|_| !is_apart()) {
                 return Err(Refusal::AddressTaken { address, guest });
             }
         }
@@ -38,7 +44,10 @@ impl Tables {
             if !is_host_address(address) {
                 return Err(Refusal::NotAHostAddress(address));
             }
-            if let Some((_, service)) = self.services().find(|(_, s)| s.spec.vip == address) {
+            if let Some((_, service)) = self
+                .services()
+                .find(|(_, s)| s.spec.vip == address && port.rules.vlan.carries(s.spec.vlan))
+            {
                 let service = service.spec.name.clone();
                 return Err(Refusal::AddressIsVip { address, service });
             }
@@ -51,6 +60,33 @@ impl Tables {
             need_address(spec, service.spec.vip)?;
         }
         Ok(())
+    }
+
+    /// Whether no VLAN is on the ports of both guests.
+    fn are_apart(&self, one: &GuestSpec, other: &GuestSpec) -> bool {
+        let vlan_of = |guest: &GuestSpec| self.port(guest.port).map(|port| &port.rules.vlan);
+        let both = vlan_of(one).zip(vlan_of(other));
+        both.is_some_and(|(one, other)| !one.meets(other))
+    }
+
+    fn carries(&self, port: PortId, vlan: u16) -> bool {
+        self.port(port).is_some_and(|port| port.rules.vlan.carries(vlan))
+    }
+
+    /// A static address is a station's, and no guest's of that VLAN.
+    pub(crate) fn check_mac(&self, mac: MacAddr, vlan: u16, port: PortId) -> Result<(), Refusal> {
+        self.port(port).ok_or(Refusal::UnknownPort)?;
+        if !mac.is_station() {
+            return Err(Refusal::NotAStation(mac));
+        }
+        if vlan > VLAN_MAX {
+            return Err(Refusal::VlanRange);
+        }
+        let is_its = |spec: &GuestSpec| spec.mac == mac && self.carries(spec.port, vlan);
+        match self.guests().find(|(_, guest)| is_its(&guest.spec)) {
+            Some((_, guest)) => Err(Refusal::MacTaken { mac, guest: guest.spec.name.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// A probe source is nobody's: the switch stands in for it.
@@ -86,7 +122,10 @@ impl Tables {
         let has = |spec: &GuestSpec, address: &IpAddr| {
             spec.addresses.contains(address) || spec.probe_sources.contains(address)
         };
-        if let Some((_, guest)) = self.guests().find(|(_, g)| has(&g.spec, &spec.vip)) {
+        if let Some((_, guest)) = self
+            .guests()
+            .find(|(_, g)| has(&g.spec, &spec.vip) && self.carries(g.spec.port, spec.vlan))
+        {
             let guest = guest.spec.name.clone();
             return Err(Refusal::VipIsGuest { address: spec.vip, guest });
         }

@@ -183,11 +183,12 @@ impl Tables {
     }
 
     pub(crate) fn judge(&self, service: ServiceId, now: Instant) -> Option<Judge<'_>> {
-        let Tables { services, reals, guests, sets, standings, .. } = self;
+        let Tables { services, reals, guests, reach, standings, .. } = self;
         let Kept { made, .. } = &standings.kept[service.index()];
         let made = made.filter(|_| self.has_board(service, now));
         let service = services[service.index()].as_ref()?;
-        let judge = Judge { service, reals, guests, up: sets.up, panics: false };
+        let up = reach.carriers(service.spec.vlan);
+        let judge = Judge { service, reals, guests, up, panics: false };
         Some(made.map_or_else(|| judge.looks(now), |Made { panics, .. }| Judge { panics, ..judge }))
     }
 
@@ -267,9 +268,10 @@ impl Tables {
     }
 
     fn split(&mut self, service: ServiceId) -> Option<(Judge<'_>, &mut Standings)> {
-        let Tables { services, reals, guests, sets, standings, .. } = self;
+        let Tables { services, reals, guests, reach, standings, .. } = self;
         let service = services[service.index()].as_ref()?;
-        Some((Judge { service, reals, guests, up: sets.up, panics: false }, standings))
+        let up = reach.carriers(service.spec.vlan);
+        Some((Judge { service, reals, guests, up, panics: false }, standings))
     }
 }
 

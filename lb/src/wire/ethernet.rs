@@ -63,6 +63,16 @@ impl Ethernet {
         let ethertype = u16::from_be_bytes([t0, t1]);
         Ok(Ethernet { vlan, ethertype, payload_at: HEADER_BYTES + TAG_BYTES, ..untagged })
     }
+
+    /// Whether there is a tag, be it one of priority alone.
+    pub fn is_tagged(&self) -> bool {
+        self.payload_at != HEADER_BYTES
+    }
+
+    /// Whether another tag follows the first.
+    pub fn hides_tag(&self) -> bool {
+        ETHERTYPES_TAG.contains(&self.ethertype)
+    }
 }
 
 /// A header of ours; tagged for a VLAN other than 0.

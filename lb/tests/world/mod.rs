@@ -10,12 +10,14 @@ use lb::wire::ip::Version;
 use lb::*;
 
 mod discovery;
+mod edges;
 mod ends;
 mod parts;
 mod read;
 mod served;
 
 pub use discovery::*;
+pub use edges::*;
 pub use ends::{Ends, patch_ipv4, with_extensions, with_options};
 pub use parts::{cut, part, read_parts};
 pub use read::{Carries, Packet, pseudo_header, read, read_packet, read_quote};

@@ -123,8 +123,12 @@ pub fn ends_recovery(command: &Command) -> bool {
 pub fn configuration(plane: &Dataplane) -> Vec<Command> {
     let tables = plane.tables();
     let ports = tables.ports().flat_map(|(port, spec)| {
-        let Port { name, role, link_up } = spec.clone();
-        [Command::SetPort { port, name, role }, Command::SetLink { port, up: link_up }]
+        let Port { name, role, rules, link_up } = spec.clone();
+        [
+            Command::SetPort { port, name, role },
+            Command::SetPortRules { port, rules },
+            Command::SetLink { port, up: link_up },
+        ]
     });
     let guests = tables.guests().map(|(_, guest)| Command::SetGuest(guest.spec.clone()));
     let services = tables.services().filter(|(_, service)| !service.retired);

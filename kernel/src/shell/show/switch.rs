@@ -145,6 +145,7 @@ pub fn macs(desk: &Desk<'_>) -> Page {
         let (kind, idle) = match entry.kind {
             FdbKind::Learned => ("learned", age(now.since(entry.seen))),
             FdbKind::Pinned => ("guest", NOTHING.to_string()),
+            FdbKind::Static => ("static", NOTHING.to_string()),
         };
         table.push([
             entry.mac.to_string(),

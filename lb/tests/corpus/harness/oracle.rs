@@ -106,6 +106,28 @@ pub fn check_egress(plane: &Dataplane, ingress: PortId, verdict: Verdict) {
     }
 }
 
+/// A frame leaves by ports of its VLAN alone, and is not switched from one isolated port to another.
+pub fn check_edges(
+    plane: &Dataplane,
+    ingress: PortId,
+    verdict: Verdict,
+    [before, after]: [&[u8]; 2],
+) {
+    let egress = match verdict {
+        Verdict::Forward(port) => [port].into_iter().collect(),
+        Verdict::Flood(ports) => ports,
+        Verdict::Reply => [ingress].into_iter().collect(),
+        Verdict::Punt | Verdict::Hold | Verdict::Drop(_) => PortSet::EMPTY,
+    };
+    let is_isolated = |port: PortId| plane.tables().port(port).is_some_and(|p| p.rules.isolated);
+    let is_switched = before == after && verdict != Verdict::Reply;
+    for port in egress {
+        assert_ne!(plane.departure(port, after), Departure::Never, "by {port:?}: {after:x?}");
+        let both = is_isolated(ingress) && is_isolated(port);
+        assert!(!(both && is_switched), "from {ingress:?} to {port:?}: {after:x?}");
+    }
+}
+
 /// A frame that gets another destination was sent to the switch, or by a guest to itself, and is
 /// delivered by the switch, to the guest at that port.
 pub fn check_delivery(
@@ -139,10 +161,13 @@ pub fn check_change(plane: &Dataplane, ingress: PortId, before: &[u8], after: &[
 }
 
 /// A frame of the switch's own is one that any stack takes.
-pub fn check_origin(origin: &Origin) {
+pub fn check_origin(plane: &Dataplane, origin: &Origin) {
     let bytes = &origin.bytes[..];
     assert!(bytes.len() <= ORIGIN_BYTES_MAX);
     assert!(origin.egress.into_iter().all(|port| port.index() < PORTS), "{:?}", origin.egress);
+    for port in origin.egress {
+        assert_ne!(plane.departure(port, bytes), Departure::Never, "by {port:?}: {bytes:x?}");
+    }
     if is_part(bytes) {
         return;
     }

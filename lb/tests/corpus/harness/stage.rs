@@ -110,7 +110,12 @@ impl Stage {
     }
 
     /// Gives the switch a frame and looks at what becomes of it.
-    pub fn give(&mut self, given: Given) -> Verdict {
+    pub fn give(&mut self, mut given: Given) -> Verdict {
+        if let Err(reason) = self.enter(&mut given) {
+            self.sent[given.ingress] += 1;
+            oracle::check_counts(&self.plane, &self.sent);
+            return Verdict::Drop(reason);
+        }
         let mut after = given.clone();
         let verdict = self.receive(&mut after);
         self.check(verdict, &given, &after);
@@ -127,8 +132,9 @@ impl Stage {
         verdict
     }
 
-    /// Asks for a change; a refusal changes nothing.
+    /// Asks for a change; a refusal changes nothing. What the switch has said is on its way by then.
     pub fn ask(&mut self, command: &Command) {
+        self.hear(Awake(0));
         let epoch = self.plane.tables().epoch();
         let answer = self.plane.apply(command, self.now);
         let step = u64::from(answer.is_ok());
@@ -177,6 +183,26 @@ impl Stage {
         *self.speakers.iter().find(has).unwrap_or(&self.speakers[1])
     }
 
+    /// Lets a frame in by the edge of its port.
+    fn enter(&mut self, given: &mut Given) -> Result<(), DropReason> {
+        let Given { ingress, ref mut bytes, ref mut offload, .. } = *given;
+        match self.plane.entry(port(ingress), bytes)? {
+            Entry::AsIs => {}
+            Entry::Push(vlan) => {
+                let [v0, v1] = vlan.get().to_be_bytes();
+                bytes.splice(12..12, [0x81, 0, v0, v1]);
+                if let Some(checksum) = &mut offload.checksum {
+                    checksum.start = checksum.start.saturating_add(4);
+                }
+            }
+            Entry::Name(vlan) => {
+                let priority = u16::from(bytes[14] & 0xf0) << 8;
+                bytes[14..16].copy_from_slice(&(priority | vlan.get()).to_be_bytes());
+            }
+        }
+        Ok(())
+    }
+
     /// Gives the frame with a runt beside it: what comes alone is not looked at beforehand.
     fn receive(&mut self, given: &mut Given) -> Verdict {
         let Given { ingress, ref mut bytes, beyond, ref mut offload, .. } = *given;
@@ -195,6 +221,7 @@ impl Stage {
     fn check(&self, verdict: Verdict, before: &Given, after: &Given) {
         let ingress = port(before.ingress);
         oracle::check_egress(&self.plane, ingress, verdict);
+        oracle::check_edges(&self.plane, ingress, verdict, [&before.bytes, &after.bytes]);
         match verdict {
             Verdict::Forward(egress) => {
                 oracle::check_change(&self.plane, ingress, &before.bytes, &after.bytes);
@@ -253,7 +280,7 @@ impl Stage {
     fn hear(&mut self, awake: Awake) -> usize {
         let mut heard = 0;
         while let Some(origin) = self.plane.outbox().pop() {
-            oracle::check_origin(&origin);
+            oracle::check_origin(&self.plane, &origin);
             heard += 1;
             let asked = self.speakers.iter().find(|who| origin.bytes[..6] == who.mac.0);
             if let Some(&who) = asked.filter(|who| awake.0 >> who.port & 1 != 0)

@@ -21,7 +21,10 @@ impl Script<'_> {
     }
 
     pub(super) fn command(&mut self, stage: &mut Stage) {
-        let command = match self.byte() % 10 {
+        let which = self.byte();
+        let command = match which % 10 {
+            // What came later has numbers that hardly any scene of before has.
+            _ if which >= 250 => self.of_switch(),
             0 => self.set_port(),
             1 => Command::SetLink { port: self.port(), up: self.byte() & 1 != 0 },
             2 => Command::SetGuest(self.guest()),
@@ -57,6 +60,42 @@ impl Script<'_> {
         let name = cast::name(&format!("p{}", self.byte() % 8));
         let role = self.pick(&[cast::role(at.index()), Role::Uplink, Role::Guest]);
         Command::SetPort { port: at, name, role }
+    }
+
+    /// What concerns the switch alone.
+    fn of_switch(&mut self) -> Command {
+        match self.byte() % 8 {
+            0..5 => Command::SetPortRules { port: self.port(), rules: self.rules() },
+            5 => Command::SetMac { mac: self.station(), vlan: self.vlan(), port: self.port() },
+            6 => Command::DeleteMac { mac: self.station(), vlan: self.vlan() },
+            _ => Command::SetAgeing(Duration::from_secs(u64::from(self.word()))),
+        }
+    }
+
+    fn rules(&mut self) -> PortRules {
+        let (what, own) = (self.byte(), self.byte());
+        let vlan = VlanId::new(self.vlan());
+        let other = VlanId::new(1 + u16::from(own) % 32);
+        let vlan = match (what & 3, vlan) {
+            (1, Some(vlan)) => PortVlan::Access(vlan),
+            (2 | 3, _) => {
+                let tagged = Box::new(vlan.into_iter().chain(other).collect());
+                let native = if what & 3 == 3 { other } else { None };
+                PortVlan::Trunk { tagged, native }
+            }
+            _ => PortVlan::Transparent,
+        };
+        let [isolated, learning, flood, locked] = [4u8, 8, 16, 32].map(|bit| what & bit != 0);
+        PortRules { vlan, isolated, learning: !learning, flood: !flood, locked }
+    }
+
+    fn vlan(&mut self) -> u16 {
+        self.pick(&[0, cast::VLAN, 20, 4095])
+    }
+
+    fn station(&mut self) -> MacAddr {
+        let who = usize::from(self.byte()) % 8;
+        cast::speakers()[who].mac
     }
 
     fn guest(&mut self) -> GuestSpec {

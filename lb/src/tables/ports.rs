@@ -1,0 +1,118 @@
+//! Ports: their names and roles, their rules, and where a frame may go for all that.
+
+use super::{PortSets, Tables};
+use crate::service::Announcements;
+use crate::wire::Ethernet;
+use crate::{Instant, Name, Port, PortId, PortRules, PortSet, Refusal, Role};
+
+impl Tables {
+    pub fn ports(&self) -> impl Iterator<Item = (PortId, &Port)> {
+        self.ports
+            .iter()
+            .enumerate()
+            .filter_map(|(at, port)| Some((PortId::new(at)?, port.as_ref()?)))
+    }
+
+    pub fn port(&self, id: PortId) -> Option<&Port> {
+        self.ports[id.index()].as_ref()
+    }
+
+    pub fn port_by_name(&self, name: &Name) -> Option<PortId> {
+        self.ports().find(|(_, port)| port.name == *name).map(|(id, _)| id)
+    }
+
+    pub fn port_sets(&self) -> &PortSets {
+        &self.sets
+    }
+
+    pub(super) fn set_port(&mut self, id: PortId, name: &Name, role: Role) -> Result<(), Refusal> {
+        if self.port_by_name(name).is_some_and(|other| other != id) {
+            return Err(Refusal::PortNameTaken(name.clone()));
+        }
+        let has_guest = self.guests().any(|(_, guest)| guest.spec.port == id);
+        if has_guest && role != Role::Guest {
+            return Err(Refusal::NotAGuestPort(name.clone()));
+        }
+        let before = self.port(id);
+        let link_up = before.is_some_and(|port| port.link_up);
+        let rules = before.map_or(PortRules::default(), |port| port.rules.clone());
+        self.ports[id.index()] = Some(Port { name: name.clone(), role, rules, link_up });
+        self.map_reach();
+        Ok(())
+    }
+
+    pub(super) fn set_port_rules(
+        &mut self,
+        id: PortId,
+        rules: &PortRules,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let port = self.ports[id.index()].as_mut().ok_or(Refusal::UnknownPort)?;
+        let is_elsewhere = port.rules.vlan != rules.vlan;
+        port.rules = rules.clone();
+        self.map_reach();
+        if is_elsewhere {
+            self.announce(now);
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_link(&mut self, id: PortId, up: bool, now: Instant) -> Result<(), Refusal> {
+        let port = self.ports[id.index()].as_mut().ok_or(Refusal::UnknownPort)?;
+        port.link_up = up;
+        if up {
+            self.announce(now);
+        }
+        self.map_reach();
+        Ok(())
+    }
+
+    /// Whoever is behind a link, or in a VLAN, that a port was not in has not heard where VIPs are.
+    fn announce(&mut self, now: Instant) {
+        for service in self.services.iter_mut().flatten() {
+            service.announcements = Announcements::due(now);
+        }
+    }
+
+    /// The ports that carry a VLAN and whose link is up.
+    #[inline(always)]
+    pub fn carriers(&self, vlan: u16) -> PortSet {
+        self.reach.carriers(vlan)
+    }
+
+    /// Where frames of a VLAN may be switched to from here.
+    #[inline(always)]
+    pub(crate) fn switched(&self, ingress: PortId, vlan: u16) -> PortSet {
+        self.reach.switched(ingress, vlan)
+    }
+
+    /// Where a service's answers may go from here: isolation does not hinder them.
+    #[inline(always)]
+    pub(crate) fn served(&self, ingress: PortId, vlan: u16) -> PortSet {
+        self.reach.served(ingress, vlan)
+    }
+
+    /// Ports that get what goes to a station that nobody knows.
+    #[inline(always)]
+    pub(crate) fn flooded(&self) -> PortSet {
+        self.reach.flooded()
+    }
+
+    /// Ports whose edges touch tags ([`crate::vlan`]).
+    #[inline]
+    pub fn edges(&self) -> PortSet {
+        self.reach.edges()
+    }
+
+    /// Of these ports, those that a frame leaves without a tag coming to light that it hides.
+    pub(crate) fn keeping_hidden(&self, ports: PortSet, header: &Ethernet) -> PortSet {
+        let exposes = |port: &Port| header.hides_tag() && port.rules.vlan.pops(header.vlan);
+        ports.filter(|&id| !self.port(id).is_some_and(exposes)).collect()
+    }
+
+    fn map_reach(&mut self) {
+        let Tables { reach, ports, .. } = self;
+        let ports = ports.iter().enumerate();
+        reach.map(ports.filter_map(|(at, port)| Some((PortId::new(at)?, port.as_ref()?))));
+    }
+}

@@ -1,0 +1,97 @@
+//! Where a frame may go: by its VLAN, by where it came in, and by what its ports let through.
+//!
+//! Asked for every frame, so all of it is sets of ports, made anew when a port changes, and the
+//! answer is one set that is in both of two others: the ports that carry the VLAN, and those that the
+//! ingress may send to.
+
+use alloc::boxed::Box;
+use alloc::vec;
+
+use crate::limits::PORTS_MAX;
+use crate::vlan::{PortVlan, VLANS};
+use crate::{Port, PortId, PortSet, Role};
+
+pub(crate) struct Reach {
+    /// By VLAN: the ports that carry it and whose link is up.
+    carriers: Box<[PortSet; VLANS]>,
+    /// By ingress: never back, never from uplink to uplink.
+    served: [PortSet; PORTS_MAX],
+    /// The same for what no service carries: not between isolated ports either.
+    switched: [PortSet; PORTS_MAX],
+    /// Ports with VLANs of their own, whose edges touch tags.
+    edges: PortSet,
+    /// Ports that get what nobody knows the place of.
+    flooded: PortSet,
+}
+
+impl Reach {
+    pub fn new() -> Reach {
+        let carriers = vec![PortSet::EMPTY; VLANS].into_boxed_slice();
+        Reach {
+            carriers: carriers.try_into().expect("made with as many"),
+            served: [PortSet::EMPTY; PORTS_MAX],
+            switched: [PortSet::EMPTY; PORTS_MAX],
+            edges: PortSet::EMPTY,
+            flooded: PortSet::EMPTY,
+        }
+    }
+
+    /// Follows the ports.
+    pub fn map<'a>(&mut self, ports: impl Iterator<Item = (PortId, &'a Port)> + Clone) {
+        let those = |is_one: fn(&Port) -> bool| -> PortSet {
+            ports.clone().filter(|(_, port)| is_one(port)).map(|(id, _)| id).collect()
+        };
+        let uplinks = those(|port| port.role == Role::Uplink);
+        let isolated = those(|port| port.rules.isolated);
+        self.flooded = those(|port| port.rules.flood);
+        self.edges = those(|port| port.rules.vlan != PortVlan::Transparent);
+        let all = those(|_| true);
+        for port in all {
+            let served = all.without(port).minus(uplinks.if_in(port));
+            self.served[port.index()] = served;
+            self.switched[port.index()] = served.minus(isolated.if_in(port));
+        }
+        let transparent = those(|port| port.link_up && port.rules.vlan == PortVlan::Transparent);
+        self.carriers.fill(transparent);
+        for (id, port) in ports.filter(|(_, port)| port.link_up) {
+            let native = port.rules.vlan.of_untagged().into_iter();
+            match &port.rules.vlan {
+                PortVlan::Transparent => {}
+                PortVlan::Access(_) => native.for_each(|vlan| self.add(vlan, id)),
+                PortVlan::Trunk { tagged, .. } => {
+                    let tagged = tagged.iter().map(|vlan| vlan.get());
+                    tagged.chain(native).for_each(|vlan| self.add(vlan, id));
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, vlan: u16, port: PortId) {
+        let carriers = &mut self.carriers[usize::from(vlan) % VLANS];
+        *carriers = carriers.with(port);
+    }
+
+    #[inline(always)]
+    pub fn carriers(&self, vlan: u16) -> PortSet {
+        self.carriers[usize::from(vlan) % VLANS]
+    }
+
+    #[inline(always)]
+    pub fn served(&self, ingress: PortId, vlan: u16) -> PortSet {
+        self.carriers(vlan).and(self.served[ingress.index()])
+    }
+
+    #[inline(always)]
+    pub fn switched(&self, ingress: PortId, vlan: u16) -> PortSet {
+        self.carriers(vlan).and(self.switched[ingress.index()])
+    }
+
+    pub fn edges(&self) -> PortSet {
+        self.edges
+    }
+
+    #[inline(always)]
+    pub fn flooded(&self) -> PortSet {
+        self.flooded
+    }
+}
