@@ -6,7 +6,8 @@
 //! finds a full ring is dropped and counted by the NIC.
 //!
 //! A frame has one owner at a time. Forwarding moves it from ring to ring; flooding copies it for
-//! every port but the last. What it leaves undone goes with it ([`crate::send`]).
+//! every port but the last. What it leaves undone goes with it ([`crate::send`]). At the edge of a
+//! port with VLANs of its own it gets its tag or loses it ([`crate::edge`]).
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -17,6 +18,7 @@ use drivers::{BATCH, Batch, Frame, Nic, NicState, Pool};
 use lb::limits::PORTS_MAX;
 use lb::{Command, Dataplane, Instant, PortId, PortSet, Verdict};
 
+use crate::edge;
 use crate::send::{Egress, Sent, SoftwareCounters, finish, offload_of};
 
 /// Time between two slices of housekeeping.
@@ -163,6 +165,9 @@ impl Appliance {
             let ingress = slot.id;
             slot.attached.nic.receive(&mut batch);
             received += batch.len();
+            if self.dataplane.tables().edges().contains(ingress) {
+                batch.retain_mut(|frame| edge::enter(&mut self.dataplane, ingress, frame));
+            }
             let verdicts = self.decide(ingress, &mut batch);
             for (frame, verdict) in batch.drain(..).zip(verdicts) {
                 self.act(ingress, frame, verdict);
@@ -196,9 +201,14 @@ impl Appliance {
         }
     }
 
-    fn send(&mut self, port: PortId, frame: Frame) {
+    fn send(&mut self, port: PortId, mut frame: Frame) {
+        let has_edge = self.dataplane.tables().edges().contains(port);
         if let Some(slot) = self.ports.get_mut(port.index()) {
             let PortSlot { attached, software, .. } = slot;
+            if has_edge && !edge::leave(&self.dataplane, port, &mut frame) {
+                software.soft_strays += 1;
+                return;
+            }
             let nic = &mut *attached.nic;
             let mut egress = Egress { nic, pool: self.pool, counters: software };
             slot.is_dirty |= egress.send(frame) == Sent::Queued;

@@ -11,6 +11,7 @@ pub mod appliance;
 pub mod config;
 pub mod console;
 pub mod control;
+pub mod edge;
 pub mod journal;
 pub mod machine;
 pub mod send;

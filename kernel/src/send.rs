@@ -38,6 +38,8 @@ counters! {
     soft_cuts,
     /// Frames dropped, as what they leave undone cannot be done to them.
     soft_malformed,
+    /// Frames dropped, as the port carried their VLAN no more when they were sent.
+    soft_strays,
     /// Frames of which segments were lost, as the pool was empty.
     soft_no_buffer,
     /// Frames of which segments were lost, as they were too many.
