@@ -20,6 +20,7 @@
 mod difference;
 mod perform;
 mod remarks;
+mod switching;
 
 use alloc::boxed::Box;
 use alloc::format;

@@ -7,14 +7,17 @@
 
 mod guests;
 mod services;
+mod switching;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use lb::{GuestSpec, Name, RealSpec, Role, ServiceSpec};
+use lb::{GuestSpec, Name, PortRules, RealSpec, Role, ServiceSpec};
 
 use self::guests::Guests;
 use self::services::Services;
+pub use self::switching::Macs;
 use super::ports::name_ports;
 use super::{Config, Finding, Item, Site, Wrong};
 
@@ -23,6 +26,10 @@ use super::{Config, Finding, Item, Site, Wrong};
 pub struct Plan {
     /// By the NIC's number, which is the port's.
     pub ports: Vec<PortPlan>,
+    /// By the port's number.
+    pub rules: Vec<PortRules>,
+    pub macs: Macs,
+    pub mac_ageing: Option<Duration>,
     pub guests: BTreeMap<Name, GuestSpec>,
     pub services: BTreeMap<Name, ServicePlan>,
 }
@@ -46,7 +53,10 @@ pub fn check(config: &Config, site: &Site) -> Result<Plan, Vec<Finding>> {
     let ports = name_ports(&config.ports, &site.nics, &mut findings);
     let guests = Guests { config, ports: &ports }.check(&mut findings);
     let services = Services { config, guests: &guests }.check(&mut findings);
-    if findings.is_empty() { Ok(Plan { ports, guests, services }) } else { Err(findings) }
+    let macs = switching::check_macs(config, &ports, &mut findings);
+    let (rules, mac_ageing) = (switching::rules(config, &ports), config.mac_ageing);
+    let plan = Plan { ports, rules, macs, mac_ageing, guests, services };
+    if findings.is_empty() { Ok(plan) } else { Err(findings) }
 }
 
 /// Whether there is memory for the flow table that is asked for.

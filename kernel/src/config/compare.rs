@@ -9,7 +9,7 @@ use core::fmt;
 
 use lb::Name;
 
-use super::{Config, ServicePart, Setting, Statement};
+use super::{Config, PortPart, ServicePart, Setting, Statement, StaticMac};
 
 /// One line of a difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +23,11 @@ pub enum Difference {
 enum Subject<'a> {
     Hostname,
     Flows,
-    Port(&'a Name),
+    MacAgeing,
+    /// Its role, or a rule.
+    Port(&'a Name, Option<PortPart>),
     Guest(&'a Name),
+    Mac(StaticMac),
     Service(&'a Name, Aspect<'a>),
 }
 
@@ -68,7 +71,10 @@ fn subject(statement: &Statement) -> Option<Subject<'_>> {
     Some(match setting {
         Setting::Hostname(_) => Subject::Hostname,
         Setting::Flows(_) => Subject::Flows,
-        Setting::Port { port, .. } => Subject::Port(port),
+        Setting::MacAgeing(_) => Subject::MacAgeing,
+        Setting::Port { port, .. } => Subject::Port(port, None),
+        Setting::PortRule { port, rule } => Subject::Port(port, Some(rule.part())),
+        Setting::Mac { mac, .. } => Subject::Mac(*mac),
         Setting::Guest { guest, .. } => Subject::Guest(guest),
         Setting::Service { service, setting } => {
             Subject::Service(service, Aspect::Part(setting.part()))

@@ -10,8 +10,8 @@ use core::net::IpAddr;
 use lb::Name;
 
 use super::{
-    Config, GuestConfig, Item, PortConfig, RealConfig, ServiceConfig, ServicePart, ServiceSetting,
-    Setting, Statement,
+    Config, GuestConfig, Item, PortConfig, PortRule, RealConfig, ServiceConfig, ServicePart,
+    ServiceSetting, Setting, Statement,
 };
 use crate::shell::problem::Problem;
 
@@ -28,23 +28,24 @@ impl Config {
         }
     }
 
-    /// How many things are stated: ports, guests and their addresses, services and their reals.
+    /// How many things are stated: ports, static MACs, guests and their addresses, services and
+    /// their reals.
     pub fn things(&self) -> usize {
         let guests = self.guests.values();
         let of_guests = guests.map(|guest| 1 + guest.addresses.len() + guest.probe_sources.len());
         let of_services = self.services.values().map(|service| 1 + service.reals.len());
-        self.ports.len() + of_guests.sum::<usize>() + of_services.sum::<usize>()
+        let of_switch = self.ports.len() + self.macs.len();
+        of_switch + of_guests.sum::<usize>() + of_services.sum::<usize>()
     }
 
     /// Everything that was stated, sorted, in an order in which each line holds when it is typed.
     pub fn statements(&self) -> Vec<Statement> {
         let hostname = self.hostname.iter().cloned().map(Setting::Hostname);
         let flows = self.flows.map(Setting::Flows);
-        let ports = self.ports.iter().map(|(port, config)| Setting::Port {
-            port: port.clone(),
-            role: config.role,
-            nic: config.nic,
-        });
+        let mac_ageing = self.mac_ageing.map(Setting::MacAgeing);
+        let ports = self.ports.iter().flat_map(|(name, config)| port(name, config));
+        let macs =
+            self.macs.iter().map(|(mac, port)| Setting::Mac { mac: *mac, port: port.clone() });
         let guests = self.guests.iter().map(|(guest, config)| Setting::Guest {
             guest: guest.clone(),
             port: config.port.clone(),
@@ -53,7 +54,8 @@ impl Config {
             probe_sources: config.probe_sources.clone(),
         });
         let services = self.services.iter().flat_map(|(name, config)| service(name, config));
-        let settings = hostname.chain(flows).chain(ports).chain(guests).chain(services);
+        let system = hostname.chain(flows).chain(mac_ageing);
+        let settings = system.chain(ports).chain(guests).chain(macs).chain(services);
         settings.map(Statement::Set).collect()
     }
 
@@ -62,8 +64,15 @@ impl Config {
             Setting::Hostname(hostname) => self.hostname = Some(hostname.clone()),
             Setting::Flows(flows) => self.flows = Some(*flows),
             Setting::Port { port, role, nic } => {
-                self.set_port(port, PortConfig { role: *role, nic: *nic })
+                let port = self.ports.entry(port.clone()).or_default();
+                port.role = Some(*role);
+                overwrite(&mut port.nic, nic);
             }
+            Setting::PortRule { port, rule } => {
+                rule.state(&mut self.ports.entry(port.clone()).or_default().rules);
+            }
+            Setting::MacAgeing(time) => self.mac_ageing = Some(*time),
+            Setting::Mac { mac, port } => _ = self.macs.insert(*mac, port.clone()),
             Setting::Guest { guest, port, mac, addresses, probe_sources } => {
                 let guest = self.guests.entry(guest.clone()).or_default();
                 overwrite(&mut guest.port, port);
@@ -82,11 +91,6 @@ impl Config {
         }
     }
 
-    fn set_port(&mut self, name: &Name, said: PortConfig) {
-        let nic = said.nic.or(self.ports.get(name).and_then(|before| before.nic));
-        self.ports.insert(name.clone(), PortConfig { role: said.role, nic });
-    }
-
     fn service(&mut self, name: &Name) -> &mut ServiceConfig {
         self.services.entry(name.clone()).or_default()
     }
@@ -96,9 +100,17 @@ impl Config {
             Item::Hostname => self.hostname.take().is_some(),
             Item::Flows => self.flows.take().is_some(),
             Item::Port(port) => self.ports.remove(port).is_some(),
+            Item::PortRole(port) => {
+                self.ports.get_mut(port).is_some_and(|port| port.role.take().is_some())
+            }
             Item::PortMatch(port) => {
                 self.ports.get_mut(port).is_some_and(|port| port.nic.take().is_some())
             }
+            Item::PortPart(port, part) => {
+                self.ports.get_mut(port).is_some_and(|port| part.delete(&mut port.rules))
+            }
+            Item::Mac(mac) => self.macs.remove(mac).is_some(),
+            Item::MacAgeing => self.mac_ageing.take().is_some(),
             Item::Guest(guest) => {
                 self.guest_mut(guest)?;
                 self.guests.remove(guest).is_some()
@@ -134,6 +146,7 @@ impl Config {
         // Of whom nothing is said any more there is no line that could say it.
         self.guests.retain(|_, guest| *guest != GuestConfig::default());
         self.services.retain(|_, service| *service != ServiceConfig::default());
+        self.ports.retain(|_, port| *port != PortConfig::default());
         if was_there { Ok(()) } else { Err(Problem::NotStated(Box::new(item.clone()))) }
     }
 
@@ -221,6 +234,13 @@ impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.statements().iter().try_for_each(|statement| writeln!(f, "{statement}"))
     }
+}
+
+fn port(name: &Name, config: &PortConfig) -> Vec<Setting> {
+    let port = || name.clone();
+    let role = config.role.map(|role| Setting::Port { port: port(), role, nic: config.nic });
+    let rules = PortRule::all(&config.rules).map(|rule| Setting::PortRule { port: port(), rule });
+    role.into_iter().chain(rules).collect()
 }
 
 fn service(name: &Name, config: &ServiceConfig) -> Vec<Setting> {

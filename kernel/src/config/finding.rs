@@ -52,6 +52,25 @@ pub enum Wrong {
     MacIsOurs {
         mac: MacAddr,
     },
+    /// A static MAC that was said to be at another port too.
+    MacElsewhere {
+        port: Name,
+    },
+    /// A static MAC whose VLAN was not said, at a port where it cannot be found out.
+    NothingUntagged {
+        port: Name,
+    },
+    NotCarried {
+        port: Name,
+        vlan: u16,
+    },
+    /// A guest that would serve in a VLAN that its port does not carry.
+    NotInVlan {
+        role: &'static str,
+        guest: Name,
+        port: Name,
+        vlan: u16,
+    },
     AddressTaken {
         address: IpAddr,
         guest: Name,
@@ -136,6 +155,7 @@ impl Finding {
             Wrong::NicTaken { .. }
             | Wrong::MacTaken { .. }
             | Wrong::MacIsOurs { .. }
+            | Wrong::MacElsewhere { .. }
             | Wrong::AddressTaken { .. }
             | Wrong::VipIsGuests { .. }
             | Wrong::AddressIsOurs { .. }
@@ -143,6 +163,9 @@ impl Finding {
             | Wrong::VipTaken { .. } => 203,
             Wrong::NoPort | Wrong::NoMac | Wrong::NoVip | Wrong::NoAddress { .. } => 204,
             Wrong::UplinkPort { .. }
+            | Wrong::NothingUntagged { .. }
+            | Wrong::NotCarried { .. }
+            | Wrong::NotInVlan { .. }
             | Wrong::DirectPort { .. }
             | Wrong::UdpOnly { .. }
             | Wrong::ProbeSources { .. }
@@ -181,6 +204,20 @@ impl fmt::Display for Finding {
             }
             Wrong::MacTaken { mac, guest } => write!(f, "{mac} is also guest {guest}'s")?,
             Wrong::MacIsOurs { mac } => write!(f, "{mac} is the switch's own")?,
+            Wrong::MacElsewhere { port } => write!(f, "it is also said to be at port {port}")?,
+            Wrong::NothingUntagged { port } => {
+                write!(f, "port {port} takes nothing without a tag: say in which VLAN it is")?;
+            }
+            Wrong::NotCarried { port, vlan } => {
+                write!(f, "port {port} does not carry VLAN {vlan}")?;
+            }
+            Wrong::NotInVlan { role, guest, port, vlan: 0 } => {
+                write!(f, "{role} {guest} is at port {port}, which has VLANs of its own; ")?;
+                f.write_str("say in which of them the service is (set service … vip … vlan …)")?;
+            }
+            Wrong::NotInVlan { role, guest, port, vlan } => {
+                write!(f, "{role} {guest} is at port {port}, which does not carry VLAN {vlan}")?;
+            }
             Wrong::AddressTaken { address, guest } => {
                 write!(f, "{address} is also guest {guest}'s")?
             }

@@ -18,6 +18,7 @@ mod ports;
 mod print;
 mod probing;
 mod statement;
+mod switching;
 mod text;
 
 use alloc::collections::BTreeMap;
@@ -27,22 +28,25 @@ use core::num::{NonZeroU16, NonZeroU32};
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-use lb::{Empty, Forwarding, MacAddr, Name, OnDown, Persistence, Protocol, Role, Scheduler};
+use lb::{
+    Empty, Forwarding, MacAddr, Name, OnDown, Persistence, PortRules, Protocol, Role, Scheduler,
+};
 
-pub use check::{Plan, PortPlan, ServicePlan, check};
+pub use check::{Macs, Plan, PortPlan, ServicePlan, check};
 pub use compare::{Difference, compare};
 pub use finding::{Finding, Wrong};
 pub use nic::{NicId, NicMatch, parse_pci};
 pub use print::InWords;
 pub use probing::{AgentConfig, Asking, Asks, CheckConfig};
 pub use statement::{Item, ServicePart, ServiceSetting, Setting, Statement};
+pub use switching::{PortPart, PortRule, StaticMac};
 pub use text::{Reading, load, read};
 
 /// Longest line, of a file and of the console.
 pub const LINE_BYTES_MAX: usize = 1024;
 /// Longest file. The tables hold fewer than 3,000 statements.
 pub const LINES_MAX: usize = 10_000;
-/// Where no more is taken in ([`Config::things`]). The tables hold some 3,000 things.
+/// Where no more is taken in ([`Config::things`]). The tables hold some 4,000 things.
 pub const THINGS_MAX: usize = 4096;
 /// Sizes of the flow table that may be asked for; the memory may bound them too.
 pub const FLOWS: RangeInclusive<u32> = 1024..=16_777_216;
@@ -63,17 +67,23 @@ pub struct Config {
     pub hostname: Option<Name>,
     /// Flows that the flow table has places for; it is made when the appliance starts.
     pub flows: Option<NonZeroU32>,
+    /// How long a station may be silent until its MAC is forgotten.
+    pub mac_ageing: Option<Duration>,
     pub ports: BTreeMap<Name, PortConfig>,
     pub guests: BTreeMap<Name, GuestConfig>,
+    /// Static MACs, and the port of each.
+    pub macs: BTreeMap<StaticMac, Name>,
     pub services: BTreeMap<Name, ServiceConfig>,
 }
 
 /// `set port …`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PortConfig {
-    pub role: Role,
-    /// Which NIC it is; without, the one that has this name by default.
+    /// Without, what it is by default.
+    pub role: Option<Role>,
+    /// Which NIC it is; without, the one that has this name by default. Said with the role alone.
     pub nic: Option<NicMatch>,
+    pub rules: PortRules,
 }
 
 /// `set guest …`

@@ -30,7 +30,7 @@ pub fn name_ports(
     let mut plans = name_the_rest(plans);
     for (name, port) in stated.iter().filter(|(_, port)| port.nic.is_none()) {
         match plans.iter_mut().find(|plan| plan.name == *name) {
-            Some(plan) => plan.role = port.role,
+            Some(plan) => plan.role = port.role.unwrap_or(plan.role),
             None => {
                 let known = plans.iter().map(|plan| plan.name.clone()).collect();
                 let wrong = Wrong::NoDefaultPort { known };
@@ -59,7 +59,7 @@ fn pick(
         let with = Item::PortMatch(port.clone());
         return Some(Finding::against(item, Wrong::NicTaken { port }, with));
     }
-    plans[at] = Some(PortPlan { name: name.clone(), role: port.role });
+    plans[at] = Some(PortPlan { name: name.clone(), role: port.role.unwrap_or(Role::Guest) });
     None
 }
 

@@ -1,10 +1,11 @@
 //! Statements as text: each prints as the line that makes it.
 
 use core::fmt;
+use core::num::NonZeroU16;
 
 use lb::{Empty, Persistence};
 
-use super::{Item, ServiceSetting, Setting, Statement, Vip};
+use super::{Item, ServiceSetting, Setting, Statement, StaticMac, Vip};
 use crate::shell::value::Time;
 
 impl fmt::Display for Statement {
@@ -24,6 +25,12 @@ impl fmt::Display for Setting {
             Setting::Port { port, role, nic } => {
                 write!(f, "port {port} role {}", role.as_str())?;
                 clause(f, "match", nic)
+            }
+            Setting::MacAgeing(time) => write!(f, "system mac-ageing {}", Time(*time)),
+            Setting::PortRule { port, rule } => write!(f, "port {port} {rule}"),
+            Setting::Mac { mac: StaticMac { mac, vlan }, port } => {
+                write!(f, "mac {mac} port {port}")?;
+                clause(f, "vlan", &NonZeroU16::new(*vlan))
             }
             Setting::Guest { guest, port, mac, addresses, probe_sources } => {
                 write!(f, "guest {guest}")?;
@@ -113,8 +120,12 @@ impl Item {
     /// Whose it is: the port, guest or service that it is stated of.
     pub fn fmt_owner(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Item::Hostname | Item::Flows => f.write_str("system"),
-            Item::Port(port) | Item::PortMatch(port) => write!(f, "port {port}"),
+            Item::Hostname | Item::Flows | Item::MacAgeing => f.write_str("system"),
+            Item::Port(port)
+            | Item::PortRole(port)
+            | Item::PortMatch(port)
+            | Item::PortPart(port, _) => write!(f, "port {port}"),
+            Item::Mac(mac) => write!(f, "{mac}"),
             Item::Guest(guest)
             | Item::GuestPort(guest)
             | Item::GuestMac(guest)
@@ -138,7 +149,11 @@ impl fmt::Display for Item {
             Item::Hostname => f.write_str("system hostname"),
             Item::Flows => f.write_str("system capacity flows"),
             Item::Port(port) => write!(f, "port {port}"),
+            Item::MacAgeing => f.write_str("system mac-ageing"),
+            Item::PortRole(port) => write!(f, "port {port} role"),
             Item::PortMatch(port) => write!(f, "port {port} match"),
+            Item::PortPart(port, part) => write!(f, "port {port} {}", part.as_str()),
+            Item::Mac(mac) => write!(f, "{mac}"),
             Item::Guest(guest) => write!(f, "guest {guest}"),
             Item::GuestPort(guest) => write!(f, "guest {guest} port"),
             Item::GuestMac(guest) => write!(f, "guest {guest} mac"),

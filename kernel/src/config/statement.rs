@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use lb::{Empty, Forwarding, MacAddr, Name, OnDown, Persistence, Role, Scheduler};
 
-use super::{AgentConfig, CheckConfig, NicMatch, RealConfig, Vip};
+use super::{AgentConfig, CheckConfig, NicMatch, PortPart, PortRule, RealConfig, StaticMac, Vip};
 use crate::shell::grammar::{Action, Aspect};
 use crate::shell::parse::Sentence;
 use crate::shell::value::{Choice, Value};
@@ -25,10 +25,19 @@ pub enum Statement {
 pub enum Setting {
     Hostname(Name),
     Flows(NonZeroU32),
+    MacAgeing(Duration),
     Port {
         port: Name,
         role: Role,
         nic: Option<NicMatch>,
+    },
+    PortRule {
+        port: Name,
+        rule: PortRule,
+    },
+    Mac {
+        mac: StaticMac,
+        port: Name,
     },
     /// Addresses and sources of probes are added to those that are there.
     Guest {
@@ -93,8 +102,12 @@ pub enum ServicePart {
 pub enum Item {
     Hostname,
     Flows,
+    MacAgeing,
     Port(Name),
+    PortRole(Name),
     PortMatch(Name),
+    PortPart(Name, PortPart),
+    Mac(StaticMac),
     Guest(Name),
     GuestPort(Name),
     GuestMac(Name),
@@ -140,6 +153,11 @@ fn setting(aspect: Aspect, said: &Sentence) -> Option<Setting> {
     Some(match (aspect, said.choice()) {
         (Aspect::Hostname, _) => Setting::Hostname(said.hostname()?),
         (Aspect::Flows, _) => Setting::Flows(said.flows()?),
+        (Aspect::MacAgeing, _) => Setting::MacAgeing(said.ageing()?),
+        (Aspect::PortPart(part), _) => {
+            Setting::PortRule { port: said.port()?, rule: PortRule::of(part, said)? }
+        }
+        (Aspect::Mac, _) => Setting::Mac { mac: static_mac(said)?, port: said.port()? },
         (Aspect::Port, Some(Choice::Role(role))) => {
             let nic = said.pci().map(NicMatch::Pci).or(said.mac().map(NicMatch::Mac));
             Setting::Port { port: said.port()?, role, nic }
@@ -215,6 +233,9 @@ fn item(aspect: Aspect, said: &Sentence) -> Option<Item> {
         Aspect::Flows => Item::Flows,
         Aspect::Port => Item::Port(said.port()?),
         Aspect::PortMatch => Item::PortMatch(said.port()?),
+        Aspect::PortPart(part) => Item::PortPart(said.port()?, part),
+        Aspect::Mac => Item::Mac(static_mac(said)?),
+        Aspect::MacAgeing => Item::MacAgeing,
         Aspect::Guest => Item::Guest(said.guest()?),
         Aspect::GuestAddress => Item::GuestAddress(said.guest()?, said.address()?),
         Aspect::GuestProbeSource => Item::GuestProbeSource(said.guest()?, said.probe_source()?),
@@ -226,6 +247,10 @@ fn item(aspect: Aspect, said: &Sentence) -> Option<Item> {
         Aspect::RealFlowsMax => Item::RealFlowsMax(said.service()?, said.guest()?),
         Aspect::RealCheck => Item::RealCheck(said.service()?, said.guest()?),
     })
+}
+
+fn static_mac(said: &Sentence) -> Option<StaticMac> {
+    Some(StaticMac { mac: said.mac()?, vlan: said.vlan().unwrap_or(0) })
 }
 
 fn addresses(said: &Sentence) -> Vec<IpAddr> {

@@ -132,7 +132,8 @@ impl Reading {
         }
         let line = self.lines;
         for (item, column) in items(setting, sentence) {
-            let shared = matches!(item, Item::Guest(_) | Item::Service(_) | Item::Real(..));
+            let shared =
+                matches!(item, Item::Port(_) | Item::Guest(_) | Item::Service(_) | Item::Real(..));
             match self.origins.get(&item) {
                 None => {
                     self.origins.insert(item, Place { line, column });
@@ -164,7 +165,15 @@ fn item(setting: &Setting, value: &Value) -> Option<Item> {
     Some(match (setting, value) {
         (Setting::Hostname(_), Value::Hostname(_)) => Item::Hostname,
         (Setting::Flows(_), Value::Flows(_)) => Item::Flows,
-        (Setting::Port { port, .. }, Value::Port(_)) => Item::Port(port.clone()),
+        (Setting::MacAgeing(_), Value::Ageing(_)) => Item::MacAgeing,
+        (Setting::Port { port, .. } | Setting::PortRule { port, .. }, Value::Port(_)) => {
+            Item::Port(port.clone())
+        }
+        (Setting::Port { port, .. }, Value::Choice(_)) => Item::PortRole(port.clone()),
+        (Setting::PortRule { port, rule }, Value::Choice(_)) => {
+            Item::PortPart(port.clone(), rule.part())
+        }
+        (Setting::Mac { mac, .. }, Value::Mac(_)) => Item::Mac(*mac),
         (Setting::Port { port, .. }, Value::Pci(_) | Value::Mac(_)) => {
             Item::PortMatch(port.clone())
         }

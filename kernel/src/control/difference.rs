@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use lb::{Command, Name, PortId, RealSpec, Role};
 
+use super::switching;
 use crate::config::{Plan, PortPlan, ServicePlan};
 
 /// A command and what takes it back.
@@ -21,11 +22,15 @@ pub(super) struct Step {
 /// The steps from the old plan to the new one.
 pub(super) fn difference(old: &Plan, new: &Plan) -> Vec<Step> {
     let mut steps = gone_reals_and_services(old, new);
+    steps.extend(switching::gone_macs(old, new));
     steps.extend(gone_guests(old, new));
     steps.extend(ports_before_guests(&old.ports, &new.ports));
+    steps.extend(switching::rules(old, new));
     steps.extend(guests(old, new));
     steps.extend(ports_after_guests(&old.ports, &new.ports));
     steps.extend(services_and_reals(old, new));
+    steps.extend(switching::macs(old, new));
+    steps.extend(switching::ageing(old, new));
     steps
 }
 

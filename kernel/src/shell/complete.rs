@@ -149,6 +149,8 @@ fn names(kind: Kind, said: &[Said], known: &Known<'_>) -> Vec<String> {
         | Kind::FlowsMax
         | Kind::Flows
         | Kind::Vlan
+        | Kind::Vlans
+        | Kind::Ageing
         | Kind::PrefixLen
         | Kind::PayloadOffset
         | Kind::PayloadLen

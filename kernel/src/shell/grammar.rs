@@ -11,7 +11,7 @@
 use lb::AdminState;
 
 use super::value::{Choice, Kind};
-use crate::config::ServicePart;
+use crate::config::{PortPart, ServicePart};
 
 /// One step of a command.
 #[derive(Clone, Copy)]
@@ -126,6 +126,9 @@ pub enum Aspect {
     Flows,
     Port,
     PortMatch,
+    PortPart(PortPart),
+    Mac,
+    MacAgeing,
     Guest,
     GuestAddress,
     GuestProbeSource,

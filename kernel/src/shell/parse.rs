@@ -1,6 +1,7 @@
 //! From a line to a [`Sentence`]: words are matched along the tree, values are checked, and the
 //! first thing that does not fit is named with its column.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -8,7 +9,7 @@ use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
 use lb::check::Path;
-use lb::{Expect, MacAddr, Name};
+use lb::{Expect, MacAddr, Name, VlanSet};
 
 use super::grammar::{Action, Node, Sieve, Then, Token};
 use super::problem::{Error, Problem};
@@ -326,6 +327,8 @@ accessors! {
     flows_max: FlowsMax(NonZeroU32),
     flows: Flows(NonZeroU32),
     vlan: Vlan(u16),
+    vlans: Vlans(Box<VlanSet>),
+    ageing: Ageing(Duration),
     prefix_len: PrefixLen(u8),
     payload_offset: PayloadOffset(u16),
     payload_len: PayloadLen(NonZeroU8),

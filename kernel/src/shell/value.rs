@@ -7,6 +7,7 @@
 mod answer;
 mod time;
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::net::{IpAddr, SocketAddr};
@@ -17,12 +18,15 @@ use core::time::Duration;
 use drivers::pci::Address;
 use lb::check::Path;
 use lb::limits::PERSISTENCE_PAYLOAD_BYTES_MAX;
+use lb::vlan::VlanError;
 use lb::wire::ethernet::VLAN_MAX;
-use lb::{Expect, Forwarding, MacAddr, Name, OnDown, Protocol, RealSpec, Role, Scheduler, addr};
+use lb::{
+    Expect, Forwarding, MacAddr, Name, OnDown, Protocol, RealSpec, Role, Scheduler, VlanSet, addr,
+};
 
 pub use time::Time;
 
-use self::time::{INTERVAL, LIFETIME, RAMP, TIMEOUT};
+use self::time::{AGEING, INTERVAL, LIFETIME, RAMP, TIMEOUT};
 use crate::config::archive::{COMMENT_CHARS_MAX, COMMITS_MAX};
 use crate::config::{Asking, FLOWS, parse_pci};
 
@@ -46,6 +50,10 @@ pub enum Kind {
     /// Flows that the flow table has places for.
     Flows,
     Vlan,
+    /// VLANs of a trunk.
+    Vlans,
+    /// How long a MAC may be silent.
+    Ageing,
     /// Leading bits of an address; those of a version are for `config::check`.
     PrefixLen,
     PayloadOffset,
@@ -86,6 +94,11 @@ pub enum Choice {
     Reset,
     OnePacket,
     OnDown(OnDown),
+    Access,
+    Trunk,
+    Isolated,
+    Locked,
+    Off,
     Check(Asking),
     /// How load reports come.
     Push,
@@ -109,6 +122,8 @@ pub enum Value {
     FlowsMax(NonZeroU32),
     Flows(NonZeroU32),
     Vlan(u16),
+    Vlans(Box<VlanSet>),
+    Ageing(Duration),
     PrefixLen(u8),
     PayloadOffset(u16),
     PayloadLen(NonZeroU8),
@@ -164,6 +179,8 @@ impl Kind {
             Kind::FlowsMax => "1..4294967295",
             Kind::Flows => "1024..16777216",
             Kind::Vlan => "1..4094",
+            Kind::Vlans => "VLAN[-VLAN][,…]",
+            Kind::Ageing => AGEING.label,
             Kind::PrefixLen => "1..128",
             Kind::PayloadOffset => "OFFSET",
             Kind::PayloadLen => "1..32",
@@ -202,6 +219,8 @@ impl Kind {
                 ranged(text, "a number of flows", low.into(), high).map(Value::Flows)
             }
             Kind::Vlan => ranged(text, "a VLAN", 1, VLAN_MAX).map(Value::Vlan),
+            Kind::Vlans => vlans(text).map(Box::new).map(Value::Vlans),
+            Kind::Ageing => AGEING.parse(text).map(Value::Ageing),
             Kind::PrefixLen => ranged(text, "a prefix length", 1, 128u8).map(Value::PrefixLen),
             Kind::PayloadOffset => ranged(text, "an offset in a payload", 0, PAYLOAD_OFFSET_MAX)
                 .map(Value::PayloadOffset),
@@ -264,6 +283,14 @@ fn ranged<T: FromStr>(text: &str, what: &str, low: u64, high: impl Into<u64>) ->
         Ok(number) if in_range => Ok(number),
         _ => Err(Misfit::whole(&wanted)),
     }
+}
+
+fn vlans(text: &str) -> Result<VlanSet, Misfit> {
+    let wanted = "a list of VLANs such as 10,20,30-39";
+    text.parse().map_err(|error: VlanError| match error {
+        VlanError::NotANumber => Misfit::whole(wanted),
+        VlanError::OutOfRange | VlanError::Backwards => Misfit::part(wanted, 0, error.to_string()),
+    })
 }
 
 fn port(text: &str) -> Result<NonZeroU16, Misfit> {

@@ -7,15 +7,16 @@ use std::time::Duration;
 use drivers::pci::Address;
 use kernel::config::{
     AgentConfig, Asks, CheckConfig, Config, Difference, FLOWS, GuestConfig, Item, NicMatch,
-    PortConfig, RealConfig, ServiceConfig, ServicePart, Setting, Statement, Vip, compare, read,
+    PortConfig, PortPart, RealConfig, ServiceConfig, ServicePart, Setting, Statement, StaticMac,
+    Vip, compare, read,
 };
 use kernel::shell::parse::parse;
 use kernel::shell::tree::CONFIGURATION;
 use lb::addr::is_host_address;
 use lb::wire::ethernet::VLAN_MAX;
 use lb::{
-    Empty, Expect, Forwarding, MacAddr, Name, OnDown, Persistence, Protocol, RealSpec, Role,
-    Scheduler,
+    Empty, Expect, Forwarding, MacAddr, Name, OnDown, Persistence, PortRules, PortVlan, Protocol,
+    RealSpec, Role, Scheduler, VlanId,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -35,12 +36,40 @@ fn address() -> impl Strategy<Value = IpAddr> {
     prop_oneof![v4, v6].prop_filter("a host's", |address| is_host_address(*address))
 }
 
+fn vlan_id() -> impl Strategy<Value = VlanId> {
+    (1..=VLAN_MAX).prop_map(|vlan| VlanId::new(vlan).unwrap())
+}
+
+fn port_rules() -> impl Strategy<Value = PortRules> {
+    let tagged = vec(vlan_id(), 1..9).prop_map(|vlans| Box::new(vlans.into_iter().collect()));
+    let native = proptest::option::of(vlan_id());
+    let vlan = prop_oneof![
+        Just(PortVlan::Transparent),
+        vlan_id().prop_map(PortVlan::Access),
+        (tagged, native).prop_map(|(tagged, native)| PortVlan::Trunk { tagged, native }),
+    ];
+    (vlan, any::<[bool; 4]>()).prop_map(|(vlan, [isolated, learning, flood, locked])| PortRules {
+        vlan,
+        isolated,
+        learning,
+        flood,
+        locked,
+    })
+}
+
+fn static_mac() -> impl Strategy<Value = StaticMac> {
+    (mac(), 0..=VLAN_MAX).prop_map(|(mac, vlan)| StaticMac { mac, vlan })
+}
+
 fn port_config() -> impl Strategy<Value = PortConfig> {
     let pci = (any::<u8>(), 0u8..32, 0u8..8)
         .prop_map(|(bus, device, function)| NicMatch::Pci(Address { bus, device, function }));
     let nic = prop_oneof![pci, mac().prop_map(NicMatch::Mac)];
-    (select(&Role::ALL[..]), proptest::option::of(nic))
-        .prop_map(|(role, nic)| PortConfig { role, nic })
+    let role = proptest::option::of((select(&Role::ALL[..]), proptest::option::of(nic)));
+    (role, port_rules()).prop_filter_map("something is said of it", |(role, rules)| {
+        let (role, nic) = role.map_or((None, None), |(role, nic)| (Some(role), nic));
+        Some(PortConfig { role, nic, rules }).filter(|port| *port != PortConfig::default())
+    })
 }
 
 fn addresses(count: usize) -> impl Strategy<Value = Vec<IpAddr>> {
@@ -172,12 +201,16 @@ fn config() -> impl Strategy<Value = Config> {
     let ports = btree_map(name(), port_config(), 0..6);
     let guests = btree_map(name(), guest_config(), 0..6);
     let services = btree_map(name(), service_config(), 0..4);
-    (hostname, flows, ports, guests, services).prop_map(
-        |(hostname, flows, ports, guests, services)| Config {
+    let macs = btree_map(static_mac(), name(), 0..4);
+    let mac_ageing = proptest::option::of((10..=1_000_000u64).prop_map(Duration::from_secs));
+    (hostname, flows, mac_ageing, ports, guests, macs, services).prop_map(
+        |(hostname, flows, mac_ageing, ports, guests, macs, services)| Config {
             hostname,
             flows,
+            mac_ageing,
             ports,
             guests,
+            macs,
             services,
         },
     )
@@ -209,6 +242,9 @@ fn deletable() -> impl Strategy<Value = Item> {
         6 => Item::GuestProbeSource(name, address),
         _ => Item::Flows,
     });
+    let rule =
+        (name(), select(&PortPart::ALL[..])).prop_map(|(port, part)| Item::PortPart(port, part));
+    let of_macs = prop_oneof![Just(Item::MacAgeing), static_mac().prop_map(Item::Mac)];
     let part = (name(), select(&PARTS[..])).prop_map(|(service, part)| Item::Part(service, part));
     let two = (0..5usize, name(), name()).prop_map(|(which, service, guest)| match which {
         0 => Item::Real(service, guest),
@@ -217,7 +253,7 @@ fn deletable() -> impl Strategy<Value = Item> {
         3 => Item::RealCheck(service, guest),
         _ => Item::RealFlowsMax(service, guest),
     });
-    prop_oneof![one, part, two]
+    prop_oneof![one, rule, of_macs, part, two]
 }
 
 /// The other configuration with much of the old one: some of it as it was, some of it changed.
@@ -297,7 +333,11 @@ proptest! {
             let item = match setting {
                 Setting::Hostname(_) => Item::Hostname,
                 Setting::Flows(_) => Item::Flows,
-                Setting::Port { port, .. } => Item::Port(port),
+                Setting::MacAgeing(_) => Item::MacAgeing,
+                // Its `match` stands with its role.
+                Setting::Port { .. } => continue,
+                Setting::PortRule { port, rule } => Item::PortPart(port, rule.part()),
+                Setting::Mac { mac, .. } => Item::Mac(mac),
                 Setting::Guest { guest, .. } => Item::Guest(guest),
                 Setting::Service { service, setting } => match setting.part() {
                     ServicePart::Vip => continue,
@@ -307,6 +347,12 @@ proptest! {
             };
             prop_assert_eq!(left.take(&Statement::Delete(item.clone())), Ok(()));
             prop_assert!(left.take(&Statement::Delete(item)).is_err(), "only once");
+        }
+        for (name, port) in config.ports.iter().filter(|(_, port)| port.role.is_some()) {
+            let PortConfig { role, nic, .. } = *port;
+            let rest = PortConfig { role, nic, ..PortConfig::default() };
+            prop_assert_eq!(left.ports.get(name), Some(&rest));
+            prop_assert_eq!(left.take(&Statement::Delete(Item::Port(name.clone()))), Ok(()));
         }
         for service in config.services.keys() {
             prop_assert_eq!(left.services.get(service), Some(&ServiceConfig {

@@ -6,6 +6,7 @@ mod console;
 mod desk;
 mod files;
 mod start;
+mod switching;
 mod transcripts;
 mod tree;
 mod walk;

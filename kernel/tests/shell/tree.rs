@@ -55,6 +55,8 @@ fn example(token: Token) -> &'static str {
             Kind::Hostname | Kind::Port | Kind::Guest | Kind::Service | Kind::Real => "a",
             Kind::Address | Kind::ProbeSource => "10.0.0.1",
             Kind::Flows => "2048",
+            Kind::Ageing => "99s",
+            Kind::Vlans => "9,20-29",
             Kind::Time | Kind::Interval | Kind::Timeout | Kind::SlowStart => "9s",
             Kind::Path => "/x",
             Kind::Expect => "200",

@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::collections::btree_map::Entry;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -10,6 +9,7 @@ use lb::limits::{GUEST_ADDRESSES_MAX, GUESTS_MAX};
 use lb::{GuestSpec, MacAddr, Name, PortId, Role, addr};
 
 use super::PortPlan;
+use super::switching::vlans_of;
 use crate::config::{Config, Finding, GuestConfig, Item, ServiceConfig, ServicePart, Wrong};
 
 /// One of each IP version.
@@ -60,7 +60,7 @@ impl Guests<'_> {
         &'c self,
         name: &'c Name,
         guest: &GuestConfig,
-        macs: &mut BTreeMap<MacAddr, &'c Name>,
+        macs: &mut BTreeMap<MacAddr, Vec<&'c Name>>,
         findings: &mut Vec<Finding>,
     ) {
         let Some(mac) = guest.mac else {
@@ -68,33 +68,35 @@ impl Guests<'_> {
             return;
         };
         let item = Item::GuestMac(name.clone());
-        if self.is_ours(mac) {
+        if is_ours(self.config, mac) {
             findings.push(Finding::new(item.clone(), Wrong::MacIsOurs { mac }));
         }
-        match macs.entry(mac) {
-            Entry::Vacant(free) => {
-                free.insert(name);
-            }
-            Entry::Occupied(taken) => {
-                let guest = (*taken.get()).clone();
-                let with = Item::GuestMac(guest.clone());
-                findings.push(Finding::against(item, Wrong::MacTaken { mac, guest }, with));
-            }
+        let others = macs.entry(mac).or_default();
+        // Two may be alike if they never meet, and one of them is pinned in its VLAN alone.
+        let is_alike = |other: &&&Name| {
+            let vlans = [Some(guest), self.config.guests.get(**other)];
+            let only = |guest: &GuestConfig| vlans_of(self.config, guest).only();
+            self.meets(guest, other) || vlans.into_iter().flatten().all(|g| only(g).is_none())
+        };
+        if let Some(&other) = others.iter().find(is_alike) {
+            let with = Item::GuestMac(other.clone());
+            let wrong = Wrong::MacTaken { mac, guest: other.clone() };
+            findings.push(Finding::against(item, wrong, with));
         }
+        others.push(name);
     }
 
-    /// Whether the switch answers with this MAC itself.
-    fn is_ours(&self, mac: MacAddr) -> bool {
-        let mut vips = self.config.services.values().filter_map(|service| service.vip);
-        let is_vips = vips.any(|vip| MacAddr::virtual_of(vip.address) == mac);
-        mac == MacAddr::SWITCH || is_vips
+    /// Whether some VLAN is at the ports of both.
+    fn meets(&self, guest: &GuestConfig, other: &Name) -> bool {
+        let others = self.config.guests.get(other).map(|other| vlans_of(self.config, other));
+        others.is_some_and(|vlans| vlans.meets(vlans_of(self.config, guest)))
     }
 
     fn check_addresses<'c>(
         &'c self,
         name: &'c Name,
         guest: &GuestConfig,
-        taken: &mut BTreeMap<IpAddr, &'c Name>,
+        taken: &mut BTreeMap<IpAddr, Vec<&'c Name>>,
         findings: &mut Vec<Finding>,
     ) {
         for (at, &address) in guest.addresses.iter().enumerate() {
@@ -106,17 +108,13 @@ impl Guests<'_> {
             if addr::is_link_local_of_ours(address) {
                 findings.push(Finding::new(item.clone(), Wrong::AddressIsOurs { address }));
             }
-            match taken.entry(address) {
-                Entry::Vacant(free) => {
-                    free.insert(name);
-                }
-                Entry::Occupied(other) => {
-                    let guest = (*other.get()).clone();
-                    let with = Item::GuestAddress(guest.clone(), address);
-                    let wrong = Wrong::AddressTaken { address, guest };
-                    findings.push(Finding::against(item, wrong, with));
-                }
+            let others = taken.entry(address).or_default();
+            if let Some(&other) = others.iter().find(|other| self.meets(guest, other)) {
+                let with = Item::GuestAddress(other.clone(), address);
+                let wrong = Wrong::AddressTaken { address, guest: other.clone() };
+                findings.push(Finding::against(item, wrong, with));
             }
+            others.push(name);
         }
     }
 
@@ -148,6 +146,13 @@ impl Guests<'_> {
             }
         }
     }
+}
+
+/// Whether the switch answers with this MAC itself.
+pub(super) fn is_ours(config: &Config, mac: MacAddr) -> bool {
+    let mut vips = config.services.values().filter_map(|service| service.vip);
+    let is_vips = vips.any(|vip| MacAddr::virtual_of(vip.address) == mac);
+    mac == MacAddr::SWITCH || is_vips
 }
 
 fn spec_of(name: &Name, guest: &GuestConfig, port: Option<PortId>) -> Option<GuestSpec> {

@@ -13,6 +13,7 @@ use lb::{
 };
 
 use super::ServicePlan;
+use super::switching::{check_server, vlans_of};
 use crate::config::{
     AgentConfig, CheckConfig, Config, Finding, GuestConfig, Item, RealConfig, ServiceConfig,
     ServicePart, Vip, Wrong,
@@ -59,7 +60,10 @@ impl Services<'_> {
             findings.push(Finding::new(item.clone(), Wrong::AddressIsOurs { address }));
         }
         let mut guests = self.config.guests.iter();
-        let owner = guests.find(|(_, guest)| guest.addresses.contains(&address));
+        let has_it = |guest: &GuestConfig| {
+            guest.addresses.contains(&address) && vlans_of(self.config, guest).carries(vip.vlan)
+        };
+        let owner = guests.find(|(_, guest)| has_it(guest));
         if let Some((guest, _)) = owner {
             let with = Item::GuestAddress(guest.clone(), address);
             let wrong = Wrong::VipIsGuests { address, guest: guest.clone() };
@@ -87,7 +91,12 @@ impl Services<'_> {
                     .filter(|&version| !has_address(config, version))
                     .map(|version| Wrong::NoAddress { role, guest: guest.clone(), version }),
             };
+            let config = self.config.guests.get(guest).zip(service.vip);
+            let elsewhere = config.and_then(|(config, vip)| {
+                check_server(self.config, role, guest, config, vip.vlan, at.clone())
+            });
             findings.extend(wrong.map(|wrong| Finding::new(at, wrong)));
+            findings.extend(elsewhere);
         }
     }
 

@@ -1,7 +1,7 @@
 //! `delete …`: what can be taken back.
 
 use super::{value, word};
-use crate::config::ServicePart;
+use crate::config::{PortPart, ServicePart};
 use crate::shell::grammar::Then::{End, EndOr, Next};
 use crate::shell::grammar::{Action, Aspect, Node, Then};
 use crate::shell::value::Kind;
@@ -12,6 +12,7 @@ const fn delete(aspect: Aspect) -> Then {
 
 pub(super) static DELETE: &[Node] = &[
     word("guest", "a guest, or one of its addresses", Next(DELETE_GUEST)),
+    word("mac", "a static MAC", Next(DELETE_MAC)),
     word("port", "what is said of a port", Next(DELETE_PORT)),
     word("service", "a service, or a part of it", Next(DELETE_SERVICE)),
     word("system", "what is said of the appliance itself", Next(DELETE_SYSTEM)),
@@ -23,13 +24,38 @@ static DELETE_SYSTEM: &[Node] = &[
         Next(&[word("flows", "back to what the memory gives", delete(Aspect::Flows))]),
     ),
     word("hostname", "back to the default", delete(Aspect::Hostname)),
+    word("mac-ageing", "back to 300s", delete(Aspect::MacAgeing)),
 ];
 static DELETE_PORT: &[Node] = &[value(
     Kind::Port,
     "which port",
     EndOr(
         Action::Delete(Aspect::Port),
-        &[word("match", "only which NIC it is", delete(Aspect::PortMatch))],
+        &[
+            delete_rule(PortPart::Flood, "back to what goes to strangers"),
+            delete_rule(PortPart::Isolated, "back to all other ports"),
+            delete_rule(PortPart::Learning, "back to learning"),
+            delete_rule(PortPart::Locked, "back to everybody"),
+            word("match", "only which NIC it is", delete(Aspect::PortMatch)),
+            delete_rule(PortPart::Vlan, "back to all VLANs, as tagged"),
+        ],
+    ),
+)];
+
+const fn delete_rule(part: PortPart, help: &'static str) -> Node {
+    word(part.as_str(), help, delete(Aspect::PortPart(part)))
+}
+
+static DELETE_MAC: &[Node] = &[value(
+    Kind::Mac,
+    "which MAC",
+    EndOr(
+        Action::Delete(Aspect::Mac),
+        &[word(
+            "vlan",
+            "the one of this VLAN",
+            Next(&[value(Kind::Vlan, "which VLAN", delete(Aspect::Mac))]),
+        )],
     ),
 )];
 static DELETE_GUEST: &[Node] = &[value(

@@ -4,7 +4,7 @@ use lb::{Forwarding, OnDown, Protocol, Role, Scheduler};
 
 use super::check::{SET_AGENT, SET_CHECK, SET_REAL_CHECK};
 use super::{choice, value, word};
-use crate::config::ServicePart;
+use crate::config::{PortPart, ServicePart};
 use crate::shell::grammar::Then::{Again, Clauses, End, EndOr, MaybeClauses, Next, Once};
 use crate::shell::grammar::{Action, Aspect, Node, Then};
 use crate::shell::value::{Choice, Kind};
@@ -17,7 +17,8 @@ pub(super) const fn set(aspect: Aspect) -> Action {
 
 static SET_NEXT: &[Node] = &[
     word("guest", "a VM on this host: its port, MAC and addresses", Next(SET_GUEST)),
-    word("port", "a port: its role and its NIC", Next(SET_PORT)),
+    word("mac", "where a MAC is for good", Next(SET_MAC)),
+    word("port", "a port: its role, NIC, VLANs and rules", Next(SET_PORT)),
     word("service", "a virtual address and the guests behind it", Next(SET_SERVICE)),
     word("system", "the appliance itself", Next(SET_SYSTEM)),
 ];
@@ -33,6 +34,15 @@ static SET_SYSTEM: &[Node] = &[
             End(set(Aspect::Hostname)),
         )]),
     ),
+    word(
+        "mac-ageing",
+        "how long a station may be silent; default 300s",
+        Next(&[value(
+            Kind::Ageing,
+            "until its MAC is forgotten, such as 300s",
+            End(set(Aspect::MacAgeing)),
+        )]),
+    ),
 ];
 static SET_CAPACITY: &[Node] = &[word(
     "flows",
@@ -44,10 +54,72 @@ static SET_CAPACITY: &[Node] = &[word(
     )]),
 )];
 
-static SET_PORT: &[Node] = &[value(
+static SET_PORT: &[Node] = &[value(Kind::Port, "the port's name", Next(SET_PORT_ASPECTS))];
+static SET_PORT_ASPECTS: &[Node] = &[
+    word("flood", "what goes to a station that nobody knows", Next(SET_FLOOD)),
+    choice(
+        "isolated",
+        Choice::Isolated,
+        "reaches no other isolated port, but services",
+        rule(PortPart::Isolated),
+    ),
+    word("learning", "where stations are, by what they send", Next(SET_LEARNING)),
+    choice(
+        "locked",
+        Choice::Locked,
+        "only guests and static MACs may send",
+        rule(PortPart::Locked),
+    ),
+    word("role", "what it is for", Next(SET_ROLE)),
+    word("vlan", "which VLANs are here; default: all, as tagged", Next(SET_PORT_VLAN)),
+];
+
+const fn rule(part: PortPart) -> Then {
+    End(set(Aspect::PortPart(part)))
+}
+
+static SET_FLOOD: &[Node] =
+    &[choice("off", Choice::Off, "is not sent here; groups are", rule(PortPart::Flood))];
+static SET_LEARNING: &[Node] =
+    &[choice("off", Choice::Off, "is not learned here", rule(PortPart::Learning))];
+static SET_PORT_VLAN: &[Node] = &[
+    choice(
+        "access",
+        Choice::Access,
+        "one, and who is here knows of no tag",
+        Next(&[value(Kind::Vlan, "which VLAN", rule(PortPart::Vlan))]),
+    ),
+    choice("trunk", Choice::Trunk, "these, by their tags", Next(SET_TRUNK)),
+];
+static SET_TRUNK: &[Node] = &[value(
+    Kind::Vlans,
+    "such as 10,20,30-39",
+    EndOr(
+        set(Aspect::PortPart(PortPart::Vlan)),
+        &[word(
+            "native",
+            "what has no tag is in this one; default: is dropped",
+            Next(&[value(Kind::Vlan, "which VLAN", rule(PortPart::Vlan))]),
+        )],
+    ),
+)];
+
+static SET_MAC: &[Node] = &[value(
+    Kind::Mac,
+    "a station's; it never ages and never moves",
+    Next(&[word("port", "where it is", Next(SET_MAC_PORT))]),
+)];
+static SET_MAC_PORT: &[Node] = &[value(
     Kind::Port,
-    "the port's name",
-    Next(&[word("role", "what it is for", Next(SET_ROLE))]),
+    "which port",
+    EndOr(
+        set(Aspect::Mac),
+        &[word(
+            "vlan",
+            "in this VLAN; default: that of untagged frames there",
+            Next(&[value(Kind::Vlan, "which VLAN", End(set(Aspect::Mac)))]),
+        )],
+    ),
 )];
 static SET_ROLE: &[Node] = &[
     choice("guest", Choice::Role(Role::Guest), "a guest is behind it", SET_MATCH),

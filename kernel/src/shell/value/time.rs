@@ -30,6 +30,13 @@ pub const LIFETIME: Span = Span {
     label: "1s..7d",
     example: "30s or 5m",
 };
+/// How long a MAC is remembered (IEEE 802.1Q, table 8-6).
+pub const AGEING: Span = Span {
+    low: Duration::from_secs(10),
+    high: Duration::from_secs(1_000_000),
+    label: "10s..1000000s",
+    example: "300s or 5m",
+};
 /// How often something is asked.
 pub const INTERVAL: Span = Span {
     low: Duration::from_millis(100),
