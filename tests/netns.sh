@@ -10,10 +10,11 @@
 #                                client ── up0 ┃           ┃ p1 ── g1  nginx, iperf3, echo
 #    far ── hop ──(a link of 1280 bytes)── ┘   ┃ appliance ┃
 #                                              ┃           ┃ p2 ── g2  the same, by a NIC without offloads
+#                      trunk (tagged) ── up1   ┃           ┃ p3, p4 ── a1, a2  in a VLAN that they do not know of
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-for piece in lib/say lib/install lib/check lib/spaces lib/appliance netns/world netns/talk netns/paths netns/direct \
+for piece in lib/say lib/install lib/check lib/spaces lib/appliance netns/world netns/vlans netns/talk netns/paths netns/direct \
     netns/offload netns/checks netns/ends; do
     # shellcheck source=/dev/null
     source "$root/tests/$piece.sh"
@@ -34,6 +35,7 @@ main() {
     check_paths
     check_direct
     check_vlan
+    check_edges
     check_offloads
     check_checks IPv4 "$vip" ""
     check_checks IPv6 "$vip6" -6
@@ -101,6 +103,19 @@ check_vlan() {
     check "VLAN: 20 MB arrive as they were sent" download_is_whole client "$vlan_vip" 20000000
     check "VLAN, IPv6: 20 MB arrive as they were sent" download_is_whole client "$vlan_vip6" 20000000
     check "VLAN: its VIP is nobody's without a tag" is_silent_on up0 "$vlan_vip"
+}
+
+check_edges() {
+    check "access ports: 60 requests from the trunk, by both guests" access_is_spread "$access_vip"
+    check "access ports, IPv6: 60 requests from the trunk, by both guests" access_is_spread "$access_vip6"
+    check "access ports: ping from the trunk, full frames" ping_all trunk "${address[a1]}" 1500
+    check "access ports, IPv6: ping from a guest to the trunk" ping_all a2 "${vlan_address6[trunk]}" 84
+    check "access ports: 20 MB arrive as they were sent" download_is_whole trunk "$access_vip" 20000000
+    check "access ports, IPv6: 20 MB arrive as they were sent" download_is_whole trunk "$access_vip6" 20000000
+    check "isolated guests do not reach each other" are_apart "${address[a2]}" "${address6[a2]}"
+    check "an isolated guest is served by an isolated one" neighbour_serves "$neighbour_vip"
+    check "IPv6: an isolated guest is served by an isolated one" neighbour_serves "$neighbour_vip6"
+    check "what is learned in the VLAN is at its ports" vlan_is_apart
 }
 
 # g2 has none whatever is said; all others had them all so far.

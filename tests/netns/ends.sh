@@ -44,7 +44,7 @@ long_flow() {
 dead_guest() {
     local to
     ip -n "$(space g2)" link set p2 down
-    within 10 guests_are_up 2
+    within 10 guests_are_up 4
     for to in "$vip" "$vip6" "$direct_vip" "$direct_vip6"; do
         ask client "$(host_of "$to")" 20
         [[ $(awk '{ print $1, $2 }' "$run/shares") == "20 g1" ]] || return 1

@@ -44,7 +44,7 @@ make_world() {
     run=$directory
     accelerator=${FULCRUM_ACCEL:-tcg}
     local name
-    for name in switch far hop client "${guests[@]}"; do
+    for name in switch far hop client "${guests[@]}" trunk "${edged[@]}"; do
         add_space "$name"
     done
     start_appliance_on_taps
@@ -52,15 +52,16 @@ make_world() {
         settle "$name"
         settle_on_vlan "$name"
     done
+    settle_edges
     settle_far
-    within 10 guests_are_up 4 || fail "the guests' namespaces do not answer the switch"
+    within 10 guests_are_up 6 || fail "the guests' namespaces do not answer the switch"
 }
 
 start_appliance_on_taps() {
     local name at=0
     write_world_configuration >"$run/configuration"
     appliance_command
-    for name in client "${guests[@]}"; do
+    for name in client "${guests[@]}" trunk "${edged[@]}"; do
         ip -n "$(space switch)" tuntap add "${port[$name]}" mode tap
         appliance+=(
             -netdev "tap,id=${port[$name]},ifname=${port[$name]},script=no,downscript=no"
@@ -99,6 +100,7 @@ GUEST
         write_service "closed$at" "$vip" "$vip6" "udp $at" "g1"
     done
     write_checked_services
+    write_edges
 }
 
 # write_service NAME VIP VIP6 "PROTOCOL PORT …" "GUEST…" [CLAUSES]: one of each IP version.
@@ -223,6 +225,7 @@ start_servers() {
             fail "the server of datagrams in $name does not answer"
         within 10 inside "$name" ncat -z "${address[$name]}" 5201 || fail "iperf3 in $name does not listen"
     done
+    start_edged_servers
 }
 
 # One process, for a worker would outlive its master that is killed.
