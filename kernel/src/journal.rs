@@ -118,15 +118,20 @@ pub fn begin() {
 impl fmt::Display for Line {
     /// `     12.345 warn  text`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.at.as_millis();
-        let level = match self.level {
+        let (millis, level) = (self.at.as_millis(), self.level_word());
+        write!(f, "{:7}.{:03} {level:5} {}", millis / 1000, millis % 1000, self.text)
+    }
+}
+
+impl Line {
+    pub fn level_word(&self) -> &'static str {
+        match self.level {
             Level::Error => "error",
             Level::Warn => "warn",
             Level::Info => "info",
             Level::Debug => "debug",
             Level::Trace => "trace",
-        };
-        write!(f, "{:7}.{:03} {level:5} {}", millis / 1000, millis % 1000, self.text)
+        }
     }
 }
 

@@ -165,6 +165,8 @@ pub enum Sieve {
     Count,
     First,
     Last,
+    /// One document for a program, in place of lines.
+    Json,
 }
 
 impl Token {

@@ -12,13 +12,14 @@ mod configure;
 pub mod editor;
 pub mod grammar;
 mod history;
+pub mod json;
 mod keys;
 mod page;
 pub mod parse;
 pub mod problem;
 mod show;
 pub mod tree;
-mod units;
+pub mod units;
 pub mod value;
 
 use alloc::format;
@@ -214,7 +215,7 @@ impl Shell {
             Action::Show(what) => {
                 let page = show::show(what, sentence, desk)
                     .map_err(|problem| vec![locate(Error::whole(problem), sentence)])?;
-                return Ok(page.filtered(&sentence.filters).text());
+                return Ok(page.printed(&sentence.filters));
             }
             Action::Set(_) | Action::Delete(_) => {
                 configure::state(sentence, desk.control)
@@ -257,8 +258,14 @@ impl Shell {
         if self.is_script { String::new() } else { hint.to_string() }
     }
 
-    /// Errors as they are printed, with a caret under the first if its place is in this line.
+    /// Errors, as a document for who asked for one.
     fn complain(&self, errors: &[Error], prompt: &str, line: &[u8]) -> String {
+        let text = json::errors(line, errors).unwrap_or_else(|| self.say(errors, prompt, line));
+        if self.is_script { text + FAILED } else { text }
+    }
+
+    /// Errors as they are printed, with a caret under the first if its place is in this line.
+    fn say(&self, errors: &[Error], prompt: &str, line: &[u8]) -> String {
         let mut text = String::new();
         let first = errors.first().filter(|error| error.line.is_none());
         if let Some(column) = first.and_then(|error| error.column)
@@ -269,7 +276,7 @@ impl Shell {
         for error in errors {
             text.push_str(&format!("{error}\n"));
         }
-        if self.is_script { text + FAILED } else { text }
+        text
     }
 }
 

@@ -1,34 +1,68 @@
-//! What a `show` prints: lines, headings apart from rows, and the filters after `|`.
+//! What a `show` makes: data, printed as text for a person or as one document for a program.
 //!
-//! Filters work on rows. The heading of a table stays where rows are left, so that `show mac |
-//! match p1` can still be read, and `count` counts what a person would count.
+//! A page is made of lines and tables. Each of their [`Cell`]s has words and the members that say
+//! the same in JSON, so neither form can fall behind the other. `schema` names a page's members; a
+//! member's meaning never changes under the same name (`docs/json.md`).
+//!
+//! Filters work on rows, before the page is printed. The heading of a table stays where rows are
+//! left, so that `show mac | match p1` can still be read, and `count` counts what a person would
+//! count. In a document the rows that a filter took away are not there, and neither are the members
+//! of the lines that it took.
 
-use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::grammar::Sieve;
+use super::json::Object;
 use super::parse::Filter;
+use super::units::Shown;
 use super::value::Value;
 
-/// Lines to print.
-#[derive(Default)]
+/// A page of data.
 pub struct Page {
-    lines: Vec<Line>,
+    schema: &'static str,
+    parts: Vec<Part>,
+    /// Rows that were counted and are not here.
+    unshown: usize,
+    /// There may be more rows, which nobody counted.
+    is_cut_short: bool,
 }
 
-struct Line {
-    kind: LineKind,
-    text: String,
+enum Part {
+    /// A row by itself.
+    Line(Cell),
+    /// A remark, which no filter takes away; it may be for programs alone.
+    Note(Cell),
+    Rows(Rows),
+    /// Lines that are lines to a program too.
+    Texts {
+        key: &'static str,
+        lines: Vec<String>,
+    },
+    /// Parts that belong together: an object.
+    Section {
+        key: &'static str,
+        parts: Vec<Part>,
+    },
+    /// One page's parts after the other's: an array of objects.
+    Each {
+        key: &'static str,
+        items: Vec<Vec<Part>>,
+    },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum LineKind {
-    Heading,
-    Row,
-    /// A remark about the whole, such as how many rows are not shown.
-    Note,
+/// The rows of a table, each with its line of text.
+struct Rows {
+    key: &'static str,
+    heading: String,
+    rows: Vec<Cell>,
+}
+
+/// What is said in one place.
+pub struct Cell {
+    words: String,
+    members: Object,
 }
 
 /// Where a column's text stands.
@@ -40,49 +74,114 @@ pub enum Align {
 
 /// Rows under a heading; columns are as wide as they need to be.
 pub struct Table {
+    /// The member that holds the rows.
+    key: &'static str,
     columns: Vec<(&'static str, Align)>,
-    rows: Vec<Vec<String>>,
+    rows: Vec<(Vec<String>, Object)>,
+}
+
+/// The schema of what `count` says.
+const COUNT_SCHEMA: &str = "fulcrum.count/1";
+
+/// A value in its own words, and as the member of this name.
+pub fn cell(key: &'static str, value: impl Shown) -> Cell {
+    Cell { words: value.words(), members: Object::default().with(key, value) }
+}
+
+/// Words; the members that say the same follow.
+pub fn words(words: impl Into<String>) -> Cell {
+    Cell { words: words.into(), members: Object::default() }
+}
+
+impl Cell {
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Shown) -> Cell {
+        self.members.set(key, value);
+        self
+    }
 }
 
 impl Page {
-    pub fn row(&mut self, text: impl Into<String>) {
-        self.lines.push(Line { kind: LineKind::Row, text: text.into() });
+    pub fn new(schema: &'static str) -> Page {
+        Page { schema, parts: Vec::new(), unshown: 0, is_cut_short: false }
     }
 
-    pub fn note(&mut self, text: impl Into<String>) {
-        self.lines.push(Line { kind: LineKind::Note, text: text.into() });
+    /// What goes into another page.
+    pub fn part() -> Page {
+        Page::new("")
     }
 
-    pub fn heading(&mut self, text: impl Into<String>) {
-        self.lines.push(Line { kind: LineKind::Heading, text: text.into() });
+    pub fn row(&mut self, cell: Cell) {
+        self.parts.push(Part::Line(cell));
+    }
+
+    /// `  name      value`
+    pub fn fact(&mut self, name: &str, cell: Cell) {
+        let words = format!("  {name:<20}{}", cell.words);
+        self.row(Cell { words, ..cell });
+    }
+
+    pub fn note(&mut self, cell: Cell) {
+        self.parts.push(Part::Note(cell));
+    }
+
+    /// A member for programs only.
+    pub fn unsaid(&mut self, key: &'static str, value: impl Shown) {
+        self.mute(cell(key, value));
+    }
+
+    /// A cell for programs only.
+    pub fn mute(&mut self, cell: Cell) {
+        self.note(Cell { words: String::new(), ..cell });
     }
 
     /// A table, or `empty` if it has no row.
-    pub fn table(&mut self, table: &Table, empty: &str) {
+    pub fn table(&mut self, table: Table, empty: &str) {
         if table.rows.is_empty() {
-            return self.note(empty);
+            self.note(words(empty));
         }
-        let widths = table.widths();
-        let titles = table.columns.iter().map(|(title, _)| *title);
-        self.heading(table.line(&widths, titles));
-        for row in &table.rows {
-            self.row(table.line(&widths, row.iter().map(String::as_str)));
-        }
+        self.parts.push(Part::Rows(table.into_rows()));
     }
 
+    pub fn texts(&mut self, key: &'static str, lines: Vec<String>) {
+        self.parts.push(Part::Texts { key, lines });
+    }
+
+    pub fn section(&mut self, key: &'static str, inner: Page) {
+        self.parts.push(Part::Section { key, parts: inner.parts });
+    }
+
+    pub fn each(&mut self, key: &'static str, pages: Vec<Page>) {
+        let items = pages.into_iter().map(|page| page.parts).collect();
+        self.parts.push(Part::Each { key, items });
+    }
+
+    /// Says that so many of all rows are here.
+    pub fn cut(&mut self, shown: usize, all: usize) {
+        let told = if shown < all { format!("{shown} of {all} shown.") } else { String::new() };
+        self.note(words(told).with("shown", shown).with("of", all));
+        self.unshown = all.saturating_sub(shown);
+    }
+
+    /// What the filters leave: lines, or a document if that is asked for.
     #[must_use]
-    pub fn filtered(self, filters: &[Filter]) -> Page {
-        filters.iter().fold(self, Page::filter)
+    pub fn printed(self, filters: &[Filter]) -> String {
+        let is_document = filters.last().is_some_and(|filter| filter.sieve == Sieve::Json);
+        let page = filters.iter().fold(self, Page::filter);
+        if is_document { page.document() } else { page.text() }
     }
 
     /// The lines, each with its line feed.
-    pub fn text(&self) -> String {
+    fn text(&self) -> String {
         let mut text = String::new();
-        for line in &self.lines {
-            text.push_str(&line.text);
-            text.push('\n');
-        }
+        print(&self.parts, &mut text);
         text
+    }
+
+    fn document(&self) -> String {
+        let mut document = Object::of_schema(self.schema);
+        tell(&self.parts, &mut document);
+        document.line()
     }
 
     fn filter(self, filter: &Filter) -> Page {
@@ -94,7 +193,7 @@ impl Page {
             Some(Value::Lines(lines)) => lines,
             _ => 0,
         };
-        let holds = |line: &Line| line.text.to_ascii_lowercase().contains(&text);
+        let holds = |line: &str| line.to_ascii_lowercase().contains(&text);
         match filter.sieve {
             Sieve::Match => self.keep_rows(holds),
             Sieve::Except => self.keep_rows(|line| !holds(line)),
@@ -114,79 +213,176 @@ impl Page {
                 })
             }
             Sieve::Last => {
-                let mut ahead = self.rows().saturating_sub(count);
+                let mut ahead = rows(&self.parts).saturating_sub(count);
                 self.keep_rows(|_| {
                     let keep = ahead == 0;
                     ahead = ahead.saturating_sub(1);
                     keep
                 })
             }
-            Sieve::Count => {
-                let mut page = Page::default();
-                page.row(format!("{}", self.rows()));
-                page
-            }
+            Sieve::Count => self.counted(),
+            Sieve::Json => self,
         }
     }
 
-    fn rows(&self) -> usize {
-        self.lines.iter().filter(|line| line.kind == LineKind::Row).count()
+    fn counted(self) -> Page {
+        let mut page = Page::new(COUNT_SCHEMA);
+        page.row(cell("count", rows(&self.parts) + self.unshown));
+        let remark =
+            if self.is_cut_short { "There may be more: not all was looked at." } else { "" };
+        page.note(words(remark).with("is_complete", !self.is_cut_short));
+        page
     }
 
-    /// Rows that `keep` takes, and headings of which a row is left.
-    fn keep_rows(self, mut keep: impl FnMut(&Line) -> bool) -> Page {
-        let mut kept = Page::default();
-        let mut headings = VecDeque::new();
-        for line in self.lines {
-            match line.kind {
-                LineKind::Heading => headings.push_back(line),
-                LineKind::Note => kept.lines.push(line),
-                LineKind::Row if keep(&line) => {
-                    kept.lines.extend(headings.pop_back());
-                    headings.clear();
-                    kept.lines.push(line);
-                }
-                LineKind::Row => {}
-            }
-        }
-        kept
+    /// Rows that `keep` takes. What is not here cannot be asked, so it is no longer counted.
+    fn keep_rows(mut self, mut keep: impl FnMut(&str) -> bool) -> Page {
+        retain(&mut self.parts, &mut keep);
+        self.is_cut_short |= self.unshown > 0;
+        self.unshown = 0;
+        self
     }
 }
 
 impl Table {
-    pub fn new(columns: impl IntoIterator<Item = (&'static str, Align)>) -> Table {
-        Table { columns: columns.into_iter().collect(), rows: Vec::new() }
+    pub fn new(
+        key: &'static str,
+        columns: impl IntoIterator<Item = (&'static str, Align)>,
+    ) -> Table {
+        Table { key, columns: columns.into_iter().collect(), rows: Vec::new() }
     }
 
-    pub fn push(&mut self, row: impl IntoIterator<Item = String>) {
-        self.rows.push(row.into_iter().collect());
+    /// Rows of one cell, and no heading.
+    pub fn untitled(key: &'static str) -> Table {
+        Table::new(key, [("", Align::Left)])
+    }
+
+    pub fn push(&mut self, row: impl IntoIterator<Item = Cell>) {
+        let mut members = Object::default();
+        let cells = row.into_iter().map(|cell| {
+            members.take(&cell.members);
+            cell.words
+        });
+        let cells = cells.collect();
+        self.rows.push((cells, members));
     }
 
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
+    fn into_rows(self) -> Rows {
+        let widths = self.widths();
+        let Table { key, columns, rows } = self;
+        let titles = columns.iter().map(|(title, _)| *title);
+        let heading = line(&columns, &widths, titles);
+        let lines = rows.into_iter().map(|(cells, members)| Cell {
+            words: line(&columns, &widths, cells.iter().map(String::as_str)),
+            members,
+        });
+        Rows { key, heading, rows: lines.collect() }
+    }
+
     fn widths(&self) -> Vec<usize> {
         let titles = self.columns.iter().map(|(title, _)| title.chars().count());
         let mut widths: Vec<usize> = titles.collect();
-        for row in &self.rows {
+        for (row, _) in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = cell.chars().count().max(*width);
             }
         }
         widths
     }
+}
 
-    fn line<'a>(&self, widths: &[usize], cells: impl Iterator<Item = &'a str>) -> String {
-        let mut line = String::new();
-        for (at, ((cell, &width), (_, align))) in cells.zip(widths).zip(&self.columns).enumerate() {
-            let gap = if at == 0 { "" } else { "  " };
-            match align {
-                Align::Left => line.push_str(&format!("{gap}{cell:<width$}")),
-                Align::Right => line.push_str(&format!("{gap}{cell:>width$}")),
+fn line<'a>(
+    columns: &[(&str, Align)],
+    widths: &[usize],
+    cells: impl Iterator<Item = &'a str>,
+) -> String {
+    let mut line = String::new();
+    for (at, ((cell, &width), (_, align))) in cells.zip(widths).zip(columns).enumerate() {
+        let gap = if at == 0 { "" } else { "  " };
+        match align {
+            Align::Left => line.push_str(&format!("{gap}{cell:<width$}")),
+            Align::Right => line.push_str(&format!("{gap}{cell:>width$}")),
+        }
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// The parts as lines; a heading only where a row is left.
+fn print(parts: &[Part], text: &mut String) {
+    for part in parts {
+        match part {
+            Part::Line(cell) => put(text, &cell.words),
+            Part::Note(cell) if cell.words.is_empty() => {}
+            Part::Note(cell) => put(text, &cell.words),
+            Part::Rows(table) if table.rows.is_empty() => {}
+            Part::Rows(Rows { heading, rows, .. }) => {
+                if !heading.is_empty() {
+                    put(text, heading);
+                }
+                rows.iter().for_each(|row| put(text, &row.words));
+            }
+            Part::Texts { lines, .. } => lines.iter().for_each(|line| put(text, line)),
+            Part::Section { parts, .. } => print(parts, text),
+            Part::Each { items, .. } => items.iter().for_each(|parts| print(parts, text)),
+        }
+    }
+}
+
+fn put(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
+
+/// The parts as members of an object.
+fn tell(parts: &[Part], object: &mut Object) {
+    for part in parts {
+        match part {
+            Part::Line(cell) | Part::Note(cell) => object.take(&cell.members),
+            Part::Rows(Rows { key, rows, .. }) => {
+                object.objects(key, rows.iter().map(|row| &row.members));
+            }
+            Part::Texts { key, lines } => object.set(key, lines),
+            Part::Section { key, parts } => object.object(key, &told(parts)),
+            Part::Each { key, items } => {
+                let items: Vec<Object> = items.iter().map(|parts| told(parts)).collect();
+                object.objects(key, items.iter());
             }
         }
-        line.truncate(line.trim_end().len());
-        line
     }
+}
+
+fn told(parts: &[Part]) -> Object {
+    let mut object = Object::default();
+    tell(parts, &mut object);
+    object
+}
+
+fn rows(parts: &[Part]) -> usize {
+    let of_part = |part: &Part| match part {
+        Part::Line(_) => 1,
+        Part::Note(_) => 0,
+        Part::Rows(table) => table.rows.len(),
+        Part::Texts { lines, .. } => lines.len(),
+        Part::Section { parts, .. } => rows(parts),
+        Part::Each { items, .. } => items.iter().map(|parts| rows(parts)).sum(),
+    };
+    parts.iter().map(of_part).sum()
+}
+
+fn retain(parts: &mut Vec<Part>, keep: &mut dyn FnMut(&str) -> bool) {
+    parts.retain_mut(|part| {
+        match part {
+            Part::Line(cell) => return keep(&cell.words),
+            Part::Note(_) => {}
+            Part::Rows(table) => table.rows.retain(|row| keep(&row.words)),
+            Part::Texts { lines, .. } => lines.retain(|line| keep(line)),
+            Part::Section { parts, .. } => retain(parts, keep),
+            Part::Each { items, .. } => items.iter_mut().for_each(|parts| retain(parts, keep)),
+        }
+        true
+    });
 }

@@ -161,7 +161,11 @@ impl Walk {
 
     /// Whether `|` may come next.
     pub fn may_filter(&self) -> bool {
-        matches!(self.action, Some(Action::Show(_) | Action::Filter(_)))
+        match self.action {
+            Some(Action::Show(_)) => true,
+            Some(Action::Filter(sieve)) => sieve != Sieve::Json,
+            _ => false,
+        }
     }
 
     pub fn step(&mut self, word: Word<'_>) -> Result<(), Error> {
@@ -267,6 +271,9 @@ impl Walk {
     fn pipe(&mut self, word: Word<'_>) -> Result<(), Error> {
         match self.action {
             Some(action @ Action::Show(_)) => self.filtered = Some(action),
+            Some(Action::Filter(Sieve::Json)) => {
+                return Err(Error::at(word.column, Problem::AfterJson));
+            }
             Some(Action::Filter(sieve)) => self.close_filter(sieve),
             _ => return Err(Error::at(word.column, Problem::NoFilter)),
         }
@@ -278,7 +285,7 @@ impl Walk {
     /// The value said last is the filter's, if it has one.
     fn close_filter(&mut self, sieve: Sieve) {
         let operand = match sieve {
-            Sieve::Count => None,
+            Sieve::Count | Sieve::Json => None,
             Sieve::Match | Sieve::Except | Sieve::Begin | Sieve::First | Sieve::Last => {
                 self.said.pop().map(|said| said.value)
             }

@@ -5,6 +5,7 @@
 //! programs and manuals: they never change their meaning.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -61,6 +62,8 @@ pub enum Problem {
     },
     /// `|` after something that is not `show`.
     NoFilter,
+    /// `|` after `| json`.
+    AfterJson,
     /// The configuration does not hold together.
     Invalid(Box<Finding>),
     /// Nothing of that name: what kind it would be, and which there are.
@@ -120,6 +123,11 @@ impl Error {
     pub fn on_line(self, line: usize) -> Error {
         Error { line: Some(line), ..self }
     }
+
+    /// What is wrong, without number and place.
+    pub fn message(&self) -> String {
+        format!("{}", Message(&self.problem))
+    }
 }
 
 impl Problem {
@@ -135,7 +143,7 @@ impl Problem {
             Problem::Byte(_) => 107,
             Problem::OtherMode { .. } => 108,
             Problem::SaidTwice { .. } => 109,
-            Problem::NoFilter => 110,
+            Problem::NoFilter | Problem::AfterJson => 110,
             Problem::TooShort { .. } => 111,
             Problem::Absent { .. } => 201,
             Problem::Unchanged { .. } => 202,
@@ -198,6 +206,7 @@ impl Problem {
                 write!(f, "'{word}' has to be typed in full")
             }
             Problem::NoFilter => f.write_str("'|' filters what show prints, nothing else"),
+            Problem::AfterJson => f.write_str("'| json' comes last: lines are filtered before it"),
             Problem::Invalid(finding) => write!(f, "{finding}"),
             Problem::Absent { what, name, known } => {
                 write!(f, "there is no {what} {name} (")?;
@@ -236,6 +245,15 @@ impl Problem {
             }
             Problem::Abandoned => f.write_str("abandoned; the candidate is as it was"),
         }
+    }
+}
+
+/// A problem, whose place is told elsewhere.
+struct Message<'a>(&'a Problem);
+
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.say(f, None)
     }
 }
 

@@ -15,6 +15,7 @@ use self::configuration::SHOW_CONFIGURATION;
 use self::set::SET;
 use super::grammar::Then::{End, EndOr, Next};
 use super::grammar::{Action, Node, Show, Sieve, Switch, Then, Token};
+use super::json;
 use super::value::{Choice, Kind};
 
 /// Operational mode: looking, and what is done to guests while they run.
@@ -43,6 +44,7 @@ pub static FILTERS: &[Node] = &[
     word("count", "only how many lines", End(Action::Filter(Sieve::Count))),
     word("except", "lines that do not hold a text", Next(FILTER_EXCEPT)),
     word("first", "only so many lines from the top", Next(FILTER_FIRST)),
+    word(json::WORD, "one document for a program; comes last", End(Action::Filter(Sieve::Json))),
     word("last", "only so many lines from the bottom", Next(FILTER_LAST)),
     word("match", "lines that hold a text", Next(FILTER_MATCH)),
 ];

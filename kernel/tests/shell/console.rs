@@ -146,6 +146,16 @@ fn a_program_sees_answers_and_nothing_else() {
         ("show port | match p1 | count\n", "1\r\n% OK\r\n"),
         ("set gu\x03show port | count\n", "4\r\n% OK\r\n"),
         (
+            "show port | count | json\n",
+            "{\"schema\":\"fulcrum.count/1\",\"count\":4,\"is_complete\":true}\r\n% OK\r\n",
+        ),
+        (
+            "show real a b | json\n",
+            "{\"schema\":\"fulcrum.error/1\",\"errors\":[{\"code\":\"E201\",\"line\":null,\
+             \"column\":11,\"message\":\"there is no service a (there is none at all)\"}]}\r\n\
+             % FAILED\r\n",
+        ),
+        (
             "show ?\n",
             "% E101 unknown word '?' at column 6. Expected: capacity commits configuration counters flow guest health lb load log mac neighbor port real service version\r\n% FAILED\r\n",
         ),

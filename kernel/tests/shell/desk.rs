@@ -1,7 +1,7 @@
 //! An appliance with a person at its console: NICs that are queues, guests that answer, a client
 //! that calls, and a terminal of which every byte is kept.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
@@ -28,6 +28,7 @@ struct QueueNic {
     mac: [u8; 6],
     pool: &'static Pool,
     cable: Cable,
+    state: Rc<Cell<NicState>>,
     counters: NicCounters,
 }
 
@@ -37,7 +38,7 @@ impl Nic for QueueNic {
     }
 
     fn state(&self) -> NicState {
-        NicState::Up
+        self.state.get()
     }
 
     fn receive(&mut self, batch: &mut Batch) {
@@ -107,6 +108,7 @@ pub struct Bench {
     /// Guests' addresses that answer nobody.
     pub silent: Vec<IpAddr>,
     cables: Vec<Cable>,
+    states: Vec<Rc<Cell<NicState>>>,
     now: Instant,
 }
 
@@ -115,10 +117,12 @@ impl Bench {
     pub fn new(nics: usize) -> Bench {
         let pool = Pool::new(256);
         let cables: Vec<Cable> = (0..nics).map(|_| Cable::default()).collect();
+        let states: Vec<_> = (0..nics).map(|_| Rc::new(Cell::new(NicState::Up))).collect();
         let attach = |(at, cable): (usize, &Cable)| {
             let mac = [0x52, 0x54, 0, 0xaa, 0, at as u8];
             let counters = NicCounters::default();
-            let nic = Box::new(QueueNic { mac, pool, cable: cable.clone(), counters });
+            let (cable, state) = (cable.clone(), states[at].clone());
+            let nic = Box::new(QueueNic { mac, pool, cable, state, counters });
             Attached { nic, pci: parse_pci(&format!("00:{:02x}.0", at + 2)) }
         };
         let attached: Vec<_> = cables.iter().enumerate().map(attach).collect();
@@ -129,7 +133,8 @@ impl Bench {
         let tty = Terminal { takes: 4096, ..Terminal::default() };
         let console = Console::default();
         let (silent, now) = (Vec::new(), Instant::START);
-        let mut bench = Bench { appliance, control, site, console, tty, silent, cables, now };
+        let mut bench =
+            Bench { appliance, control, site, console, tty, silent, cables, states, now };
         bench.run(Duration::from_millis(100));
         bench
     }
@@ -149,6 +154,12 @@ impl Bench {
         }
     }
 
+    /// A NIC is from now on in this state; the switch has seen it when this returns.
+    pub fn put_nic(&mut self, at: usize, state: NicState) {
+        self.states[at].set(state);
+        self.run(Duration::from_millis(200));
+    }
+
     /// Whoever is behind a port answers what the switch asked.
     fn answer(&mut self, at: usize) {
         let asked = std::mem::take(&mut self.cables[at].borrow_mut().1);
@@ -160,6 +171,10 @@ impl Bench {
                 let sender: [u8; 6] = frame[22..28].try_into().unwrap();
                 let asker: [u8; 4] = frame[28..32].try_into().unwrap();
                 self.put(at, arp_reply(at, sender, asker));
+            }
+            let is_echo = frame[12..14] == [8, 0] && (frame[23], frame[34]) == (1, 8);
+            if is_echo && frame[30..34] == v4.octets() && is_here(v4.into()) {
+                self.put(at, echo_reply(&frame));
             }
             let is_solicitation = frame[12..14] == [0x86, 0xdd] && frame[54] == 135;
             if is_solicitation && frame[62..78] == v6.octets() && is_here(v6.into()) {
@@ -201,6 +216,18 @@ impl Bench {
         let to_client = std::mem::take(&mut self.cables[0].borrow_mut().1);
         let is_reset = |frame: &&Vec<u8>| frame[12..14] == [8, 0] && frame[47] & RST != 0;
         to_client.iter().any(|frame| is_reset(&frame))
+    }
+
+    /// A client's datagram to a VIP, on a VLAN.
+    pub fn ask_on(&mut self, vlan: u16, client_port: u16) {
+        let builder = PacketBuilder::ethernet2(CLIENT_MAC, MacAddr::virtual_of(VIP.into()).0)
+            .single_vlan(vlan.try_into().unwrap())
+            .ipv4(CLIENT.octets(), VIP.octets(), 64)
+            .udp(client_port, 53);
+        let mut frame = Vec::new();
+        builder.write(&mut frame, b"what is the address of ...").unwrap();
+        self.put(0, frame);
+        self.run(Duration::from_millis(10));
     }
 
     /// A client sends a datagram to the VIP of IPv6.
@@ -284,6 +311,18 @@ fn arp_reply(at: usize, to: [u8; 6], to_address: [u8; 4]) -> Vec<u8> {
     let mut frame = [&to[..], &mac, &[8, 6]].concat();
     frame.extend_from_slice(&packet.unwrap().to_bytes());
     frame
+}
+
+/// The same packet back (RFC 792): both ends change places, and 8, "echo", becomes 0.
+fn echo_reply(echo: &[u8]) -> Vec<u8> {
+    let mut reply =
+        [&echo[6..12], &echo[..6], &echo[12..26], &echo[30..34], &echo[26..30]].concat();
+    let sum = u16::from_be_bytes([echo[36], echo[37]]);
+    let (sum, carry) = sum.overflowing_add(0x0800);
+    reply.extend_from_slice(&[0, 0]);
+    reply.extend_from_slice(&(sum + u16::from(carry)).to_be_bytes());
+    reply.extend_from_slice(&echo[38..]);
+    reply
 }
 
 /// What a guest answers to a neighbor solicitation (RFC 4861, §4.4).

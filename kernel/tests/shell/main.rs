@@ -10,3 +10,4 @@ mod switching;
 mod transcripts;
 mod tree;
 mod walk;
+mod worlds;

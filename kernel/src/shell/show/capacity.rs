@@ -1,12 +1,10 @@
 //! How full the tables are, and what they took in and gave up.
 
-use alloc::string::ToString;
-
 use lb::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICES_MAX};
 
 use crate::shell::Desk;
 use crate::shell::page::Align::{Left, Right};
-use crate::shell::page::{Page, Table};
+use crate::shell::page::{Page, Table, cell};
 
 /// Tables and how much of each is in use.
 pub fn capacity(desk: &Desk<'_>) -> Page {
@@ -23,12 +21,14 @@ pub fn capacity(desk: &Desk<'_>) -> Page {
         ("clients", clients.len(), clients.capacity(), "whose real is remembered"),
         ("buffers", pool.total() - pool.free(), pool.total(), "frames in rings and on their way"),
     ];
-    let mut table = Table::new([("TABLE", Left), ("IN USE", Right), ("SIZE", Right), ("OF", Left)]);
+    let columns = [("TABLE", Left), ("IN USE", Right), ("SIZE", Right), ("OF", Left)];
+    let mut table = Table::new("tables", columns);
     for (name, in_use, size, what) in rows {
-        table.push([name, &in_use.to_string(), &size.to_string(), what].map(str::to_string));
+        let [name, what] = [cell("table", name), cell("what", what)];
+        table.push([name, cell("in_use", in_use), cell("size", size), what]);
     }
-    let mut page = Page::default();
-    page.table(&table, "There is no table.");
+    let mut page = Page::new("fulcrum.show.capacity/1");
+    page.table(table, "There is no table.");
     page
 }
 
@@ -75,11 +75,12 @@ pub fn tables(desk: &Desk<'_>) -> Page {
         ("events", "lost", dataplane.events_lost(), "log lines that found the queue full"),
     ];
     let columns = [("TABLE", Left), ("COUNTER", Left), ("COUNT", Right), ("OF", Left)];
-    let mut table = Table::new(columns);
+    let mut table = Table::new("counters", columns);
     for (name, counter, count, what) in rows {
-        table.push([name, counter, &count.to_string(), what].map(str::to_string));
+        let [name, what] = [cell("table", name), cell("what", what)];
+        table.push([name, cell("counter", counter), cell("count", count), what]);
     }
-    let mut page = Page::default();
-    page.table(&table, "There is no table.");
+    let mut page = Page::new("fulcrum.show.counters.tables/1");
+    page.table(table, "There is no table.");
     page
 }

@@ -6,77 +6,99 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use lb::addr::Protocol;
-use lb::decisions::Choice;
 use lb::explain::{Call, Explanation, Factors};
+use lb::sched::Measured;
 use lb::wire::Endpoint;
 use lb::wire::ethernet::VLAN_MAX;
-use lb::{DropReason, Persistence, RealId, Service};
+use lb::{Name, Persistence, RealId, Service};
 
-use super::{fact, vlan};
+use super::at;
 use crate::shell::Desk;
+use crate::shell::json::{self, Object};
 use crate::shell::page::Align::{Left, Right};
-use crate::shell::page::{Page, Table};
+use crate::shell::page::{Cell, Page, Table, cell, words};
 use crate::shell::parse::Sentence;
 use crate::shell::problem::Problem;
-use crate::shell::units::{NOTHING, age, flows, measured, or_nothing, percent};
+use crate::shell::units::{Age, Flows, InText, Or, Percent, Shown, Vlan};
 use crate::shell::value::{Choice as Said, Value};
+
+/// An open flow, as far as an operator asks for it.
+struct OpenFlow<'a> {
+    real: Option<&'a Name>,
+    state: &'static str,
+    age: Age,
+    placed_by: &'static str,
+}
+
+/// A part of a load that is added or taken off.
+struct MoreOrLess {
+    millionths: i64,
+}
 
 /// `show lb why`: what became of a flow, and every factor of what would become of a new one.
 pub fn why(desk: &Desk<'_>, said: &Sentence) -> Result<Page, Problem> {
-    let mut page = Page::default();
-    for (call, explanation) in explanations(desk, said)? {
-        told(&mut page, desk, &call, &explanation);
-        page.table(&candidates(desk, &explanation), "No guest serves it.");
-        if explanation.reals.iter().any(|real| real.standing.forecast.is_some()) {
-            page.table(&forecasts(desk, &explanation), "");
-        }
-    }
+    let explained = explanations(desk, said)?.into_iter().map(|(call, explanation)| {
+        let mut page = told(desk, &call, &explanation);
+        page.table(candidates(desk, &explanation), "No guest serves it.");
+        page.table(forecasts(desk, &explanation), "");
+        page
+    });
+    let mut page = Page::new("fulcrum.show.lb.why/1");
+    page.each("calls", explained.collect());
     Ok(page)
 }
 
 /// `test lb`: what would be decided about a new flow.
 pub fn foretold(desk: &Desk<'_>, said: &Sentence) -> Result<Page, Problem> {
-    let mut page = Page::default();
-    for (call, explanation) in explanations(desk, said)? {
-        told(&mut page, desk, &call, &explanation);
-    }
+    let foretold = explanations(desk, said)?;
+    let foretold = foretold.iter().map(|(call, explanation)| told(desk, call, explanation));
+    let mut page = Page::new("fulcrum.test.lb/1");
+    page.each("calls", foretold.collect());
     Ok(page)
 }
 
 /// The last decisions, the newest last.
 pub fn events(desk: &Desk<'_>) -> Page {
     let (dataplane, now) = (&desk.appliance.dataplane, desk.appliance.now());
-    let mut table = Table::new([
-        ("AGE", Right),
-        ("SERVICE", Left),
-        ("PROTOCOL", Left),
-        ("CLIENT", Left),
-        ("REAL", Left),
-        ("WHY", Left),
-        ("OF", Right),
-        ("SCORE", Right),
-        ("NEXT BEST", Left),
-        ("SCORE", Right),
-    ]);
+    let mut table = Table::new(
+        "decisions",
+        [
+            ("AGE", Right),
+            ("SERVICE", Left),
+            ("PROTOCOL", Left),
+            ("CLIENT", Left),
+            ("REAL", Left),
+            ("WHY", Left),
+            ("OF", Right),
+            ("SCORE", Right),
+            ("NEXT BEST", Left),
+            ("SCORE", Right),
+        ],
+    );
     for decision in dataplane.decisions().iter() {
         let chosen = decision.outcome.as_ref().ok();
         let next = chosen.and_then(|chosen| chosen.runner_up.as_ref());
         let compared = chosen.map(|chosen| chosen.candidates).filter(|&count| count > 0);
+        let (by, refused) = match &decision.outcome {
+            Ok(chosen) => (Some(chosen.by.as_str()), None),
+            Err(reason) => (None, Some(reason.as_str())),
+        };
+        let why = words(by.map_or_else(|| refusal(refused), ToString::to_string));
         table.push([
-            age(now.since(decision.at)),
-            decision.service.to_string(),
-            decision.protocol.to_string(),
-            decision.client.to_string(),
-            or_nothing(chosen.map(|chosen| &chosen.guest)),
-            decision.outcome.as_ref().map_or_else(refused, |chosen| chosen.by.as_str().to_string()),
-            or_nothing(compared),
-            or_nothing(chosen.and_then(|chosen| chosen.measured).map(measured)),
-            or_nothing(next.map(|(guest, _)| guest)),
-            or_nothing(next.map(|&(_, its)| measured(its))),
+            cell("age_ms", Age(now.since(decision.at))),
+            cell("service", &decision.service),
+            cell("protocol", decision.protocol),
+            at(["client", "client_port"], Some(decision.client)),
+            cell("real", chosen.map(|chosen| &chosen.guest)),
+            why.with("placed_by", by).with("refused", refused),
+            cell("candidates", compared),
+            score(chosen.and_then(|chosen| chosen.measured)),
+            cell("next_best", next.map(|(guest, _)| guest)),
+            cell("next_best_score", next.map(|&(_, its)| its)),
         ]);
     }
-    let mut page = Page::default();
-    page.table(&table, "No new flow was decided about yet.");
+    let mut page = Page::new("fulcrum.show.lb.events/1");
+    page.table(table, "No new flow was decided about yet.");
     page
 }
 
@@ -122,71 +144,134 @@ fn endpoint(end: SocketAddr) -> Endpoint {
 }
 
 /// Where the flow is, and what would be decided about a new one.
-fn told(page: &mut Page, desk: &Desk<'_>, call: &Call, explanation: &Explanation) {
+fn told(desk: &Desk<'_>, call: &Call, explanation: &Explanation) -> Page {
     let tables = desk.appliance.dataplane.tables();
+    let mut page = Page::part();
     let Some(service) = tables.service(explanation.service) else {
-        return;
+        return page;
     };
-    page.row(format!("{} to {} {}", call.client, call.vip, call.protocol));
-    fact(page, "service", &service.spec.name);
-    if call.vlan != 0 {
-        fact(page, "VLAN", vlan(call.vlan));
+    let (client, vip) = (call.client, call.vip);
+    page.row(
+        words(format!("{client} to {vip} {}", call.protocol))
+            .with("client", InText(client.address))
+            .with("client_port", client.port)
+            .with("vip", InText(vip.address))
+            .with("vip_port", vip.port)
+            .with("protocol", call.protocol),
+    );
+    page.fact("service", cell("service", &service.spec.name));
+    match call.vlan {
+        0 => page.unsaid("vlan", Vlan(0)),
+        vlan => page.fact("VLAN", cell("vlan", Vlan(vlan))),
     }
-    fact(page, "open flow", open_flow(desk, explanation));
-    match &explanation.new {
-        Ok(choice) => chosen(page, desk, service, choice),
-        Err(reason) => fact(page, "a new flow", refused(reason)),
-    }
+    page.fact("open flow", cell("open_flow", open_flow(desk, explanation)));
+    new_flow(&mut page, desk, service, explanation);
     match (&service.spec.persistence, explanation.remembered) {
         (Some(Persistence::Payload { .. }), _) => {
-            fact(page, "persistence", "by what the payload says, which is not known here");
+            let told = words("by what the payload says, which is not known here");
+            page.fact("persistence", told.with("remembered", None::<&str>));
         }
         (Some(Persistence::Source { .. }), home) => {
-            let home = home.map(|id| guest_of(desk, id));
-            fact(page, "persistence", or_nothing(home));
+            let home = home.and_then(|id| guest_of(desk, id));
+            page.fact("persistence", cell("remembered", home));
         }
-        (None, _) => {}
+        (None, _) => page.unsaid("remembered", None::<&str>),
     }
+    page
 }
 
-fn open_flow(desk: &Desk<'_>, explanation: &Explanation) -> String {
+fn open_flow<'a>(desk: &'a Desk<'_>, explanation: &Explanation) -> Option<OpenFlow<'a>> {
     let (dataplane, now) = (&desk.appliance.dataplane, desk.appliance.now());
-    let Some(flow) = explanation.flow.and_then(|id| dataplane.flows().get(id)) else {
-        return NOTHING.to_string();
-    };
-    let (guest, state) = (guest_of(desk, flow.real), flow.state.as_str());
-    let (by, began) = (flow.placed().as_str(), age(now.since(flow.started)));
-    format!("at {guest}, {state}, began {began} ago, placed by: {by}")
+    let flow = dataplane.flows().get(explanation.flow?)?;
+    Some(OpenFlow {
+        real: guest_of(desk, flow.real),
+        state: flow.state.as_str(),
+        age: Age(now.since(flow.started)),
+        placed_by: flow.placed().as_str(),
+    })
 }
 
-fn chosen(page: &mut Page, desk: &Desk<'_>, service: &Service, choice: &Choice) {
-    fact(page, "a new flow", format!("goes to {}", guest_of(desk, choice.real)));
-    fact(page, "placed by", choice.by.as_str());
-    if choice.candidates > 0 {
-        fact(page, "scheduler", service.spec.scheduler.as_str());
-        fact(page, "candidates", choice.candidates);
+impl Shown for OpenFlow<'_> {
+    fn words(&self) -> String {
+        let OpenFlow { real, state, age, placed_by } = self;
+        let (real, age) = (real.words(), age.words());
+        format!("at {real}, {state}, began {age} ago, placed by: {placed_by}")
     }
-    if let Some(score) = choice.measured {
-        fact(page, "score", measured(score));
+
+    fn json(&self, json: &mut String) {
+        let OpenFlow { real, state, age, placed_by } = self;
+        let object = Object::default().with("real", real).with("state", state);
+        object.with("age_ms", age).with("placed_by", placed_by).write(json);
     }
-    if let Some((real, score)) = choice.runner_up {
-        fact(page, "next best", format!("{}, {}", guest_of(desk, real), measured(score)));
+}
+
+/// What would become of a new flow; of what does not apply only programs hear.
+fn new_flow(page: &mut Page, desk: &Desk<'_>, service: &Service, explanation: &Explanation) {
+    let choice = explanation.new.as_ref();
+    let (real, refused) = match choice {
+        Ok(choice) => (guest_of(desk, choice.real), None),
+        Err(reason) => (None, Some(reason.as_str())),
+    };
+    let goes = match refused {
+        Some(_) => refusal(refused),
+        None => format!("goes to {}", real.words()),
+    };
+    page.fact("a new flow", words(goes).with("real", real).with("refused", refused));
+    let choice = choice.ok();
+    let compared = choice.filter(|choice| choice.candidates > 0);
+    let next = choice.and_then(|choice| choice.runner_up);
+    let next_best = next.and_then(|(real, _)| guest_of(desk, real));
+    let their = next.map(|(_, measured)| measured);
+    let told_next = words(format!("{}, {}", next_best.words(), their.words()));
+    let facts = [
+        ("placed by", choice.is_some(), cell("placed_by", choice.map(|choice| choice.by.as_str()))),
+        ("scheduler", compared.is_some(), cell("scheduler", service.spec.scheduler.as_str())),
+        (
+            "candidates",
+            compared.is_some(),
+            cell("candidates", compared.map(|choice| choice.candidates)),
+        ),
+        (
+            "score",
+            choice.is_some_and(|choice| choice.measured.is_some()),
+            score(choice.and_then(|choice| choice.measured)),
+        ),
+        (
+            "next best",
+            next.is_some(),
+            told_next.with("next_best", next_best).with("next_best_score", their),
+        ),
+    ];
+    for (title, applies, cell) in facts {
+        if applies { page.fact(title, cell) } else { page.mute(cell) }
     }
+}
+
+/// What a real is compared by, and what kind of number that is.
+fn score(measured: Option<Measured>) -> Cell {
+    let kind = measured.map(|measured| match measured {
+        Measured::Load(_) => "load",
+        Measured::Flows(_) => "flows",
+    });
+    cell("score", measured).with("score_of", kind)
 }
 
 /// Who may be chosen, and by what they are compared.
 fn candidates(desk: &Desk<'_>, explanation: &Explanation) -> Table {
-    let mut table = Table::new([
-        ("REAL", Left),
-        ("STATE", Left),
-        ("WEIGHT", Right),
-        ("AGENT", Right),
-        ("SLOW START", Right),
-        ("EFFECTIVE", Right),
-        ("FLOWS", Right),
-        ("SCORE", Right),
-        ("CHOICE", Left),
-    ]);
+    let mut table = Table::new(
+        "reals",
+        [
+            ("REAL", Left),
+            ("STATE", Left),
+            ("WEIGHT", Right),
+            ("AGENT", Right),
+            ("SLOW START", Right),
+            ("EFFECTIVE", Right),
+            ("FLOWS", Right),
+            ("SCORE", Right),
+            ("CHOICE", Left),
+        ],
+    );
     for factors in &explanation.reals {
         let Some(real) = desk.appliance.dataplane.tables().real(factors.real) else {
             continue;
@@ -195,24 +280,24 @@ fn candidates(desk: &Desk<'_>, explanation: &Explanation) -> Table {
         let agents = real.load.effective_weight(weight, desk.appliance.now());
         let part = (agents.thousandths() / 10).checked_div(u32::from(weight));
         table.push([
-            real.spec.guest.to_string(),
-            state(factors),
-            weight.to_string(),
-            or_nothing(part.map(|part| format!("{part}%"))),
-            format!("{}%", factors.standing.factors.slow_start.get()),
-            effective.to_string(),
-            real.counters.flows_open.to_string(),
-            or_nothing(factors.measured.map(measured)),
-            rank(explanation, factors).to_string(),
+            cell("real", &real.spec.guest),
+            cell("state", state(factors)),
+            cell("weight", weight),
+            cell("agent_percent", part.map(Percent)),
+            cell("slow_start_percent", Percent(factors.standing.factors.slow_start.get())),
+            cell("effective_weight", effective),
+            cell("flows_open", real.counters.flows_open),
+            score(factors.measured),
+            cell("choice", rank(explanation, factors)),
         ]);
     }
     table
 }
 
-fn state(factors: &Factors) -> String {
+fn state(factors: &Factors) -> &'static str {
     match factors.standing.eligibility {
-        Ok(()) => "up".to_string(),
-        Err(ineligible) => ineligible.as_str().to_string(),
+        Ok(()) => "up",
+        Err(ineligible) => ineligible.as_str(),
     }
 }
 
@@ -230,20 +315,23 @@ fn rank(explanation: &Explanation, factors: &Factors) -> &'static str {
 /// What reports make expect of each, factor by factor.
 fn forecasts(desk: &Desk<'_>, explanation: &Explanation) -> Table {
     let now = desk.appliance.now();
-    let mut table = Table::new([
-        ("REAL", Left),
-        ("REPORT", Left),
-        ("AGE", Right),
-        ("REPORTED", Right),
-        ("GIVEN THEN", Right),
-        ("GIVEN NOW", Right),
-        ("PER FLOW", Right),
-        ("ENDED", Right),
-        ("QUEUED", Right),
-        ("OWN PART", Right),
-        ("TRUST", Right),
-        ("EXPECTED", Right),
-    ]);
+    let mut table = Table::new(
+        "forecasts",
+        [
+            ("REAL", Left),
+            ("REPORT", Left),
+            ("AGE", Right),
+            ("REPORTED", Right),
+            ("GIVEN THEN", Right),
+            ("GIVEN NOW", Right),
+            ("PER FLOW", Right),
+            ("ENDED", Right),
+            ("QUEUED", Right),
+            ("OWN PART", Right),
+            ("TRUST", Right),
+            ("EXPECTED", Right),
+        ],
+    );
     for factors in &explanation.reals {
         let real = desk.appliance.dataplane.tables().real(factors.real);
         let (Some(real), Some(forecast)) = (real, factors.standing.forecast) else {
@@ -251,32 +339,42 @@ fn forecasts(desk: &Desk<'_>, explanation: &Explanation) -> Table {
         };
         let reported = forecast.reported;
         table.push([
-            real.spec.guest.to_string(),
-            real.load.phase(now).map_or("none", |phase| phase.as_str()).to_string(),
-            or_nothing(real.load.age(now).map(age)),
-            or_nothing(reported.map(|reported| percent(reported.smoothed))),
-            or_nothing(reported.map(|reported| flows(reported.flows_given))),
-            flows(forecast.flows_given),
-            percent(forecast.per_flow),
-            forecast.ended_of_reported.to_string(),
-            more_or_less((forecast.queued_millionths + 5_000).div_euclid(10_000)),
-            percent(forecast.own_part),
-            percent(forecast.trust),
-            percent(forecast.predicted),
+            cell("real", &real.spec.guest),
+            cell("report", Or(real.load.phase(now).map(|phase| phase.as_str()), "none")),
+            cell("report_age_ms", real.load.age(now).map(Age)),
+            cell("reported", reported.map(|reported| reported.smoothed)),
+            cell("flows_given_then", reported.map(|reported| Flows(reported.flows_given))),
+            cell("flows_given_now", Flows(forecast.flows_given)),
+            cell("per_flow", forecast.per_flow),
+            cell("flows_ended", forecast.ended_of_reported),
+            cell("queued", MoreOrLess { millionths: forecast.queued_millionths }),
+            cell("own_part", forecast.own_part),
+            cell("trust", forecast.trust),
+            cell("expected", forecast.predicted),
         ]);
     }
     table
 }
 
-/// Per cent that are added or taken off.
-fn more_or_less(percent: i64) -> String {
-    if percent == 0 { "0%".to_string() } else { format!("{percent:+}%") }
+/// Per cent that are added or taken off; a part of 1 to a program.
+impl Shown for MoreOrLess {
+    fn words(&self) -> String {
+        let percent = (self.millionths + 5_000).div_euclid(10_000);
+        if percent == 0 { "0%".to_string() } else { format!("{percent:+}%") }
+    }
+
+    fn json(&self, json: &mut String) {
+        if self.millionths < 0 {
+            json.push('-');
+        }
+        json::decimal(json, self.millionths.unsigned_abs(), 6);
+    }
 }
 
-fn guest_of(desk: &Desk<'_>, real: RealId) -> String {
-    or_nothing(desk.appliance.dataplane.tables().real(real).map(|real| &real.spec.guest))
+fn guest_of<'a>(desk: &'a Desk<'_>, real: RealId) -> Option<&'a Name> {
+    desk.appliance.dataplane.tables().real(real).map(|real| &real.spec.guest)
 }
 
-fn refused(reason: &DropReason) -> String {
-    format!("refused: {}", reason.as_str())
+fn refusal(reason: Option<&str>) -> String {
+    format!("refused: {}", reason.words())
 }

@@ -1,12 +1,13 @@
 //! `show configuration …`, `show commits`, `compare`: configurations as lines that can be pasted.
 
+use alloc::format;
 use alloc::string::ToString;
 
 use crate::config::{Config, compare};
 use crate::shell::Desk;
-use crate::shell::page::{Align, Page, Table};
+use crate::shell::page::{Align, Page, Table, cell, words};
 use crate::shell::problem::Problem;
-use crate::shell::units::{NOTHING, age, or_nothing};
+use crate::shell::units::{Age, Or, Shown};
 
 /// The running configuration, or the one so many commits ago.
 pub fn running(desk: &Desk<'_>, back: Option<usize>) -> Result<Page, Problem> {
@@ -27,53 +28,61 @@ pub fn start_up(desk: &Desk<'_>) -> Page {
 /// What leads from what runs, or ran so many commits ago, to the candidate.
 pub fn comparison(desk: &Desk<'_>, back: Option<usize>) -> Result<Page, Problem> {
     let old = desk.control.committed(back.unwrap_or(0))?;
-    let mut page = Page::default();
+    let mut page = Page::new("fulcrum.compare/1");
     let differences = compare(&old, desk.control.candidate());
     if differences.is_empty() {
-        page.note("# no difference");
+        page.note(words("# no difference"));
     }
-    differences.iter().for_each(|difference| page.row(difference.to_string()));
+    page.texts("differences", differences.iter().map(ToString::to_string).collect());
     Ok(page)
 }
 
 /// What `rollback N` can bring back.
 pub fn commits(desk: &Desk<'_>) -> Page {
     let now = desk.appliance.now();
-    let mut table = Table::new([
-        ("ROLLBACK", Align::Right),
-        ("GENERATION", Align::Right),
-        ("AGO", Align::Right),
-        ("LINES", Align::Right),
-        ("COMMENT", Align::Left),
-    ]);
+    let mut table = Table::new(
+        "commits",
+        [
+            ("ROLLBACK", Align::Right),
+            ("GENERATION", Align::Right),
+            ("AGO", Align::Right),
+            ("LINES", Align::Right),
+            ("COMMENT", Align::Left),
+        ],
+    );
     let trial = desk.control.on_trial(now);
     if let Some(left) = trial {
-        let lines = desk.control.config().statements().len().to_string();
-        let comment = alloc::format!("on trial, {} left to confirm", age(left));
-        let (generation, since) = (NOTHING.to_string(), NOTHING.to_string());
-        table.push(["0".to_string(), generation, since, lines, comment]);
+        let left = Age(left);
+        let told = words(format!("on trial, {} left to confirm", left.words()));
+        table.push([
+            cell("rollback", 0u8),
+            cell("generation", None::<u64>),
+            cell("age_ms", None::<Age>),
+            cell("lines", desk.control.config().statements().len()),
+            told.with("comment", None::<&str>).with("trial_left_ms", left),
+        ]);
     }
     let first = usize::from(trial.is_some());
     for (back, commit) in (first..).zip(desk.control.archive().commits()) {
         table.push([
-            back.to_string(),
-            commit.generation.to_string(),
-            or_nothing(commit.at.map(|at| age(now.since(at)))),
-            commit.text.lines().count().to_string(),
-            commit.comment.clone().unwrap_or_default(),
+            cell("rollback", back),
+            cell("generation", commit.generation),
+            cell("age_ms", commit.at.map(|at| Age(now.since(at)))),
+            cell("lines", commit.text.lines().count()),
+            cell("comment", Or(commit.comment.as_ref(), "")).with("trial_left_ms", None::<Age>),
         ]);
     }
-    let mut page = Page::default();
-    page.table(&table, "");
+    let mut page = Page::new("fulcrum.show.commits/1");
+    page.table(table, "");
     page
 }
 
 fn lines(config: &Config) -> Page {
     let statements = config.statements();
-    let mut page = Page::default();
+    let mut page = Page::new("fulcrum.show.configuration/1");
     if statements.is_empty() {
-        page.note("# nothing is configured: a plain learning switch");
+        page.note(words("# nothing is configured: a plain learning switch"));
     }
-    statements.iter().for_each(|statement| page.row(statement.to_string()));
+    page.texts("statements", statements.iter().map(ToString::to_string).collect());
     page
 }

@@ -5,94 +5,119 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use lb::{Guest, Health};
+use lb::{Guest, GuestId, Health, Tables};
 
-use super::vlan;
 use crate::shell::Desk;
+use crate::shell::json::Object;
 use crate::shell::page::Align::{Left, Right};
-use crate::shell::page::{Page, Table};
-use crate::shell::units::{NOTHING, age, or_nothing};
+use crate::shell::page::{Page, Table, cell};
+use crate::shell::units::{Age, Shown, Vlan};
+
+/// An address of a guest. In words its health is said only where addresses differ.
+struct Asked {
+    address: IpAddr,
+    health: Option<Health>,
+    differs: bool,
+}
 
 /// Every guest; its health is that of the address which is worst off.
 pub fn guests(desk: &Desk<'_>) -> Page {
     let (tables, now) = (desk.appliance.dataplane.tables(), desk.appliance.now());
-    let mut table = Table::new([
-        ("GUEST", Left),
-        ("PORT", Left),
-        ("MAC", Left),
-        ("HEALTH", Left),
-        ("SINCE", Right),
-        ("SERVICES", Left),
-        ("ADDRESSES", Left),
-    ]);
-    let mut guests: Vec<(_, &Guest)> = tables.guests().collect();
-    guests.sort_by_key(|(_, guest)| &guest.spec.name);
-    for (id, guest) in guests {
+    let mut table = Table::new(
+        "guests",
+        [
+            ("GUEST", Left),
+            ("PORT", Left),
+            ("MAC", Left),
+            ("HEALTH", Left),
+            ("SINCE", Right),
+            ("SERVICES", Left),
+            ("ADDRESSES", Left),
+        ],
+    );
+    for (id, guest) in sorted(tables) {
         let reals = tables.reals().filter(|(_, real)| real.guest == id && !real.retired);
         let services = reals.filter_map(|(_, real)| tables.service(real.service));
         let services: Vec<&str> = services.map(|service| service.spec.name.as_str()).collect();
-        let port = tables.port(guest.spec.port);
         // A guest that serves nothing is not asked how it is.
         let worst = guest.worst();
         table.push([
-            guest.spec.name.to_string(),
-            or_nothing(port.map(|port| &port.name)),
-            guest.spec.mac.to_string(),
-            or_nothing(worst.map(|worst| worst.health.as_str())),
-            or_nothing(worst.map(|worst| age(now.since(worst.since)))),
-            if services.is_empty() { NOTHING.to_string() } else { services.join(" ") },
-            addresses(guest),
+            cell("guest", &guest.spec.name),
+            cell("port", tables.port(guest.spec.port).map(|port| &port.name)),
+            cell("mac", guest.spec.mac),
+            cell("health", worst.map(|worst| worst.health.as_str())),
+            cell("since_ms", worst.map(|worst| Age(now.since(worst.since)))),
+            cell("services", services),
+            cell("addresses", addresses(guest)),
         ]);
     }
-    let mut page = Page::default();
-    page.table(&table, "No guest is defined (configure, set guest …).");
+    let mut page = Page::new("fulcrum.show.guests/1");
+    page.table(table, "No guest is defined (configure, set guest …).");
     page
 }
 
-/// The addresses of a guest, each with its health where not all of them are alike.
-fn addresses(guest: &Guest) -> String {
+fn addresses(guest: &Guest) -> Vec<Asked> {
     let health = |address: IpAddr| -> Option<Health> {
         guest.neighbors.iter().find(|asked| asked.address == address).map(|asked| asked.health)
     };
-    let differ = guest.neighbors.iter().any(|asked| asked.health != guest.health());
-    let texts = guest.spec.addresses.iter().map(|&address| match health(address) {
-        Some(health) if differ => format!("{address}={}", health.as_str()),
-        _ => address.to_string(),
-    });
-    texts.collect::<Vec<String>>().join(" ")
+    let differs = guest.neighbors.iter().any(|asked| asked.health != guest.health());
+    let all = guest.spec.addresses.iter();
+    all.map(|&address| Asked { address, health: health(address), differs }).collect()
+}
+
+impl Shown for Asked {
+    fn words(&self) -> String {
+        match self.health {
+            Some(health) if self.differs => format!("{}={}", self.address, health.as_str()),
+            _ => self.address.to_string(),
+        }
+    }
+
+    fn json(&self, json: &mut String) {
+        let health = self.health.map(|health| health.as_str());
+        Object::default().with("address", self.address).with("health", health).write(json);
+    }
 }
 
 /// Every address that is asked, and how it answers.
 pub fn neighbors(desk: &Desk<'_>) -> Page {
     let (tables, now) = (desk.appliance.dataplane.tables(), desk.appliance.now());
-    let mut table = Table::new([
-        ("ADDRESS", Left),
-        ("VLAN", Right),
-        ("PORT", Left),
-        ("GUEST", Left),
-        ("MAC", Left),
-        ("STATE", Left),
-        ("SINCE", Right),
-        ("MISSED", Right),
-    ]);
-    let mut guests: Vec<(_, &Guest)> = tables.guests().collect();
-    guests.sort_by_key(|(_, guest)| &guest.spec.name);
-    for (_, guest) in guests {
+    let mut table = Table::new(
+        "neighbors",
+        [
+            ("ADDRESS", Left),
+            ("VLAN", Right),
+            ("PORT", Left),
+            ("GUEST", Left),
+            ("MAC", Left),
+            ("STATE", Left),
+            ("SINCE", Right),
+            ("MISSED", Right),
+        ],
+    );
+    for (_, guest) in sorted(tables) {
         let port = tables.port(guest.spec.port);
         for asked in &guest.neighbors {
             table.push([
-                asked.address.to_string(),
-                vlan(asked.vlan),
-                or_nothing(port.map(|port| &port.name)),
-                guest.spec.name.to_string(),
-                guest.spec.mac.to_string(),
-                asked.health.as_str().to_string(),
-                age(now.since(asked.since)),
-                asked.missed.to_string(),
+                cell("address", asked.address),
+                cell("vlan", Vlan(asked.vlan)),
+                cell("port", port.map(|port| &port.name)),
+                cell("guest", &guest.spec.name),
+                cell("mac", guest.spec.mac),
+                cell("state", asked.health.as_str()),
+                cell("since_ms", Age(now.since(asked.since))),
+                cell("missed", asked.missed),
             ]);
         }
     }
-    let mut page = Page::default();
-    page.table(&table, "No address is asked: no guest serves (configure, set service … real …).");
+    let mut page = Page::new("fulcrum.show.neighbors/1");
+    page.table(table, "No address is asked: no guest serves (configure, set service … real …).");
     page
+}
+
+/// By name.
+fn sorted(tables: &Tables) -> Vec<(GuestId, &Guest)> {
+    let mut guests: Vec<_> = tables.guests().collect();
+    guests.sort_by_key(|(_, guest)| &guest.spec.name);
+    guests
 }

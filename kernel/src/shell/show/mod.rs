@@ -1,25 +1,29 @@
 //! `show`: the appliance's state in words. It disturbs nothing and always ends: what can be long
 //! is cut at [`ROWS_MAX`] rows and says so.
 
-mod balancer;
 mod capacity;
 mod choice;
 mod configuration;
+mod flows;
 mod guests;
 mod health;
+mod reals;
+mod services;
 mod switch;
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
+use lb::wire::Endpoint;
 use lb::{Instant, Name};
 
 use super::Desk;
 use super::grammar::Show;
-use super::page::Page;
+use super::page::{Cell, Page, Table, cell, words};
 use super::parse::Sentence;
 use super::problem::Problem;
-use super::units::{NOTHING, age};
+use super::units::{Age, InText, Shown};
 use crate::journal::JOURNAL;
 
 /// Rows of one table at most.
@@ -39,10 +43,10 @@ pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Proble
         Show::Drops => Ok(switch::drops(desk)),
         Show::Tables => Ok(capacity::tables(desk)),
         Show::Foretold => choice::foretold(desk, said),
-        Show::Flows => balancer::flows(desk, said.service()),
+        Show::Flows => flows::flows(desk, said.service()),
         Show::Guests => Ok(guests::guests(desk)),
         Show::Health => Ok(health::health(desk)),
-        Show::Load => Ok(balancer::load(desk)),
+        Show::Load => Ok(reals::load(desk)),
         Show::Log => Ok(log()),
         Show::Macs => Ok(switch::macs(desk)),
         Show::Neighbors => Ok(guests::neighbors(desk)),
@@ -51,12 +55,12 @@ pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Proble
             None => Ok(switch::ports(desk)),
         },
         Show::Reals => match (said.service(), said.guest()) {
-            (Some(service), Some(guest)) => balancer::real(desk, &service, &guest),
-            (service, _) => balancer::reals(desk, service),
+            (Some(service), Some(guest)) => reals::real(desk, &service, &guest),
+            (service, _) => reals::reals(desk, service),
         },
         Show::Services => match said.service() {
-            Some(service) => balancer::service(desk, &service),
-            None => Ok(balancer::services(desk)),
+            Some(service) => services::service(desk, &service),
+            None => Ok(services::services(desk)),
         },
         Show::StartUp => Ok(configuration::start_up(desk)),
         Show::Version => Ok(version(desk)),
@@ -65,45 +69,34 @@ pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Proble
 
 fn version(desk: &Desk<'_>) -> Page {
     let (tables, now) = (desk.appliance.dataplane.tables(), desk.appliance.now());
-    let mut page = Page::default();
-    page.row(format!("Fulcrum {}", env!("CARGO_PKG_VERSION")));
-    fact(&mut page, "up", age(now.since(Instant::START)));
-    fact(&mut page, "changes", tables.epoch());
+    let version = env!("CARGO_PKG_VERSION");
+    let mut page = Page::new("fulcrum.show.version/1");
+    page.row(words(format!("Fulcrum {version}")).with("version", version));
+    page.fact("up", cell("up_ms", Age(now.since(Instant::START))));
+    page.fact("changes", cell("changes", tables.epoch()));
     page
 }
 
 fn log() -> Page {
-    let mut page = Page::default();
-    let mut is_empty = true;
+    let mut table = Table::untitled("lines");
     for line in JOURNAL.lines() {
-        is_empty = false;
-        page.row(line.to_string());
+        let members = words(line.to_string()).with("at_ms", line.at.as_millis());
+        table.push([members.with("level", line.level_word()).with("text", line.text.as_str())]);
     }
-    if is_empty {
-        page.note("Nothing was logged yet.");
-    }
+    let mut page = Page::new("fulcrum.show.log/1");
+    page.table(table, "Nothing was logged yet.");
     page
 }
 
-/// `name      value`
-fn fact(page: &mut Page, name: &str, value: impl ToString) {
-    page.row(format!("  {name:<20}{}", value.to_string()));
+/// An end of a flow, or of a real, under the names of its address and its port.
+fn at(keys: [&'static str; 2], end: Option<Endpoint>) -> Cell {
+    let [address, port] = keys;
+    let members = words(end.map(InText).words());
+    members.with(address, end.map(|end| InText(end.address))).with(port, end.map(|end| end.port))
 }
 
 /// Nothing of this name, and what there is.
 fn absent<'a>(what: &'static str, name: &Name, known: impl Iterator<Item = &'a Name>) -> Problem {
-    let known: alloc::vec::Vec<String> = known.map(|name| name.to_string()).collect();
+    let known: Vec<String> = known.map(|name| name.to_string()).collect();
     Problem::Absent { what, name: name.to_string(), known }
-}
-
-/// A VLAN; 0 is untagged.
-fn vlan(vlan: u16) -> String {
-    if vlan == 0 { NOTHING.to_string() } else { vlan.to_string() }
-}
-
-/// Says that a table was cut, if it was.
-fn note_cut(page: &mut Page, shown: usize, all: usize) {
-    if shown < all {
-        page.note(format!("{shown} of {all} shown."));
-    }
 }

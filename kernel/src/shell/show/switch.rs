@@ -1,20 +1,20 @@
 //! Ports, addresses, and how frames ended.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use drivers::NicState;
 use lb::fdb::{FdbEntry, FdbKind};
 use lb::{DropReason, MacAddr, Name, Port, PortId};
 
-use super::{ROWS_MAX, absent, fact, note_cut, vlan};
+use super::{ROWS_MAX, absent};
 use crate::appliance::Attached;
 use crate::shell::Desk;
 use crate::shell::page::Align::{Left, Right};
-use crate::shell::page::{Page, Table};
+use crate::shell::page::{Cell, Page, Table, cell, words};
 use crate::shell::problem::Problem;
-use crate::shell::units::{NOTHING, age, bytes};
+use crate::shell::units::{Age, Bytes, Or, Shown, Vlan};
 
 /// Drops that are counted before the switch sees the frame, or after it let go of it: by the NIC,
 /// or by who does its work in software.
@@ -33,36 +33,39 @@ const PORT_DROPS: [&str; 10] = [
 
 /// Every port; the numbers are frames.
 pub fn ports(desk: &Desk<'_>) -> Page {
-    let mut table = Table::new([
-        ("PORT", Left),
-        ("ROLE", Left),
-        ("LINK", Left),
-        ("AT", Left),
-        ("MAC", Left),
-        ("IN", Right),
-        ("OUT", Right),
-        ("DROPPED", Right),
-        ("GUESTS", Left),
-    ]);
+    let mut table = Table::new(
+        "ports",
+        [
+            ("PORT", Left),
+            ("ROLE", Left),
+            ("LINK", Left),
+            ("AT", Left),
+            ("MAC", Left),
+            ("IN", Right),
+            ("OUT", Right),
+            ("DROPPED", Right),
+            ("GUESTS", Left),
+        ],
+    );
     for (id, port) in desk.appliance.dataplane.tables().ports() {
         let Some(attached) = desk.appliance.nic(id) else {
             continue;
         };
         let counters = attached.nic.counters();
         table.push([
-            port.name.to_string(),
-            port.role.as_str().to_string(),
+            cell("port", &port.name),
+            cell("role", port.role.as_str()),
             link(attached),
-            place(attached),
-            MacAddr(attached.nic.mac()).to_string(),
-            counters.rx_frames.to_string(),
-            counters.tx_frames.to_string(),
-            dropped(desk, id).to_string(),
-            guests_at(desk, id),
+            cell("pci", attached.pci),
+            cell("mac", MacAddr(attached.nic.mac())),
+            cell("frames_in", counters.rx_frames),
+            cell("frames_out", counters.tx_frames),
+            cell("dropped", dropped(desk, id)),
+            cell("guests", guests_at(desk, id)),
         ]);
     }
-    let mut page = Page::default();
-    page.table(&table, "No NIC was found. Give the machine a virtio-net device.");
+    let mut page = Page::new("fulcrum.show.ports/1");
+    page.table(table, "No NIC was found. Give the machine a virtio-net device.");
     page
 }
 
@@ -74,16 +77,36 @@ pub fn port(desk: &Desk<'_>, name: &Name) -> Result<Page, Problem> {
     let Some((id, port, attached)) = found else {
         return Err(absent("port", name, tables.ports().map(|(_, port)| &port.name)));
     };
-    let mut page = Page::default();
+    let mut page = Page::new("fulcrum.show.port/1");
     about(&mut page, port, attached, guests_at(desk, id));
     let counters = attached.nic.counters();
-    fact(&mut page, "bytes in", bytes(counters.rx_bytes));
-    fact(&mut page, "bytes out", bytes(counters.tx_bytes));
-    let counted =
-        counted_at(desk, id).filter(|&(name, count)| count > 0 && !name.ends_with("_bytes"));
-    counted.for_each(|(name, count)| fact(&mut page, name, count));
+    page.fact("bytes in", cell("bytes_in", Bytes(counters.rx_bytes)));
+    page.fact("bytes out", cell("bytes_out", Bytes(counters.tx_bytes)));
+    page.section(
+        "nic",
+        counted(counted_at(desk, id).filter(|(name, _)| !name.ends_with("_bytes"))),
+    );
+    page.section("endings", endings(desk, id));
+    page.section("reports", reports(desk, id));
+    Ok(page)
+}
+
+fn about(page: &mut Page, port: &Port, attached: &Attached, guests: Vec<&str>) {
+    page.row(words(format!("port {}", port.name)).with("port", &port.name));
+    page.fact("role", cell("role", port.role.as_str()));
+    page.fact("link", link(attached));
+    let (driver, pci) = (attached.nic.driver(), attached.pci);
+    let nic = words(format!("{driver} at {}", pci.words()));
+    page.fact("NIC", nic.with("driver", driver).with("pci", pci));
+    page.fact("MAC", cell("mac", MacAddr(attached.nic.mac())));
+    page.fact("guests", cell("guests", guests));
+}
+
+/// How the frames that came in here ended.
+fn endings(desk: &Desk<'_>, id: PortId) -> Page {
     let endings = desk.appliance.dataplane.endings(id);
-    page.row("frames received here, by their end:");
+    let mut page = Page::part();
+    page.row(words("frames received here, by their end:"));
     let kept = [
         ("forwarded", endings.forwarded),
         ("flooded", endings.flooded),
@@ -91,39 +114,45 @@ pub fn port(desk: &Desk<'_>, name: &Name) -> Result<Page, Problem> {
         ("punted", endings.punted),
         ("held", endings.held),
     ];
-    kept.iter().for_each(|(name, count)| fact(&mut page, name, count));
-    let drops = endings.drops().filter(|(_, count)| *count > 0);
-    drops.for_each(|(reason, count)| fact(&mut page, &format!("drop {}", reason.as_str()), count));
-    reports(&mut page, desk, id);
-    Ok(page)
-}
-
-fn about(page: &mut Page, port: &Port, attached: &Attached, guests: String) {
-    page.row(format!("port {}", port.name));
-    fact(page, "role", port.role.as_str());
-    fact(page, "link", link(attached));
-    fact(page, "NIC", format!("{} at {}", attached.nic.driver(), place(attached)));
-    fact(page, "MAC", MacAddr(attached.nic.mac()));
-    fact(page, "guests", guests);
+    kept.iter().for_each(|&(name, count)| page.fact(name, cell(name, count)));
+    let mut drops = Page::part();
+    for (reason, count) in endings.drops().filter(|(_, count)| *count > 0) {
+        drops.fact(&format!("drop {}", reason.as_str()), cell(reason.as_str(), count));
+    }
+    page.section("drops", drops);
+    page
 }
 
 /// What became of load reports that came in here, if any did.
-fn reports(page: &mut Page, desk: &Desk<'_>, id: PortId) {
+fn reports(desk: &Desk<'_>, id: PortId) -> Page {
     let reports = desk.appliance.dataplane.reports().counters(id);
     let counts = [
-        ("accepted", reports.accepted),
-        ("malformed", reports.malformed),
-        ("old", reports.old),
-        ("no real", reports.no_real),
-        ("identity", reports.identity),
-        ("rate", reports.rate),
+        ("accepted", "accepted", reports.accepted),
+        ("malformed", "malformed", reports.malformed),
+        ("old", "old", reports.old),
+        ("no real", "no_real", reports.no_real),
+        ("identity", "identity", reports.identity),
+        ("rate", "rate", reports.rate),
     ];
-    if counts.iter().all(|(_, count)| *count == 0) {
-        return;
+    let mut page = Page::part();
+    if counts.iter().any(|(.., count)| *count > 0) {
+        page.row(words("load reports:"));
     }
-    page.row("load reports:");
-    let counted = counts.iter().filter(|(_, count)| *count > 0);
-    counted.for_each(|(name, count)| fact(page, name, count));
+    for (title, key, count) in counts {
+        match count {
+            0 => page.unsaid(key, count),
+            _ => page.fact(title, cell(key, count)),
+        }
+    }
+    page
+}
+
+/// Counters that are not zero.
+fn counted(counters: impl Iterator<Item = (&'static str, u64)>) -> Page {
+    let mut page = Page::part();
+    let counted = counters.filter(|(_, count)| *count > 0);
+    counted.for_each(|(name, count)| page.fact(name, cell(name, count)));
+    page
 }
 
 /// The forwarding database.
@@ -131,98 +160,102 @@ pub fn macs(desk: &Desk<'_>) -> Page {
     let (dataplane, now) = (&desk.appliance.dataplane, desk.appliance.now());
     let mut entries: Vec<FdbEntry> = dataplane.fdb().iter(now).take(ROWS_MAX).collect();
     entries.sort_by_key(|entry| (entry.port, entry.vlan, entry.mac));
-    let mut table = Table::new([
-        ("MAC", Left),
-        ("VLAN", Right),
-        ("PORT", Left),
-        ("KIND", Left),
-        ("IDLE", Right),
-        ("GUEST", Left),
-    ]);
+    let mut table = Table::new(
+        "macs",
+        [
+            ("MAC", Left),
+            ("VLAN", Right),
+            ("PORT", Left),
+            ("KIND", Left),
+            ("IDLE", Right),
+            ("GUEST", Left),
+        ],
+    );
     for entry in &entries {
         let port = dataplane.tables().port(entry.port);
         let guest = dataplane.tables().guests().find(|(_, guest)| guest.spec.mac == entry.mac);
         let (kind, idle) = match entry.kind {
-            FdbKind::Learned => ("learned", age(now.since(entry.seen))),
-            FdbKind::Pinned => ("guest", NOTHING.to_string()),
-            FdbKind::Static => ("static", NOTHING.to_string()),
+            FdbKind::Learned => ("learned", Some(Age(now.since(entry.seen)))),
+            FdbKind::Pinned => ("guest", None),
+            FdbKind::Static => ("static", None),
         };
         table.push([
-            entry.mac.to_string(),
-            vlan(entry.vlan),
-            port.map_or(NOTHING.to_string(), |port| port.name.to_string()),
-            kind.to_string(),
-            idle,
-            guest.map_or(String::new(), |(_, guest)| guest.spec.name.to_string()),
+            cell("mac", entry.mac),
+            cell("vlan", Vlan(entry.vlan)),
+            cell("port", port.map(|port| &port.name)),
+            cell("kind", kind),
+            cell("idle_ms", idle),
+            cell("guest", Or(guest.map(|(_, guest)| &guest.spec.name), "")),
         ]);
     }
-    let mut page = Page::default();
-    page.table(&table, "No address was learned in the last 5 minutes.");
-    note_cut(&mut page, table.len(), dataplane.fdb().iter(now).count());
+    let mut page = Page::new("fulcrum.show.macs/1");
+    page.table(table, "No address was learned in the last 5 minutes.");
+    page.cut(entries.len(), dataplane.fdb().iter(now).count());
     page
 }
 
 /// Frames received by how they ended, and frames sent.
 pub fn counters(desk: &Desk<'_>) -> Page {
-    let mut table = Table::new([
-        ("PORT", Left),
-        ("IN", Right),
-        ("FORWARDED", Right),
-        ("FLOODED", Right),
-        ("REPLIED", Right),
-        ("PUNTED", Right),
-        ("HELD", Right),
-        ("DROPPED", Right),
-        ("OUT", Right),
-    ]);
+    let mut table = Table::new(
+        "ports",
+        [
+            ("PORT", Left),
+            ("IN", Right),
+            ("FORWARDED", Right),
+            ("FLOODED", Right),
+            ("REPLIED", Right),
+            ("PUNTED", Right),
+            ("HELD", Right),
+            ("DROPPED", Right),
+            ("OUT", Right),
+        ],
+    );
     for (id, port) in desk.appliance.dataplane.tables().ports() {
         let Some(attached) = desk.appliance.nic(id) else {
             continue;
         };
         let (endings, nic) = (desk.appliance.dataplane.endings(id), attached.nic.counters());
         table.push([
-            port.name.to_string(),
-            nic.rx_frames.to_string(),
-            endings.forwarded.to_string(),
-            endings.flooded.to_string(),
-            endings.replied.to_string(),
-            endings.punted.to_string(),
-            endings.held.to_string(),
-            dropped(desk, id).to_string(),
-            nic.tx_frames.to_string(),
+            cell("port", &port.name),
+            cell("frames_in", nic.rx_frames),
+            cell("forwarded", endings.forwarded),
+            cell("flooded", endings.flooded),
+            cell("replied", endings.replied),
+            cell("punted", endings.punted),
+            cell("held", endings.held),
+            cell("dropped", dropped(desk, id)),
+            cell("frames_out", nic.tx_frames),
         ]);
     }
-    let mut page = Page::default();
-    page.table(&table, "There is no port.");
+    let mut page = Page::new("fulcrum.show.counters/1");
+    page.table(table, "There is no port.");
     page
 }
 
 /// What was dropped, a row for each port and reason that has a count.
 pub fn drops(desk: &Desk<'_>) -> Page {
-    let mut table = Table::new([("PORT", Left), ("REASON", Left), ("FRAMES", Right)]);
+    let mut table = Table::new("drops", [("PORT", Left), ("REASON", Left), ("FRAMES", Right)]);
     for (id, port) in desk.appliance.dataplane.tables().ports() {
-        let name = port.name.to_string();
         let endings = desk.appliance.dataplane.endings(id).drops();
         let endings = endings.map(|(reason, count): (DropReason, u64)| (reason.as_str(), count));
         for (reason, count) in endings.chain(port_drops(desk, id)).filter(|(_, count)| *count > 0) {
-            table.push([name.clone(), reason.to_string(), count.to_string()]);
+            table.push([cell("port", &port.name), cell("reason", reason), cell("frames", count)]);
         }
     }
-    let mut page = Page::default();
-    page.table(&table, "Nothing was dropped.");
+    let mut page = Page::new("fulcrum.show.counters.drops/1");
+    page.table(table, "Nothing was dropped.");
     page
 }
 
-fn place(attached: &Attached) -> String {
-    attached.pci.map_or(NOTHING.to_string(), |address| address.to_string())
-}
-
-fn link(attached: &Attached) -> String {
-    match attached.nic.state() {
-        NicState::Up => "up".to_string(),
-        NicState::LinkDown => "down".to_string(),
-        NicState::Broken(fault) => format!("broken ({})", fault.as_str()),
-    }
+fn link(attached: &Attached) -> Cell {
+    let (told, link, fault) = match attached.nic.state() {
+        NicState::Up => ("up".to_string(), "up", None),
+        NicState::LinkDown => ("down".to_string(), "down", None),
+        NicState::Broken(fault) => {
+            (format!("broken ({})", fault.as_str()), "broken", Some(fault.as_str()))
+        }
+    };
+    words(told).with("link", link).with("fault", fault)
 }
 
 fn dropped(desk: &Desk<'_>, id: PortId) -> u64 {
@@ -242,9 +275,8 @@ fn counted_at(desk: &Desk<'_>, id: PortId) -> impl Iterator<Item = (&'static str
 }
 
 /// Names of the guests behind a port.
-fn guests_at(desk: &Desk<'_>, port: PortId) -> String {
+fn guests_at<'a>(desk: &'a Desk<'_>, port: PortId) -> Vec<&'a str> {
     let guests = desk.appliance.dataplane.tables().guests();
     let names = guests.filter(|(_, guest)| guest.spec.port == port);
-    let names: Vec<&str> = names.map(|(_, guest)| guest.spec.name.as_str()).collect();
-    names.join(" ")
+    names.map(|(_, guest)| guest.spec.name.as_str()).collect()
 }

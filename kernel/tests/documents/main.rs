@@ -1,0 +1,10 @@
+//! Documents for programs. They have a process of their own, for the journal is one for all: here it
+//! has lines.
+
+#[path = "../shell/desk.rs"]
+#[allow(dead_code, reason = "the console's tests need more of it")]
+mod desk;
+mod schemas;
+mod strings;
+#[path = "../shell/worlds.rs"]
+mod worlds;
