@@ -369,6 +369,9 @@ impl Flow {
 }
 
 impl FlowState {
+    pub const ALL: [FlowState; 4] =
+        [FlowState::Embryonic, FlowState::Established, FlowState::Closing, FlowState::Closed];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             FlowState::Embryonic => "embryonic",

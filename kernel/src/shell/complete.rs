@@ -166,6 +166,8 @@ fn names(kind: Kind, said: &[Said], known: &Known<'_>) -> Vec<String> {
         | Kind::SlowStart
         | Kind::Percent
         | Kind::End
+        | Kind::Prefix
+        | Kind::Place
         | Kind::Lines
         | Kind::Text
         | Kind::Back

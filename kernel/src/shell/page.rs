@@ -163,6 +163,11 @@ impl Page {
         self.unshown = all.saturating_sub(shown);
     }
 
+    /// Says that there may be rows that nobody counted.
+    pub fn cut_short(&mut self) {
+        self.is_cut_short = true;
+    }
+
     /// What the filters leave: lines, or a document if that is asked for.
     #[must_use]
     pub fn printed(self, filters: &[Filter]) -> String {
@@ -264,10 +269,6 @@ impl Table {
         });
         let cells = cells.collect();
         self.rows.push((cells, members));
-    }
-
-    pub fn len(&self) -> usize {
-        self.rows.len()
     }
 
     fn into_rows(self) -> Rows {

@@ -14,7 +14,7 @@ use lb::{Expect, MacAddr, Name, VlanSet};
 use super::grammar::{Action, Node, Sieve, Then, Token};
 use super::problem::{Error, Problem};
 use super::tree::FILTERS;
-use super::value::{Choice, Kind, Value};
+use super::value::{Choice, Kind, Prefix, Value};
 use crate::config::LINE_BYTES_MAX;
 
 /// A whole command.
@@ -353,6 +353,8 @@ accessors! {
     probe_source: ProbeSource(IpAddr),
     back: Back(usize),
     comment: Comment(String),
+    prefix: Prefix(Prefix),
+    place: Place(usize),
 }
 
 /// The words (or placeholders) of the nodes that are offered.

@@ -8,6 +8,7 @@ mod configuration;
 mod delete;
 mod set;
 
+use lb::flow::FlowState;
 use lb::{AdminState, Protocol};
 
 pub use self::configuration::CONFIGURATION;
@@ -114,7 +115,11 @@ static SHOW: &[Node] = &[
             ],
         ),
     ),
-    word("flow", "open flows", EndOr(Action::Show(Show::Flows), FLOW_SERVICE)),
+    word(
+        "flow",
+        "open flows, or those of which all holds that is said",
+        Then::MaybeClauses(Action::Show(Show::Flows), SHOW_FLOW),
+    ),
     word("guest", "guests, their ports and health", show(Show::Guests)),
     word("health", "who may have new flows, and by whose word", show(Show::Health)),
     word("lb", "how flows get their reals", Next(SHOW_LB)),
@@ -155,7 +160,49 @@ static SHOW_SERVICE: &[Node] =
 static SHOW_REAL: &[Node] =
     &[value(Kind::Service, "of this service", EndOr(Action::Show(Show::Reals), SHOW_ONE_REAL))];
 static SHOW_ONE_REAL: &[Node] = &[value(Kind::Real, "only this one", show(Show::Reals))];
-static FLOW_SERVICE: &[Node] = &[value(Kind::Service, "of this service", show(Show::Flows))];
+
+static SHOW_FLOW: &[Node] = &[
+    word(
+        "client",
+        "of a client or a network of clients",
+        Next(&[value(Kind::Prefix, "such as 192.0.2.9 or 192.0.2.0/24", Then::Once)]),
+    ),
+    word(
+        "from",
+        "from a place in the table on, to go on after a cut",
+        Next(&[value(Kind::Place, "the place that was told", Then::Once)]),
+    ),
+    word(
+        "guest",
+        "at this guest",
+        Next(&[value(Kind::Guest, "which guest, also one that leaves", Then::Once)]),
+    ),
+    word(
+        "protocol",
+        "over TCP or UDP",
+        Next(&[
+            choice("tcp", Choice::Protocol(Protocol::Tcp), "connections", Then::Once),
+            choice("udp", Choice::Protocol(Protocol::Udp), "datagrams", Then::Once),
+        ]),
+    ),
+    word("service", "of this service", Next(&[value(Kind::Service, "which service", Then::Once)])),
+    word(
+        "state",
+        "as far as this",
+        Next(&[
+            state(FlowState::Closed, "ended; kept for the last segments"),
+            state(FlowState::Closing, "one side has ended it"),
+            state(FlowState::Embryonic, "not answered, or nobody has heard the answer"),
+            state(FlowState::Established, "both sides have spoken"),
+        ]),
+    ),
+    word("vip", "to this VIP", Next(&[value(Kind::Address, "its address", Then::Once)])),
+    alias("real", Next(&[value(Kind::Guest, "which guest", Then::Once)])),
+];
+
+const fn state(state: FlowState, help: &'static str) -> Node {
+    choice(state.as_str(), Choice::State(state), help, Then::Once)
+}
 
 const fn show(what: Show) -> Then {
     End(Action::Show(what))

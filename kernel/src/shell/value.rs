@@ -17,7 +17,9 @@ use core::time::Duration;
 
 use drivers::pci::Address;
 use lb::check::Path;
+use lb::flow::FlowState;
 use lb::limits::PERSISTENCE_PAYLOAD_BYTES_MAX;
+use lb::persist::ClientKey;
 use lb::vlan::VlanError;
 use lb::wire::ethernet::VLAN_MAX;
 use lb::{
@@ -75,6 +77,10 @@ pub enum Kind {
     Percent,
     /// One end of a flow: an address and a port.
     End,
+    /// Addresses that begin alike.
+    Prefix,
+    /// A place in the flow table.
+    Place,
     Lines,
     Text,
     /// A configuration that ran: how many commits ago.
@@ -100,6 +106,7 @@ pub enum Choice {
     Locked,
     Off,
     Check(Asking),
+    State(FlowState),
     /// How load reports come.
     Push,
     Pull,
@@ -139,11 +146,20 @@ pub enum Value {
     SlowStart(Duration),
     Percent(u8),
     End(SocketAddr),
+    Prefix(Prefix),
+    Place(usize),
     Lines(usize),
     Text(String),
     Back(usize),
     Comment(String),
     Choice(Choice),
+}
+
+/// The addresses whose first `len` bits are those of `address`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    pub address: IpAddr,
+    pub len: u8,
 }
 
 /// Why a text is no value of its kind.
@@ -193,6 +209,8 @@ impl Kind {
             Kind::SlowStart => RAMP.label,
             Kind::Percent => "0%..100%",
             Kind::End => "ADDRESS:PORT",
+            Kind::Prefix => "ADDRESS[/LENGTH]",
+            Kind::Place => "PLACE",
             Kind::Lines => "LINES",
             Kind::Text => "TEXT",
             Kind::Back => "0..19",
@@ -240,6 +258,9 @@ impl Kind {
             Kind::SlowStart => RAMP.parse(text).map(Value::SlowStart),
             Kind::Percent => percent(text).map(Value::Percent),
             Kind::End => end(text).map(Value::End),
+            Kind::Prefix => prefix(text).map(Value::Prefix),
+            Kind::Place => ranged(text, "a place in the flow table", 0, u32::MAX)
+                .map(|place: u32| Value::Place(place as usize)),
             Kind::Lines => ranged(text, "a number of lines", 1, LINES_MAX)
                 .map(|lines: NonZeroU32| Value::Lines(lines.get() as usize)),
             Kind::Text => Ok(Value::Text(text.to_string())),
@@ -247,6 +268,13 @@ impl Kind {
                 .map(|back: u8| Value::Back(back.into())),
             Kind::Comment => comment(text).map(Value::Comment),
         }
+    }
+}
+
+impl Prefix {
+    pub fn holds(self, address: IpAddr) -> bool {
+        let beginning = |address| ClientKey::of_source(address, self.len);
+        beginning(address) == beginning(self.address)
     }
 }
 
@@ -341,6 +369,20 @@ fn end(text: &str) -> Result<SocketAddr, Misfit> {
         true => Ok(end),
         false => Err(Misfit::whole("an end of a flow: a host's address and a port, 1..65535")),
     }
+}
+
+fn prefix(text: &str) -> Result<Prefix, Misfit> {
+    let example = "an address, or those of a network such as 10.0.2.0/24";
+    let (address, len) = match text.split_once('/') {
+        Some((address, len)) => (address, Some(len)),
+        None => (text, None),
+    };
+    let Ok(address) = address.parse::<IpAddr>() else {
+        return Err(Misfit { wanted: example.to_string(), part: wrong_octet(address) });
+    };
+    let len_max: u8 = if address.is_ipv4() { 32 } else { 128 };
+    let len = len.map_or(Ok(len_max), |len| ranged(len, "", 0, len_max));
+    len.map(|len| Prefix { address, len }).map_err(|_| Misfit::whole(example))
 }
 
 /// The first octet that spoils what looks like an IPv4 address.
@@ -445,6 +487,33 @@ mod tests {
         }
         assert_eq!(refusal(Kind::Rise, "0").0, "a number of probes in a row, 1..100");
         assert_eq!(refusal(Kind::Fall, "101").0, "a number of probes in a row, 1..100");
+    }
+
+    #[test]
+    fn a_prefix_holds_what_begins_like_it() {
+        let holds = |prefix: &str, address: &str| match Kind::Prefix.parse(prefix) {
+            Ok(Value::Prefix(prefix)) => prefix.holds(address.parse().unwrap()),
+            other => panic!("{prefix}: {other:?}"),
+        };
+        let cases = [
+            ("10.0.2.2", "10.0.2.2", true),
+            ("10.0.2.2", "10.0.2.3", false),
+            ("10.0.2.0/24", "10.0.2.255", true),
+            ("10.0.2.77/24", "10.0.2.1", true),
+            ("10.0.2.0/24", "10.0.3.0", false),
+            ("0.0.0.0/0", "255.255.255.255", true),
+            ("0.0.0.0/0", "fd00::1", false),
+            ("fd00::/8", "fdff::1", true),
+            ("fd00::1", "fd00::2", false),
+            ("::/0", "10.0.2.2", false),
+        ];
+        for (prefix, address, expected) in cases {
+            assert_eq!(holds(prefix, address), expected, "{prefix} {address}");
+        }
+        let wanted = "an address, or those of a network such as 10.0.2.0/24";
+        for text in ["10.0.2.0/33", "10.0.2.0/", "10.0.2.0/-1", "fd00::/129", "web", "/8", ""] {
+            assert_eq!(refusal(Kind::Prefix, text).0, wanted, "{text}");
+        }
     }
 
     #[test]

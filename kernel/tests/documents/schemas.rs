@@ -17,6 +17,7 @@ use kernel::shell::problem::{Error, Problem};
 use kernel::shell::tree::{CONFIGURATION, OPERATIONAL};
 use serde_json::Value;
 
+use crate::cuts::crowd;
 use crate::desk::Bench;
 use crate::worlds::{enter, files};
 
@@ -51,6 +52,7 @@ fn every_show_makes_a_document_of_its_schema() {
         }
     }
     assert_eq!(shown, every_show(), "every show is in a transcript");
+    schemas.take(&document(&mut crowd(), "show flow | json"));
     schemas.take(&document(&mut Bench::new(4), "show port | count | json"));
     schemas.take(&document(&mut Bench::new(4), "show servce | json"));
     let in_a_file = Error::whole(Problem::NoFilter).on_line(7);
@@ -106,7 +108,7 @@ fn show_of(action: Action) -> Option<Show> {
 }
 
 /// The one document that a line is answered with.
-fn document(bench: &mut Bench, line: &str) -> Value {
+pub fn document(bench: &mut Bench, line: &str) -> Value {
     let screen = bench.type_in(format!("{line}\r").as_bytes());
     let mut documents = screen.split("\r\n").filter(|line| line.starts_with('{'));
     let document = documents.next().unwrap_or_else(|| panic!("{line}: {screen}"));

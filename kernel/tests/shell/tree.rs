@@ -61,6 +61,7 @@ fn example(token: Token) -> &'static str {
             Kind::Path => "/x",
             Kind::Expect => "200",
             Kind::End => "10.0.0.1:9",
+            Kind::Prefix => "10.0.0.0/8",
             Kind::Percent => "9%",
             Kind::Mac => "52:54:00:01:00:01",
             Kind::Pci => "00:02.0",
@@ -74,6 +75,7 @@ fn example(token: Token) -> &'static str {
             | Kind::PrefixLen
             | Kind::PayloadOffset
             | Kind::PayloadLen
+            | Kind::Place
             | Kind::Lines => "9",
             Kind::Text | Kind::Comment => "x",
             Kind::Back => "1",

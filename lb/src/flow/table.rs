@@ -292,6 +292,18 @@ impl FlowTable {
         self.slab.iter().flatten().map(|slot| &slot.flow)
     }
 
+    /// The flows in so many places from `first` on, each with its place: a look at a table of a
+    /// million takes many. A flow stays in its place as long as it lives.
+    pub fn look(&self, first: usize, places: usize) -> impl Iterator<Item = (usize, &Flow)> {
+        let part = self.slab.iter().enumerate().skip(first).take(places);
+        part.filter_map(|(place, slot)| Some((place, &slot.as_ref()?.flow)))
+    }
+
+    /// Places that were ever used; there is no flow in those from here on.
+    pub fn places(&self) -> usize {
+        self.slab.len()
+    }
+
     pub fn len(&self) -> usize {
         self.slab.len() - self.free.len()
     }

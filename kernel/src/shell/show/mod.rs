@@ -43,7 +43,7 @@ pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Proble
         Show::Drops => Ok(switch::drops(desk)),
         Show::Tables => Ok(capacity::tables(desk)),
         Show::Foretold => choice::foretold(desk, said),
-        Show::Flows => flows::flows(desk, said.service()),
+        Show::Flows => flows::flows(desk, said),
         Show::Guests => Ok(guests::guests(desk)),
         Show::Health => Ok(health::health(desk)),
         Show::Load => Ok(reals::load(desk)),

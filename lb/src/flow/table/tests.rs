@@ -96,6 +96,24 @@ fn state(counted: &Counted, id: FlowId) -> FlowState {
 }
 
 #[test]
+fn a_look_sees_the_flows_of_a_part_of_the_places() {
+    let mut counted = Counted::new(64);
+    let ids: Vec<_> = (0..8).map(|port| counted.insert(port, second(0)).unwrap()).collect();
+    for at in [0, 3, 7] {
+        assert!(counted.table.remove(ids[at]).is_some());
+    }
+    let look = |first, places| -> Vec<(usize, u16)> {
+        let flows = counted.table.look(first, places);
+        flows.map(|(place, flow)| (place, flow.client().port)).collect()
+    };
+    assert_eq!(look(0, 4), [(1, 1), (2, 2)]);
+    assert_eq!(look(4, 64), [(4, 4), (5, 5), (6, 6)]);
+    assert_eq!([look(8, 64), look(usize::MAX, usize::MAX)], [[], []]);
+    assert_eq!(look(0, usize::MAX).len(), counted.table.len());
+    assert_eq!(counted.table.places(), 8, "as many as there were flows at once");
+}
+
+#[test]
 fn found_from_both_ends() {
     let mut counted = Counted::new(64);
     let id = counted.insert(5000, second(0)).unwrap();
