@@ -18,6 +18,7 @@ use drivers::{BATCH, Batch, Frame, Nic, NicState, Pool};
 use lb::limits::PORTS_MAX;
 use lb::{Command, Dataplane, Instant, PortId, PortSet, Verdict};
 
+use crate::busy::Busy;
 use crate::edge;
 use crate::send::{Egress, Sent, SoftwareCounters, finish, offload_of};
 
@@ -55,6 +56,9 @@ pub struct Appliance {
     pub dataplane: Dataplane,
     /// Set by the console; the machine acts on it after the turn.
     pub request: Option<Request>,
+    /// What the machine has for tables and frames; `None` on a host, which lends what is asked for.
+    pub memory_bytes: Option<usize>,
+    busy: Busy,
     ports: Vec<PortSlot>,
     pool: &'static Pool,
     punts: heapless::Deque<(PortId, Frame), PUNTS_MAX>,
@@ -84,6 +88,8 @@ impl Appliance {
         Appliance {
             dataplane,
             request: None,
+            memory_bytes: None,
+            busy: Busy::default(),
             ports: nics.into_iter().enumerate().filter_map(slot).collect(),
             pool,
             punts: heapless::Deque::new(),
@@ -116,6 +122,11 @@ impl Appliance {
         self.now
     }
 
+    /// How much of its time the loop needs for frames.
+    pub fn busy(&self) -> &Busy {
+        &self.busy
+    }
+
     /// Changes a table; the next frame meets the new one.
     pub fn apply(&mut self, command: &Command) -> Result<(), lb::Refusal> {
         self.dataplane.apply(command, self.now)
@@ -129,6 +140,7 @@ impl Appliance {
     /// One pass: a batch from every port, then what waits, then what time brings.
     pub fn turn(&mut self, now: Instant) -> Turn {
         self.now = now;
+        self.busy.begin(now);
         let received = self.receive();
         self.work_off_punts();
         if now >= self.next_tick {
@@ -138,7 +150,11 @@ impl Appliance {
         }
         let originated = self.originate();
         self.flush();
-        if received + originated > 0 { Turn::Busy } else { Turn::Idle }
+        if received + originated == 0 {
+            return Turn::Idle;
+        }
+        self.busy.moved_frames();
+        Turn::Busy
     }
 
     /// Asks every NIC for an interrupt; `false` (and nothing asked) if one of them has work.

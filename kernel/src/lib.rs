@@ -8,6 +8,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod appliance;
+pub mod busy;
 pub mod config;
 pub mod console;
 pub mod control;

@@ -75,6 +75,7 @@ fn build(machine: &mut Machine) -> Built {
     let (heap_mib, Capacity { flows, macs, .. }) = (machine.heap_bytes >> 20, capacity);
     log::info!("{heap_mib} MiB: {} frames, {flows} flows, {macs} MAC addresses", sizes.frames);
     let mut appliance = Appliance::new(dataplane, pool, attached);
+    appliance.memory_bytes = Some(machine.heap_bytes);
     let mut control = Control::begin(site.clone(), &mut appliance);
     let started = start.finish(&site, &mut control, &mut appliance);
     Built { appliance, control, keeper, started, nic_lines: lines }

@@ -115,7 +115,9 @@ pub enum Show {
     Services,
     /// What the machine started with.
     StartUp,
+    System,
     Version,
+    Vlans,
 }
 
 /// What a statement of the configuration is about.

@@ -300,7 +300,7 @@ impl fmt::Display for Short<'_> {
 
 /// The first of many words; `…` says that there are more.
 fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, words: &[T]) -> fmt::Result {
-    const WORDS_MAX: usize = 16;
+    const WORDS_MAX: usize = 24;
     for (at, word) in words.iter().take(WORDS_MAX).enumerate() {
         let separator = if at == 0 { "" } else { " " };
         write!(f, "{separator}{word}")?;

@@ -129,6 +129,7 @@ impl Bench {
         let site = control::site(attached.iter(), FLOWS_FIT);
         let dataplane = Dataplane::new(Capacity { flows: 1024, macs: 512, clients: 64 }, 7);
         let mut appliance = Appliance::new(dataplane, pool, attached);
+        appliance.memory_bytes = Some(252 << 20);
         let control = Control::begin(site.clone(), &mut appliance);
         let tty = Terminal { takes: 4096, ..Terminal::default() };
         let console = Console::default();

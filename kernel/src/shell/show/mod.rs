@@ -10,6 +10,7 @@ mod health;
 mod reals;
 mod services;
 mod switch;
+mod vlans;
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -23,7 +24,7 @@ use super::grammar::Show;
 use super::page::{Cell, Page, Table, cell, words};
 use super::parse::Sentence;
 use super::problem::Problem;
-use super::units::{Age, InText, Shown};
+use super::units::{Age, Bytes, InText, Shown};
 use crate::journal::JOURNAL;
 
 /// Rows of one table at most.
@@ -63,7 +64,9 @@ pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Proble
             None => Ok(services::services(desk)),
         },
         Show::StartUp => Ok(configuration::start_up(desk)),
+        Show::System => Ok(system(desk)),
         Show::Version => Ok(version(desk)),
+        Show::Vlans => Ok(vlans::vlans(desk)),
     }
 }
 
@@ -74,6 +77,22 @@ fn version(desk: &Desk<'_>) -> Page {
     page.row(words(format!("Fulcrum {version}")).with("version", version));
     page.fact("up", cell("up_ms", Age(now.since(Instant::START))));
     page.fact("changes", cell("changes", tables.epoch()));
+    page
+}
+
+/// `busy` is the part of the last second in which frames moved.
+fn system(desk: &Desk<'_>) -> Page {
+    let (appliance, config) = (&*desk.appliance, desk.control.config());
+    let mut page = Page::new("fulcrum.show.system/1");
+    let hostname = config.hostname.as_ref().map_or("fulcrum", |name| name.as_str());
+    page.row(cell("hostname", hostname));
+    page.fact("version", cell("version", env!("CARGO_PKG_VERSION")));
+    page.fact("up", cell("up_ms", Age(appliance.now().since(Instant::START))));
+    let memory = appliance.memory_bytes.map(|bytes| Bytes(bytes as u64));
+    page.fact("memory", cell("memory_bytes", memory));
+    page.fact("busy", cell("busy", appliance.busy().last()));
+    page.fact("statements", cell("statements", config.statements().len()));
+    page.fact("changes", cell("changes", appliance.dataplane.tables().epoch()));
     page
 }
 

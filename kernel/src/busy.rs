@@ -1,0 +1,96 @@
+//! How busy the loop is: the part of the last second in which it moved frames.
+//!
+//! A turn lasts until the next one begins, so no clock is read for this. A turn without a frame is
+//! idle whatever it did, and so is the rest after it: what is left for more frames is what counts.
+
+use core::time::Duration;
+
+use lb::Instant;
+use lb::report::Fraction;
+
+/// Time over which turns are added up.
+const WINDOW: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Default)]
+pub struct Busy {
+    /// When the turn before began, and whether it moved frames.
+    before: Option<(Instant, bool)>,
+    window_began: Instant,
+    busy: Duration,
+    last: Option<Fraction>,
+}
+
+impl Busy {
+    /// A turn begins.
+    pub fn begin(&mut self, now: Instant) {
+        if let Some((began, true)) = self.before {
+            self.busy += now.since(began);
+        }
+        let over = now.since(self.window_began);
+        if over >= WINDOW {
+            self.last = Some(part(self.busy, over));
+            (self.window_began, self.busy) = (now, Duration::ZERO);
+        }
+        self.before = Some((now, false));
+    }
+
+    /// The turn moved frames.
+    pub fn moved_frames(&mut self) {
+        self.before = self.before.map(|(began, _)| (began, true));
+    }
+
+    /// Of the last whole window; `None` before there was one.
+    pub fn last(&self) -> Option<Fraction> {
+        self.last
+    }
+}
+
+fn part(busy: Duration, whole: Duration) -> Fraction {
+    let millionths = busy.min(whole).as_nanos() * 1_000_000 / whole.as_nanos().max(1);
+    Fraction::from_millionths(millionths.try_into().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    /// What is said after turns at these milliseconds, of which some moved frames.
+    fn after(turns: &[(u64, bool)]) -> Option<u32> {
+        let mut busy = Busy::default();
+        for &(at, moved) in turns {
+            busy.begin(ms(at));
+            if moved {
+                busy.moved_frames();
+            }
+        }
+        busy.last().map(Fraction::millionths)
+    }
+
+    #[test]
+    fn a_turn_lasts_until_the_next_begins() {
+        type Turns<'a> = &'a [(u64, bool)];
+        let cases: [(Turns<'_>, Option<u32>); 6] = [
+            (&[(0, true), (999, true)], None),
+            (&[(0, false), (1000, false)], Some(0)),
+            (&[(0, true), (1000, false)], Some(1_000_000)),
+            (&[(0, true), (250, false), (900, true), (1000, true)], Some(350_000)),
+            // The window is as long as it turned out to be.
+            (&[(0, true), (500, false), (2000, true)], Some(250_000)),
+            // The second one counts from its own beginning.
+            (&[(0, true), (1000, true), (1100, false), (2000, false)], Some(100_000)),
+        ];
+        for (turns, expected) in cases {
+            assert_eq!(after(turns), expected, "{turns:?}");
+        }
+    }
+
+    #[test]
+    fn time_that_stands_still_is_no_work() {
+        assert_eq!(after(&[(5, true), (5, true), (1005, false), (1005, true)]), Some(995_024));
+        assert_eq!(after(&[(2000, true), (1000, true), (3000, false)]), Some(1_000_000));
+    }
+}
