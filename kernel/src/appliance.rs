@@ -19,6 +19,7 @@ use lb::limits::PORTS_MAX;
 use lb::{Command, Dataplane, Instant, PortId, PortSet, Verdict};
 
 use crate::busy::Busy;
+use crate::cleared::Cleared;
 use crate::edge;
 use crate::send::{Egress, Sent, SoftwareCounters, finish, offload_of};
 
@@ -58,6 +59,7 @@ pub struct Appliance {
     pub request: Option<Request>,
     /// What the machine has for tables and frames; `None` on a host, which lends what is asked for.
     pub memory_bytes: Option<usize>,
+    pub cleared: Cleared,
     busy: Busy,
     ports: Vec<PortSlot>,
     pool: &'static Pool,
@@ -89,6 +91,7 @@ impl Appliance {
             dataplane,
             request: None,
             memory_bytes: None,
+            cleared: Cleared::default(),
             busy: Busy::default(),
             ports: nics.into_iter().enumerate().filter_map(slot).collect(),
             pool,
@@ -129,7 +132,9 @@ impl Appliance {
 
     /// Changes a table; the next frame meets the new one.
     pub fn apply(&mut self, command: &Command) -> Result<(), lb::Refusal> {
-        self.dataplane.apply(command, self.now)
+        self.dataplane.apply(command, self.now)?;
+        self.cleared.follow(command);
+        Ok(())
     }
 
     /// Between the start-up configuration and the first frame.

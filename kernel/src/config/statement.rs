@@ -130,6 +130,7 @@ impl Statement {
             Action::Delete(aspect) => item(aspect, sentence).map(Statement::Delete),
             Action::Show(_)
             | Action::Administer(_)
+            | Action::Clear
             | Action::Configure
             | Action::Load(_)
             | Action::Commit

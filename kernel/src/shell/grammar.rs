@@ -62,6 +62,8 @@ pub enum Action {
     Set(Aspect),
     Delete(Aspect),
     Administer(AdminState),
+    /// Counters begin anew.
+    Clear,
     Configure,
     Load(Loading),
     Commit,

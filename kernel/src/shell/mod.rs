@@ -235,6 +235,8 @@ impl Shell {
                         .map_err(|error| vec![locate(error, sentence)])?;
                 }
             }
+            Action::Clear => show::clear(desk, sentence)
+                .map_err(|problem| vec![locate(Error::whole(problem), sentence)])?,
             Action::Configure => {
                 self.mode = Mode::Configuration;
                 return Ok(configure::enter(desk.control));

@@ -21,6 +21,7 @@ use super::value::{Choice, Kind};
 
 /// Operational mode: looking, and what is done to guests while they run.
 pub static OPERATIONAL: &[Node] = &[
+    word("clear", "let counters begin anew", Next(CLEAR)),
     CONFIGURE,
     word("drain", "give a guest or a real no new flow; open flows go on", Next(DRAIN)),
     word("enable", "give a guest or a real new flows again", Next(ENABLE)),
@@ -89,6 +90,25 @@ static SCRIPT_NEXT: &[Node] = &[
     word("off", "for a person", End(Action::Script(Switch::Off))),
     word("on", "for a program", End(Action::Script(Switch::On))),
 ];
+
+// clear …
+
+static CLEAR: &[Node] = &[word(
+    "counters",
+    "what show counts of ports, services and reals",
+    EndOr(
+        Action::Clear,
+        &[
+            word("port", "of one port", Next(&[value(Kind::Port, "which port", END_CLEAR)])),
+            word(
+                "service",
+                "of one service and its reals",
+                Next(&[value(Kind::Service, "which service", END_CLEAR)]),
+            ),
+        ],
+    ),
+)];
+const END_CLEAR: Then = End(Action::Clear);
 
 // show …
 

@@ -4,6 +4,7 @@
 mod capacity;
 mod choice;
 mod configuration;
+mod counts;
 mod flows;
 mod guests;
 mod health;
@@ -26,6 +27,8 @@ use super::parse::Sentence;
 use super::problem::Problem;
 use super::units::{Age, Bytes, InText, Shown};
 use crate::journal::JOURNAL;
+
+pub use counts::clear;
 
 /// Rows of one table at most.
 pub const ROWS_MAX: usize = 1000;

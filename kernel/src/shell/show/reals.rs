@@ -9,7 +9,7 @@ use lb::wire::ip::Version;
 use lb::{Name, Real, RealId, ServiceId, Tables};
 
 use super::services::{find, traffic};
-use super::{absent, at};
+use super::{absent, at, counts};
 use crate::config::CheckConfig;
 use crate::shell::Desk;
 use crate::shell::page::Align::{Left, Right};
@@ -36,7 +36,7 @@ pub fn real(desk: &Desk<'_>, service: &Name, guest: &Name) -> Result<Page, Probl
     let found = in_service().find(|(_, real)| real.spec.guest == *guest);
     let known = in_service().map(|(_, real)| &real.spec.guest);
     let (id, real) = found.ok_or_else(|| absent("real", guest, known))?;
-    let (spec, counters) = (&real.spec, &real.counters);
+    let (spec, counters) = (&real.spec, counts::real(desk, real));
     let mut page = Page::new("fulcrum.show.real/1");
     let title = words(format!("real {guest} of service {}", service.spec.name));
     page.row(title.with("real", guest).with("service", &service.spec.name));
@@ -86,7 +86,7 @@ pub fn table_of_reals(desk: &Desk<'_>, wanted: impl Fn(&Real) -> bool) -> Table 
             weight(desk, id, real),
             cell("load", forecast.map(|forecast| forecast.predicted)),
             cell("flows_open", real.counters.flows_open),
-            cell("flows_new", real.counters.flows_new),
+            cell("flows_new", counts::real(desk, real).flows_new),
             cell("answer_us", real.counters.answer_time.map(Latency)),
         ]);
     }

@@ -9,8 +9,8 @@ use lb::flow::UDP_IDLE;
 use lb::service::{PANIC, SLOW_START, Traffic};
 use lb::{Name, Protocol, RealId, Service, ServiceId, ServiceSpec, Tables};
 
-use super::absent;
 use super::reals::{NO_REAL, table_of_reals};
+use super::{absent, counts};
 use crate::config::{AgentConfig, CheckConfig, InWords, Vip};
 use crate::shell::Desk;
 use crate::shell::page::Align::{Left, Right};
@@ -39,7 +39,7 @@ pub fn services(desk: &Desk<'_>) -> Page {
     let mut services: Vec<(_, &Service)> = tables.services().collect();
     services.sort_by_key(|(_, service)| &service.spec.name);
     for (id, service) in services {
-        let counters = &service.counters;
+        let counters = counts::service(desk, service);
         table.push([
             cell("service", &service.spec.name),
             called(&service.spec, service.spec.vlan).with("vlan", Vlan(service.spec.vlan)),
@@ -62,7 +62,7 @@ pub fn services(desk: &Desk<'_>) -> Page {
 pub fn service(desk: &Desk<'_>, name: &Name) -> Result<Page, Problem> {
     let (id, service) = find(desk, name)?;
     let tables = desk.appliance.dataplane.tables();
-    let counters = &service.counters;
+    let counters = counts::service(desk, service);
     let mut page = Page::new("fulcrum.show.service/1");
     page.row(words(format!("service {name}")).with("service", name));
     stated(&mut page, service);

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 
 use drivers::NicState;
 use lb::fdb::{FdbEntry, FdbKind};
-use lb::{DropReason, MacAddr, Name, Port, PortId};
+use lb::{MacAddr, Name, Port, PortId};
 
+use super::counts::{self, Count};
 use super::{ROWS_MAX, absent};
 use crate::appliance::Attached;
 use crate::shell::Desk;
@@ -15,21 +16,6 @@ use crate::shell::page::Align::{Left, Right};
 use crate::shell::page::{Cell, Page, Table, cell, words};
 use crate::shell::problem::Problem;
 use crate::shell::units::{Age, Bytes, Or, Shown, Vlan};
-
-/// Drops that are counted before the switch sees the frame, or after it let go of it: by the NIC,
-/// or by who does its work in software.
-const PORT_DROPS: [&str; 10] = [
-    "rx_runt",
-    "rx_too_big",
-    "rx_num_buffers",
-    "rx_csum_range",
-    "rx_gso",
-    "tx_full",
-    "tx_broken",
-    "soft_malformed",
-    "soft_no_buffer",
-    "soft_too_many",
-];
 
 /// Every port; the numbers are frames.
 pub fn ports(desk: &Desk<'_>) -> Page {
@@ -51,15 +37,14 @@ pub fn ports(desk: &Desk<'_>) -> Page {
         let Some(attached) = desk.appliance.nic(id) else {
             continue;
         };
-        let counters = attached.nic.counters();
         table.push([
             cell("port", &port.name),
             cell("role", port.role.as_str()),
             link(attached),
             cell("pci", attached.pci),
             cell("mac", MacAddr(attached.nic.mac())),
-            cell("frames_in", counters.rx_frames),
-            cell("frames_out", counters.tx_frames),
+            cell("frames_in", counts::nic_count(desk, id, "rx_frames")),
+            cell("frames_out", counts::nic_count(desk, id, "tx_frames")),
             cell("dropped", dropped(desk, id)),
             cell("guests", guests_at(desk, id)),
         ]);
@@ -79,12 +64,12 @@ pub fn port(desk: &Desk<'_>, name: &Name) -> Result<Page, Problem> {
     };
     let mut page = Page::new("fulcrum.show.port/1");
     about(&mut page, port, attached, guests_at(desk, id));
-    let counters = attached.nic.counters();
-    page.fact("bytes in", cell("bytes_in", Bytes(counters.rx_bytes)));
-    page.fact("bytes out", cell("bytes_out", Bytes(counters.tx_bytes)));
+    let bytes = |name| Bytes(counts::nic_count(desk, id, name));
+    page.fact("bytes in", cell("bytes_in", bytes("rx_bytes")));
+    page.fact("bytes out", cell("bytes_out", bytes("tx_bytes")));
     page.section(
         "nic",
-        counted(counted_at(desk, id).filter(|(name, _)| !name.ends_with("_bytes"))),
+        counted(counts::nic(desk, id).filter(|(name, _)| !name.ends_with("_bytes"))),
     );
     page.section("endings", endings(desk, id));
     page.section("reports", reports(desk, id));
@@ -104,20 +89,12 @@ fn about(page: &mut Page, port: &Port, attached: &Attached, guests: Vec<&str>) {
 
 /// How the frames that came in here ended.
 fn endings(desk: &Desk<'_>, id: PortId) -> Page {
-    let endings = desk.appliance.dataplane.endings(id);
     let mut page = Page::part();
     page.row(words("frames received here, by their end:"));
-    let kept = [
-        ("forwarded", endings.forwarded),
-        ("flooded", endings.flooded),
-        ("replied", endings.replied),
-        ("punted", endings.punted),
-        ("held", endings.held),
-    ];
-    kept.iter().for_each(|&(name, count)| page.fact(name, cell(name, count)));
+    counts::endings(desk, id).for_each(|(name, count)| page.fact(name, cell(name, count)));
     let mut drops = Page::part();
-    for (reason, count) in endings.drops().filter(|(_, count)| *count > 0) {
-        drops.fact(&format!("drop {}", reason.as_str()), cell(reason.as_str(), count));
+    for (reason, count) in counts::drops(desk, id) {
+        drops.fact(&format!("drop {reason}"), cell(reason, count));
     }
     page.section("drops", drops);
     page
@@ -125,23 +102,15 @@ fn endings(desk: &Desk<'_>, id: PortId) -> Page {
 
 /// What became of load reports that came in here, if any did.
 fn reports(desk: &Desk<'_>, id: PortId) -> Page {
-    let reports = desk.appliance.dataplane.reports().counters(id);
-    let counts = [
-        ("accepted", "accepted", reports.accepted),
-        ("malformed", "malformed", reports.malformed),
-        ("old", "old", reports.old),
-        ("no real", "no_real", reports.no_real),
-        ("identity", "identity", reports.identity),
-        ("rate", "rate", reports.rate),
-    ];
+    let counts: Vec<Count> = counts::reports(desk, id).collect();
     let mut page = Page::part();
-    if counts.iter().any(|(.., count)| *count > 0) {
+    if counts.iter().any(|(_, count)| *count > 0) {
         page.row(words("load reports:"));
     }
-    for (title, key, count) in counts {
+    for (name, count) in counts {
         match count {
-            0 => page.unsaid(key, count),
-            _ => page.fact(title, cell(key, count)),
+            0 => page.unsaid(name, count),
+            _ => page.fact(&name.replace('_', " "), cell(name, count)),
         }
     }
     page
@@ -211,21 +180,11 @@ pub fn counters(desk: &Desk<'_>) -> Page {
         ],
     );
     for (id, port) in desk.appliance.dataplane.tables().ports() {
-        let Some(attached) = desk.appliance.nic(id) else {
-            continue;
-        };
-        let (endings, nic) = (desk.appliance.dataplane.endings(id), attached.nic.counters());
-        table.push([
-            cell("port", &port.name),
-            cell("frames_in", nic.rx_frames),
-            cell("forwarded", endings.forwarded),
-            cell("flooded", endings.flooded),
-            cell("replied", endings.replied),
-            cell("punted", endings.punted),
-            cell("held", endings.held),
-            cell("dropped", dropped(desk, id)),
-            cell("frames_out", nic.tx_frames),
-        ]);
+        let nic = |key, name| cell(key, counts::nic_count(desk, id, name));
+        let came = [cell("port", &port.name), nic("frames_in", "rx_frames")];
+        let ended = counts::endings(desk, id).map(|(name, count)| cell(name, count));
+        let left = [cell("dropped", dropped(desk, id)), nic("frames_out", "tx_frames")];
+        table.push(came.into_iter().chain(ended).chain(left));
     }
     let mut page = Page::new("fulcrum.show.counters/1");
     page.table(table, "There is no port.");
@@ -236,9 +195,7 @@ pub fn counters(desk: &Desk<'_>) -> Page {
 pub fn drops(desk: &Desk<'_>) -> Page {
     let mut table = Table::new("drops", [("PORT", Left), ("REASON", Left), ("FRAMES", Right)]);
     for (id, port) in desk.appliance.dataplane.tables().ports() {
-        let endings = desk.appliance.dataplane.endings(id).drops();
-        let endings = endings.map(|(reason, count): (DropReason, u64)| (reason.as_str(), count));
-        for (reason, count) in endings.chain(port_drops(desk, id)).filter(|(_, count)| *count > 0) {
+        for (reason, count) in counts::drops(desk, id).chain(counts::port_drops(desk, id)) {
             table.push([cell("port", &port.name), cell("reason", reason), cell("frames", count)]);
         }
     }
@@ -259,19 +216,8 @@ fn link(attached: &Attached) -> Cell {
 }
 
 fn dropped(desk: &Desk<'_>, id: PortId) -> u64 {
-    let by_switch = desk.appliance.dataplane.endings(id).drops().map(|(_, count)| count);
-    by_switch.chain(port_drops(desk, id).map(|(_, count)| count)).sum()
-}
-
-fn port_drops(desk: &Desk<'_>, id: PortId) -> impl Iterator<Item = (&'static str, u64)> {
-    counted_at(desk, id).filter(|(name, _)| PORT_DROPS.contains(name))
-}
-
-/// What the NIC of a port counts, and who does its work in software.
-fn counted_at(desk: &Desk<'_>, id: PortId) -> impl Iterator<Item = (&'static str, u64)> {
-    let nic = desk.appliance.nic(id).map(|attached| attached.nic.counters().iter());
-    let software = desk.appliance.software(id).map(|counters| counters.iter());
-    nic.into_iter().flatten().chain(software.into_iter().flatten())
+    let all = counts::drops(desk, id).chain(counts::port_drops(desk, id));
+    all.map(|(_, count)| count).sum()
 }
 
 /// Names of the guests behind a port.
