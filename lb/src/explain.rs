@@ -52,7 +52,7 @@ pub struct Factors {
 }
 
 impl Call {
-    fn key(&self) -> FlowKey {
+    pub(crate) fn key(&self) -> FlowKey {
         FlowKey::new(self.protocol, self.vlan, self.client, self.vip)
     }
 }

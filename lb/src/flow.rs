@@ -56,6 +56,8 @@ pub enum FlowState {
     Closing,
     /// Both FINs or a RST were seen; kept for the last segments.
     Closed,
+    /// The operator has ended it; kept for who has yet to be told.
+    Cut,
 }
 
 /// A five-tuple pinned to a real.
@@ -286,7 +288,7 @@ impl Flow {
     }
 
     pub fn is_open(&self) -> bool {
-        self.state != FlowState::Closed
+        !matches!(self.state, FlowState::Closed | FlowState::Cut)
     }
 
     /// Whether it has been silent for longer than its state allows.
@@ -298,7 +300,7 @@ impl Flow {
                 Duration::from_millis(u64::from(self.udp_idle_ms_or_sequence))
             }
             (FlowState::Closing, _) => CLOSING_IDLE,
-            (FlowState::Closed, _) => CLOSED_IDLE,
+            (FlowState::Closed | FlowState::Cut, _) => CLOSED_IDLE,
         };
         now.since(self.seen) >= idle_max
     }
@@ -358,6 +360,7 @@ impl Flow {
         let [from_client, from_real] =
             [Marks::FIN_FROM_CLIENT, Marks::FIN_FROM_REAL].map(|fin| self.marks.has(fin));
         match self.state {
+            FlowState::Cut => FlowState::Cut,
             _ if flags.has(TcpFlags::RST) => FlowState::Closed,
             FlowState::Closed => FlowState::Closed,
             _ if from_client && from_real => FlowState::Closed,
@@ -369,8 +372,13 @@ impl Flow {
 }
 
 impl FlowState {
-    pub const ALL: [FlowState; 4] =
-        [FlowState::Embryonic, FlowState::Established, FlowState::Closing, FlowState::Closed];
+    pub const ALL: [FlowState; 5] = [
+        FlowState::Embryonic,
+        FlowState::Established,
+        FlowState::Closing,
+        FlowState::Closed,
+        FlowState::Cut,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -378,6 +386,7 @@ impl FlowState {
             FlowState::Established => "established",
             FlowState::Closing => "closing",
             FlowState::Closed => "closed",
+            FlowState::Cut => "cut",
         }
     }
 }

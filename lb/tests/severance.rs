@@ -2,9 +2,12 @@
 
 mod world;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use lb::explain::Call;
 use lb::severance::LINK_PATIENCE;
+use lb::wire::Endpoint;
 use lb::*;
 use world::*;
 
@@ -313,4 +316,24 @@ fn an_agent_that_drains_is_told_when_its_time_is_over() {
     }
     let states: Vec<&str> = states.iter().filter_map(|s| s.split(' ').next()).collect();
     assert_eq!((states.first(), states.last()), (Some(&"drain"), Some(&"drained")), "{states:?}");
+}
+
+/// The operator ends one flow: both ends are told as if its real were gone, and nobody else is.
+#[test]
+fn one_flow_is_cut_and_no_other() {
+    for served in tcp_services() {
+        let mut world = World::serving_as(1, served);
+        let [cut, other] = [2000, 2001].map(|client_port| open(&mut world, served, client_port));
+        let end = |(address, port): (IpAddr, u16)| Endpoint { address: address.into(), port };
+        let (client, vip) = (end(cut.call.source), end(cut.call.destination));
+        let call = Call { vlan: cut.call.vlan, protocol: TCP, client, vip };
+        let now = world.now;
+        assert!(world.plane.cut(&call, now));
+        assert!(!world.plane.cut(&call, now), "it is not open any more");
+        assert_eq!(world.real("web", 1).counters.flows_open, 1, "{served:?}");
+        client_is_told(&mut world, served, cut, true);
+        goes_on(&mut world, served, other);
+        assert_eq!(world.plane.flows().len(), 1);
+        assert_eq!(resets(&mut world), []);
+    }
 }

@@ -131,6 +131,7 @@ impl Statement {
             Action::Show(_)
             | Action::Administer(_)
             | Action::Clear
+            | Action::ResetFlow
             | Action::Configure
             | Action::Load(_)
             | Action::Commit

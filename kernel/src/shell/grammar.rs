@@ -64,6 +64,8 @@ pub enum Action {
     Administer(AdminState),
     /// Counters begin anew.
     Clear,
+    /// One flow ends.
+    ResetFlow,
     Configure,
     Load(Loading),
     Commit,

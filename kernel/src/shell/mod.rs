@@ -17,6 +17,7 @@ mod keys;
 mod page;
 pub mod parse;
 pub mod problem;
+mod reset;
 mod show;
 pub mod tree;
 pub mod units;
@@ -67,6 +68,8 @@ const HELP: &str = "\
 Two modes. Here you look at the appliance and act on guests:
   show …                       look at something; disturbs nothing
   drain | enable | maint …     take guests out of service and back
+  clear counters …             let what show counts begin anew
+  reset flow …                 end one flow
   reboot | poweroff
 and after 'configure' you say what it is to be, in a candidate:
   set …                        make a statement
@@ -78,7 +81,8 @@ and after 'configure' you say what it is to be, in a candidate:
   exit
 Words may be shortened as long as they stay unique. ? says what may come
 next, TAB completes. | match TEXT, except, begin, count, first N and last N
-filter what show prints. # and ! begin a comment. Ctrl-C abandons a line.
+filter what show prints; | json makes it a document for a program. # and !
+begin a comment. Ctrl-C abandons a line.
 ";
 
 const FIRST_STEPS: &str = "\
@@ -237,6 +241,10 @@ impl Shell {
             }
             Action::Clear => show::clear(desk, sentence)
                 .map_err(|problem| vec![locate(Error::whole(problem), sentence)])?,
+            Action::ResetFlow => {
+                return reset::reset(desk, sentence)
+                    .map_err(|problem| vec![locate(Error::whole(problem), sentence)]);
+            }
             Action::Configure => {
                 self.mode = Mode::Configuration;
                 return Ok(configure::enter(desk.control));

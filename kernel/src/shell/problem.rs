@@ -60,6 +60,8 @@ pub enum Problem {
     TooShort {
         word: &'static str,
     },
+    /// There is no open flow between these ends.
+    NoFlow,
     /// `|` after something that is not `show`.
     NoFilter,
     /// `|` after `| json`.
@@ -151,6 +153,7 @@ impl Problem {
             Problem::Invalid(finding) => finding.code(),
             Problem::NotStated(_) => 207,
             Problem::Refused(refusal) => refusal_code(refusal),
+            Problem::NoFlow => 306,
             Problem::TooManyLines { .. } => 602,
             Problem::TooManyErrors { .. } => 603,
             Problem::TooManyThings { .. } => 604,
@@ -206,6 +209,9 @@ impl Problem {
                 write!(f, "'{word}' has to be typed in full")
             }
             Problem::NoFilter => f.write_str("'|' filters what show prints, nothing else"),
+            Problem::NoFlow => {
+                f.write_str("no flow is open between these ends (show flow client …)")
+            }
             Problem::AfterJson => f.write_str("'| json' comes last: lines are filtered before it"),
             Problem::Invalid(finding) => write!(f, "{finding}"),
             Problem::Absent { what, name, known } => {

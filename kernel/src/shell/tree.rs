@@ -30,6 +30,7 @@ pub static OPERATIONAL: &[Node] = &[
     word("maint", "take a guest or a real out of service", Next(MAINT)),
     whole("poweroff", "switch this machine off", End(Action::Poweroff)),
     whole("reboot", "start this machine anew", End(Action::Reboot)),
+    word("reset", "end a flow", Next(RESET)),
     word("show", "look at something; disturbs nothing", Next(SHOW)),
     TERMINAL,
     word("test", "ask what would happen; changes nothing", Next(TEST)),
@@ -109,6 +110,16 @@ static CLEAR: &[Node] = &[word(
     ),
 )];
 const END_CLEAR: Then = End(Action::Clear);
+
+// reset …
+
+static RESET: &[Node] = &[word("flow", "both ends are told", Next(RESET_CLIENT))];
+static RESET_CLIENT: &[Node] = &[value(Kind::End, CLIENT_HELP, Next(RESET_VIP))];
+static RESET_VIP: &[Node] = &[value(Kind::End, VIP_HELP, EndOr(Action::ResetFlow, RESET_PROTOCOL))];
+static RESET_PROTOCOL: &[Node] = &[
+    choice("tcp", Choice::Protocol(Protocol::Tcp), "only over TCP", End(Action::ResetFlow)),
+    choice("udp", Choice::Protocol(Protocol::Udp), "only over UDP", End(Action::ResetFlow)),
+];
 
 // show …
 
@@ -214,6 +225,7 @@ static SHOW_FLOW: &[Node] = &[
         Next(&[
             state(FlowState::Closed, "ended; kept for the last segments"),
             state(FlowState::Closing, "one side has ended it"),
+            state(FlowState::Cut, "ended by reset flow; not all know it yet"),
             state(FlowState::Embryonic, "not answered, or nobody has heard the answer"),
             state(FlowState::Established, "both sides have spoken"),
         ]),

@@ -150,7 +150,7 @@ fn words_may_be_shortened() {
         };
         assert_eq!(meaning(long), meaning(short), "{short}");
     }
-    for short in ["reboo", "powerof", "re", "p"] {
+    for short in ["reboo", "powerof", "reb", "p"] {
         let error = parse(short, OPERATIONAL).unwrap_err().to_string();
         assert!(error.starts_with("% E111"), "{error}");
     }

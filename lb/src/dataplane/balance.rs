@@ -14,7 +14,7 @@
 
 use crate::addr::is_link_local_of_ours;
 use crate::dataplane::{Dataplane, Inbound};
-use crate::flow::{Direction, FlowId, Step};
+use crate::flow::{Direction, FlowId, FlowState, Step};
 use crate::passive::FlowFailure;
 use crate::tables::Tables;
 use crate::wire::transport::TcpFlags;
@@ -163,11 +163,12 @@ impl Dataplane {
         Ok(verdict)
     }
 
-    /// Where the flow's packets go, unless its real is severed.
+    /// Where the flow's packets go, unless its real is severed or it is cut itself.
     #[inline(always)]
     pub(super) fn delivery(&self, id: FlowId) -> Result<Delivery, DropReason> {
         let flow = self.flows.get(id).ok_or(DropReason::NoFlow)?;
-        let hop = self.tables.hop(flow.real).ok_or(DropReason::Severed)?;
+        let hop = self.tables.hop(flow.real).filter(|_| flow.state != FlowState::Cut);
+        let hop = hop.ok_or(DropReason::Severed)?;
         Ok(Delivery {
             port: hop.port,
             mac: hop.mac,

@@ -1,4 +1,5 @@
-//! The end of a flow whose real is severed ([`crate::severance`]): whoever speaks next is told.
+//! The end of a flow whose real is severed ([`crate::severance`]), or that the operator has cut:
+//! whoever speaks next is told.
 //!
 //! ```text
 //!   client ──(goes on)──▶ ┃                  client ◀──(RST in the VIP's name)── ┃
@@ -14,13 +15,24 @@
 //! A datagram, or a SYN, is no flow that has to be ended: it begins a new one, with another real.
 
 use crate::dataplane::{Dataplane, Inbound, refuse};
-use crate::flow::{Flow, FlowId};
+use crate::explain::Call;
+use crate::flow::{Direction, Flow, FlowId, FlowState};
 use crate::wire::{Endpoint, Transport, ethernet, ip};
-use crate::{DropReason, Health, MacAddr, PortSet, Protocol, Verdict};
+use crate::{DropReason, Health, Instant, MacAddr, PortSet, Protocol, Verdict};
 
 const TTL: u8 = 64;
 
 impl Dataplane {
+    /// Ends one open flow, as the operator wishes; whether there is one.
+    pub fn cut(&mut self, call: &Call, now: Instant) -> bool {
+        let found = self.flows.find(&call.key(), Direction::ToReal);
+        let cut = found.and_then(|id| Some((id, self.flows.cut(id, now)?)));
+        if let Some((id, started)) = cut {
+            self.of_its_real(id, |real, tables| tables.flow_closed(real, started));
+        }
+        cut.is_some()
+    }
+
     /// The flow that was found for a client's packet, if its real is there; without, the packet
     /// begins a flow or is the last one of this.
     #[inline(always)]
@@ -38,7 +50,9 @@ impl Dataplane {
 
     #[inline(always)]
     fn is_severed(&self, id: FlowId) -> bool {
-        self.flows.get(id).is_some_and(|flow| self.tables.hop(flow.real).is_none())
+        let is_severed =
+            |flow: &Flow| flow.state == FlowState::Cut || self.tables.hop(flow.real).is_none();
+        self.flows.get(id).is_some_and(is_severed)
     }
 
     /// Ends a flow whose client has spoken; an error if the packet ends with it.

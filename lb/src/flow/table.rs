@@ -260,6 +260,17 @@ impl FlowTable {
         }
     }
 
+    /// Ends an open flow in its middle; when it began.
+    pub(crate) fn cut(&mut self, id: FlowId, now: Instant) -> Option<Instant> {
+        let started = self.get(id).filter(|flow| flow.is_open())?.started;
+        self.unlink(id);
+        if let Some(flow) = self.get_mut(id) {
+            (flow.state, flow.seen) = (FlowState::Cut, now);
+        }
+        self.link(id);
+        Some(started)
+    }
+
     /// Removes a flow at once.
     pub fn remove(&mut self, id: FlowId) -> Option<Gone> {
         let flow = self.get(id)?;
@@ -392,7 +403,7 @@ impl FlowTable {
     fn list_of(&mut self, state: FlowState) -> Option<&mut List> {
         match state {
             FlowState::Embryonic => Some(&mut self.embryonic),
-            FlowState::Closed => Some(&mut self.closed),
+            FlowState::Closed | FlowState::Cut => Some(&mut self.closed),
             FlowState::Established | FlowState::Closing => None,
         }
     }

@@ -105,31 +105,45 @@ pub fn events(desk: &Desk<'_>) -> Page {
 /// What there is to say, for each protocol that was not ruled out and each VLAN where a service
 /// listens.
 fn explanations(desk: &Desk<'_>, said: &Sentence) -> Result<Vec<(Call, Explanation)>, Problem> {
-    let ends: Vec<SocketAddr> = said.said.iter().filter_map(|said| end(&said.value)).collect();
-    let &[client, vip] = &ends[..] else {
-        return Ok(Vec::new());
-    };
-    if client.is_ipv4() != vip.is_ipv4() {
-        let wanted = "a caller of that VIP: one is IPv4, the other IPv6".to_string();
-        return Err(Problem::NotAValue { text: client.to_string(), wanted, part: None });
-    }
     let (dataplane, now) = (&desk.appliance.dataplane, desk.appliance.now());
-    let is_asked = |protocol: &Protocol| match said.choice() {
-        Some(Said::Protocol(only)) => only == *protocol,
-        _ => true,
-    };
-    let (client, vip) = (endpoint(client), endpoint(vip));
-    let mut explained = Vec::new();
-    for protocol in Protocol::ALL.into_iter().filter(is_asked) {
-        let calls = (0..=VLAN_MAX).map(|vlan| Call { vlan, protocol, client, vip });
-        explained.extend(calls.filter_map(|call| Some((call, dataplane.explain(&call, now)?))));
-    }
+    let explained = calls(said)?.filter_map(|call| Some((call, dataplane.explain(&call, now)?)));
+    let explained: Vec<_> = explained.collect();
     if explained.is_empty() {
         let services = dataplane.tables().services();
         let known = services.map(|(_, service)| service.spec.name.to_string()).collect();
+        let vip = ends(said).map_or_else(String::new, |[_, vip]| vip.to_string());
         return Err(Problem::Absent { what: "service", name: format!("at {vip}"), known });
     }
     Ok(explained)
+}
+
+/// The calls that a sentence may mean by its two ends: over each protocol that was not ruled out, on
+/// each VLAN.
+pub fn calls(said: &Sentence) -> Result<impl Iterator<Item = Call>, Problem> {
+    let ends = ends(said);
+    if let Some([client, vip]) = ends
+        && client.is_ipv4() != vip.is_ipv4()
+    {
+        let wanted = "a caller of that VIP: one is IPv4, the other IPv6".to_string();
+        return Err(Problem::NotAValue { text: client.to_string(), wanted, part: None });
+    }
+    let only = match said.choice() {
+        Some(Said::Protocol(only)) => Some(only),
+        _ => None,
+    };
+    let protocols = Protocol::ALL.into_iter().filter(move |it| only.is_none_or(|only| only == *it));
+    Ok(ends.into_iter().flat_map(move |ends| {
+        let [client, vip] = ends.map(endpoint);
+        protocols.clone().flat_map(move |protocol| {
+            (0..=VLAN_MAX).map(move |vlan| Call { vlan, protocol, client, vip })
+        })
+    }))
+}
+
+/// The client's end and the VIP's.
+fn ends(said: &Sentence) -> Option<[SocketAddr; 2]> {
+    let mut ends = said.said.iter().filter_map(|said| end(&said.value));
+    Some([ends.next()?, ends.next()?])
 }
 
 fn end(value: &Value) -> Option<SocketAddr> {

@@ -28,6 +28,7 @@ use super::problem::Problem;
 use super::units::{Age, Bytes, InText, Shown};
 use crate::journal::JOURNAL;
 
+pub use choice::calls;
 pub use counts::clear;
 
 /// Rows of one table at most.
