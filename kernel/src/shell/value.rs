@@ -5,6 +5,7 @@
 //! the rest of the configuration is for `config::check`.
 
 mod answer;
+mod prefix;
 mod time;
 
 use alloc::boxed::Box;
@@ -19,13 +20,13 @@ use drivers::pci::Address;
 use lb::check::Path;
 use lb::flow::FlowState;
 use lb::limits::PERSISTENCE_PAYLOAD_BYTES_MAX;
-use lb::persist::ClientKey;
 use lb::vlan::VlanError;
 use lb::wire::ethernet::VLAN_MAX;
 use lb::{
     Expect, Forwarding, MacAddr, Name, OnDown, Protocol, RealSpec, Role, Scheduler, VlanSet, addr,
 };
 
+pub use prefix::Prefix;
 pub use time::Time;
 
 use self::time::{AGEING, INTERVAL, LIFETIME, RAMP, TIMEOUT};
@@ -155,13 +156,6 @@ pub enum Value {
     Choice(Choice),
 }
 
-/// The addresses whose first `len` bits are those of `address`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prefix {
-    pub address: IpAddr,
-    pub len: u8,
-}
-
 /// Why a text is no value of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
@@ -258,7 +252,7 @@ impl Kind {
             Kind::SlowStart => RAMP.parse(text).map(Value::SlowStart),
             Kind::Percent => percent(text).map(Value::Percent),
             Kind::End => end(text).map(Value::End),
-            Kind::Prefix => prefix(text).map(Value::Prefix),
+            Kind::Prefix => Prefix::parse(text).map(Value::Prefix),
             Kind::Place => ranged(text, "a place in the flow table", 0, u32::MAX)
                 .map(|place: u32| Value::Place(place as usize)),
             Kind::Lines => ranged(text, "a number of lines", 1, LINES_MAX)
@@ -268,13 +262,6 @@ impl Kind {
                 .map(|back: u8| Value::Back(back.into())),
             Kind::Comment => comment(text).map(Value::Comment),
         }
-    }
-}
-
-impl Prefix {
-    pub fn holds(self, address: IpAddr) -> bool {
-        let beginning = |address| ClientKey::of_source(address, self.len);
-        beginning(address) == beginning(self.address)
     }
 }
 
@@ -369,20 +356,6 @@ fn end(text: &str) -> Result<SocketAddr, Misfit> {
         true => Ok(end),
         false => Err(Misfit::whole("an end of a flow: a host's address and a port, 1..65535")),
     }
-}
-
-fn prefix(text: &str) -> Result<Prefix, Misfit> {
-    let example = "an address, or those of a network such as 10.0.2.0/24";
-    let (address, len) = match text.split_once('/') {
-        Some((address, len)) => (address, Some(len)),
-        None => (text, None),
-    };
-    let Ok(address) = address.parse::<IpAddr>() else {
-        return Err(Misfit { wanted: example.to_string(), part: wrong_octet(address) });
-    };
-    let len_max: u8 = if address.is_ipv4() { 32 } else { 128 };
-    let len = len.map_or(Ok(len_max), |len| ranged(len, "", 0, len_max));
-    len.map(|len| Prefix { address, len }).map_err(|_| Misfit::whole(example))
 }
 
 /// The first octet that spoils what looks like an IPv4 address.
@@ -487,33 +460,6 @@ mod tests {
         }
         assert_eq!(refusal(Kind::Rise, "0").0, "a number of probes in a row, 1..100");
         assert_eq!(refusal(Kind::Fall, "101").0, "a number of probes in a row, 1..100");
-    }
-
-    #[test]
-    fn a_prefix_holds_what_begins_like_it() {
-        let holds = |prefix: &str, address: &str| match Kind::Prefix.parse(prefix) {
-            Ok(Value::Prefix(prefix)) => prefix.holds(address.parse().unwrap()),
-            other => panic!("{prefix}: {other:?}"),
-        };
-        let cases = [
-            ("10.0.2.2", "10.0.2.2", true),
-            ("10.0.2.2", "10.0.2.3", false),
-            ("10.0.2.0/24", "10.0.2.255", true),
-            ("10.0.2.77/24", "10.0.2.1", true),
-            ("10.0.2.0/24", "10.0.3.0", false),
-            ("0.0.0.0/0", "255.255.255.255", true),
-            ("0.0.0.0/0", "fd00::1", false),
-            ("fd00::/8", "fdff::1", true),
-            ("fd00::1", "fd00::2", false),
-            ("::/0", "10.0.2.2", false),
-        ];
-        for (prefix, address, expected) in cases {
-            assert_eq!(holds(prefix, address), expected, "{prefix} {address}");
-        }
-        let wanted = "an address, or those of a network such as 10.0.2.0/24";
-        for text in ["10.0.2.0/33", "10.0.2.0/", "10.0.2.0/-1", "fd00::/129", "web", "/8", ""] {
-            assert_eq!(refusal(Kind::Prefix, text).0, wanted, "{text}");
-        }
     }
 
     #[test]
