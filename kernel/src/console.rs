@@ -24,6 +24,8 @@ pub const OUTPUT_MARK: usize = 4096;
 const READ_MAX: usize = 256;
 /// Bytes offered to the terminal in one poll.
 const WRITE_MAX: usize = 1024;
+/// Bytes that may be typed ahead of a command that is at work.
+const AHEAD_MAX: usize = 256;
 
 /// Where a person or a program sits: a UART, or a test.
 pub trait Tty {
@@ -38,6 +40,8 @@ pub struct Console {
     shell: Shell,
     editor: Editor,
     output: VecDeque<u8>,
+    /// What was typed while a command was at work.
+    ahead: VecDeque<u8>,
 }
 
 impl Console {
@@ -71,7 +75,16 @@ impl Console {
     /// A bounded step: some output, some input, at most one command.
     pub fn poll(&mut self, tty: &mut dyn Tty, control: &mut Control, appliance: &mut Appliance) {
         self.write(tty);
-        self.read(tty, &mut Desk { control, appliance });
+        let desk = &mut Desk { control, appliance };
+        match self.shell.is_busy() {
+            true => self.work(tty, desk),
+            false => self.read(tty, desk),
+        }
+    }
+
+    /// Whether a command is at work, and there is no prompt.
+    pub fn is_busy(&self) -> bool {
+        self.shell.is_busy()
     }
 
     /// Output that the terminal has not taken yet.
@@ -89,13 +102,35 @@ impl Console {
         }
     }
 
+    /// Looks for a key that is to stop the command, and gives it a step.
+    fn work(&mut self, tty: &mut dyn Tty, desk: &mut Desk<'_>) {
+        while self.ahead.len() < AHEAD_MAX
+            && let Some(byte) = tty.read()
+        {
+            if self.shell.stop(byte, desk) {
+                // Whoever stops it has thought better of what he typed before.
+                self.ahead.clear();
+            } else {
+                self.ahead.push_back(byte);
+            }
+        }
+        if self.output.len() > OUTPUT_MARK {
+            return;
+        }
+        let text = self.shell.work(desk);
+        self.print(&text);
+        if !self.shell.is_busy() {
+            self.prompt(desk.control);
+        }
+    }
+
     fn read(&mut self, tty: &mut dyn Tty, desk: &mut Desk<'_>) {
         let mut echo = Vec::new();
         for _ in 0..READ_MAX {
             if self.output.len() > OUTPUT_MARK {
                 return;
             }
-            let Some(byte) = tty.read() else {
+            let Some(byte) = self.ahead.pop_front().or_else(|| tty.read()) else {
                 return;
             };
             let event = self.editor.feed(byte, &mut echo);
@@ -106,7 +141,9 @@ impl Console {
                     let answer = self.shell.execute(&line, desk);
                     self.print(&answer);
                     self.editor.be_silent(self.shell.is_script());
-                    self.prompt(desk.control);
+                    if !self.shell.is_busy() {
+                        self.prompt(desk.control);
+                    }
                     return;
                 }
                 Some(Event::Leave) => {

@@ -12,6 +12,7 @@ mod configure;
 pub mod editor;
 pub mod grammar;
 mod history;
+pub mod job;
 pub mod json;
 mod keys;
 mod page;
@@ -23,6 +24,7 @@ pub mod tree;
 pub mod units;
 pub mod value;
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -33,6 +35,7 @@ use lb::Refusal;
 use self::complete::Known;
 use self::configure::Load;
 use self::grammar::{Action, Loading, Node, Switch};
+use self::job::{Job, Step};
 use self::parse::Sentence;
 use self::problem::{Error, Problem};
 use crate::appliance::{Appliance, Request};
@@ -52,6 +55,8 @@ pub struct Shell {
     is_script: bool,
     /// Lines are not commands now but what is to be loaded.
     load: Option<Load>,
+    /// A command that is not done yet.
+    job: Option<Box<dyn Job>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -171,10 +176,43 @@ impl Shell {
     /// The answer to a line, closed for a program. What is to be loaded is not answered yet.
     fn reply(&self, answer: Result<String, Vec<Error>>, prompt: &str, line: &[u8]) -> String {
         match answer {
-            Ok(text) if self.is_script && !self.is_loading() => text + DONE,
+            Ok(text) if self.is_script && !self.is_loading() && !self.is_busy() => text + DONE,
             Ok(text) => text,
             Err(errors) => self.complain(&errors, prompt, line),
         }
+    }
+
+    /// Whether a command is not done yet.
+    pub fn is_busy(&self) -> bool {
+        self.job.is_some()
+    }
+
+    /// Does a piece of it; what is to be printed of that.
+    pub fn work(&mut self, desk: &mut Desk<'_>) -> String {
+        let Some(mut job) = self.job.take() else {
+            return String::new();
+        };
+        match job.step(desk) {
+            Step::Goes(text) => {
+                self.job = Some(job);
+                text
+            }
+            Step::Ends(answer) => self.reply(answer, "", b""),
+        }
+    }
+
+    /// A key was pressed while a command is not done; whether it was meant for that.
+    pub fn stop(&mut self, key: u8, desk: &mut Desk<'_>) -> bool {
+        const CTRL_C: u8 = 0x03;
+        let any_key = !self.is_script;
+        let Some(job) = &mut self.job else {
+            return false;
+        };
+        let is_meant = key == CTRL_C || any_key && job.stops_at_any_key();
+        if is_meant {
+            job.stop(desk);
+        }
+        is_meant
     }
 
     fn go_on_loading(&mut self, mut load: Load, line: &[u8], desk: &mut Desk<'_>) -> String {

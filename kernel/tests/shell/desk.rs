@@ -262,8 +262,12 @@ impl Bench {
         String::from_utf8_lossy(&std::mem::take(&mut self.tty.screen)).into_owned()
     }
 
+    /// Until everything was read and shown, and no command is at work any more; for that time passes.
     pub fn settle(&mut self) {
-        while !self.tty.keys.is_empty() || self.console.waiting() > 0 {
+        while !self.tty.keys.is_empty() || self.console.waiting() > 0 || self.console.is_busy() {
+            if self.console.is_busy() {
+                self.run(Duration::from_millis(10));
+            }
             self.console.poll(&mut self.tty, &mut self.control, &mut self.appliance);
         }
     }
