@@ -53,8 +53,6 @@ pub enum Outcome {
         generation: u64,
     },
     NotSaved(Trouble),
-    /// There is no disk: it holds until the machine stops.
-    NoDisk,
 }
 
 /// Asks what became of a commit.
@@ -79,7 +77,7 @@ impl Ticket {
             Outcome::NotSaved(trouble) => {
                 log::error!("configuration: not saved: {trouble} (E{})", trouble.code());
             }
-            Outcome::Waiting | Outcome::NoDisk => {}
+            Outcome::Waiting => {}
         }
         *self.0.borrow_mut() = outcome;
     }
@@ -125,16 +123,21 @@ impl Keeper {
         }
     }
 
-    /// Saves a commit after those that came before.
-    pub fn save(&mut self, commit: Commit, now: Instant) -> Ticket {
+    /// Saves a commit after those that came before. `None`: there is no disk.
+    pub fn save(&mut self, commit: Commit, now: Instant) -> Option<Ticket> {
         let outcome = match &self.state {
-            Contents::NoDisk => Outcome::NoDisk,
+            Contents::NoDisk => return None,
             Contents::Unusable(trouble) => Outcome::NotSaved(trouble.clone()),
-            _ if self.is_read_only() => Outcome::NotSaved(Trouble::ReadOnly),
-            Contents::Opening(_) | Contents::Known(_) if self.waiting.len() == WAITING_MAX => {
+            // Which generations it has is not known, so this one may be taken.
+            Contents::Opening(_) => {
+                let seconds = now.since(self.moved_at).as_secs();
+                Outcome::NotSaved(Trouble::Stalled { seconds })
+            }
+            Contents::Known(_) if self.is_read_only() => Outcome::NotSaved(Trouble::ReadOnly),
+            Contents::Known(_) if self.waiting.len() == WAITING_MAX => {
                 Outcome::NotSaved(Trouble::Busy)
             }
-            Contents::Opening(_) | Contents::Known(_) => Outcome::Waiting,
+            Contents::Known(_) => Outcome::Waiting,
         };
         let ticket = Ticket::new(Outcome::Waiting);
         if outcome == Outcome::Waiting {
@@ -145,7 +148,12 @@ impl Keeper {
         } else {
             ticket.tell(outcome);
         }
-        ticket
+        Some(ticket)
+    }
+
+    /// Whether commits are on their way to the disk.
+    pub fn is_saving(&self) -> bool {
+        self.saving.is_some() || !self.waiting.is_empty()
     }
 
     /// A step, if there is something to do. To be called at every turn.
@@ -164,6 +172,15 @@ impl Keeper {
     pub fn generation(&self) -> Option<u64> {
         match &self.state {
             Contents::Known(state) => Some(state.committed()).filter(|&generation| generation > 0),
+            Contents::NoDisk | Contents::Opening(_) | Contents::Unusable(_) => None,
+        }
+    }
+
+    /// The highest generation that the disk has heard of, be it whole or not; `None` as long as there is
+    /// no disk to save on.
+    pub fn newest(&self) -> Option<u64> {
+        match &self.state {
+            Contents::Known(state) => Some(state.newest()),
             Contents::NoDisk | Contents::Opening(_) | Contents::Unusable(_) => None,
         }
     }
@@ -202,7 +219,8 @@ impl Keeper {
         }))
     }
 
-    /// Tells whoever waits that the disk stands still. The opening goes on, should it ever answer.
+    /// Tells whoever waits that the disk stands still. What it was asked for goes on, should it ever
+    /// answer.
     fn lose_patience(&mut self, now: Instant) {
         if now.since(self.moved_at) >= PATIENCE {
             let seconds = PATIENCE.as_secs();
@@ -255,14 +273,10 @@ impl Keeper {
             other => (other, None),
         };
         self.state = state;
-        if let Contents::Unusable(trouble) = &self.state {
-            let trouble = trouble.clone();
-            self.tell_all(&trouble);
-        }
         found
     }
 
-    /// Begins to save the next commit, unless one is being saved or the disk is not known yet.
+    /// Begins to save the next commit, unless one is being saved.
     fn begin_waiting(&mut self) {
         let Contents::Known(state) = &mut self.state else {
             return;

@@ -78,7 +78,7 @@ impl State {
     }
 
     /// The highest generation there is, committed or not.
-    fn newest(&self) -> u64 {
+    pub(super) fn newest(&self) -> u64 {
         let slots = self.generations.iter().copied().max().unwrap_or(0);
         match self.in_force {
             InForce::Superblock { superblock, .. } => slots.max(superblock.generation),

@@ -36,7 +36,7 @@ impl Desk {
     }
 
     fn save(&mut self, generation: u64) -> Ticket {
-        self.keeper.save(commit(generation), self.now)
+        self.keeper.save(commit(generation), self.now).expect("there is a disk")
     }
 
     /// Turns of the loop, a millisecond each.
@@ -61,12 +61,13 @@ fn a_commit_is_saved_and_said_to_be_only_then() {
     let ticket = desk.save(1);
     let mut turns = 0;
     while ticket.outcome() == Outcome::Waiting {
-        assert_eq!(desk.keeper.generation(), None);
+        assert_eq!((desk.keeper.generation(), desk.keeper.is_saving()), (None, true));
         desk.pass(1);
         turns += 1;
     }
     assert_eq!(ticket.outcome(), Outcome::Saved { generation: 1 });
     assert_eq!((desk.kept(), desk.keeper.generation()), (vec![1], Some(1)));
+    assert_eq!((desk.keeper.newest(), desk.keeper.is_saving()), (Some(1), false));
     assert_eq!(turns, 7, "three writes, three flushes, and one to begin");
     let before = desk.device.0.borrow().requests;
     desk.pass(100);
@@ -92,11 +93,12 @@ fn commits_are_saved_in_turn_and_only_so_many_wait() {
 #[test]
 fn without_a_disk_that_is_what_is_said() {
     let mut keeper = Keeper::without(None);
-    assert_eq!(keeper.save(commit(1), Instant::START).outcome(), Outcome::NoDisk);
+    assert!(keeper.save(commit(1), Instant::START).is_none());
     keeper.poll(Instant::START);
     let mut keeper = Keeper::without(Some(Trouble::NotOurs));
-    let outcome = keeper.save(commit(1), Instant::START).outcome();
-    assert_eq!(outcome, Outcome::NotSaved(Trouble::NotOurs));
+    let outcome = keeper.save(commit(1), Instant::START).map(|ticket| ticket.outcome());
+    assert_eq!(outcome, Some(Outcome::NotSaved(Trouble::NotOurs)));
+    assert_eq!((keeper.newest(), keeper.is_saving()), (None, false));
 }
 
 #[test]
@@ -154,11 +156,14 @@ fn a_disk_that_is_still_at_the_start_is_read_when_it_answers() {
         device.set(|inside| (inside.platter, inside.manner) = (platter, Manner::Still));
     });
     assert_eq!(found, Err(Trouble::Stalled { seconds: 1 }));
-    let ticket = desk.save(1);
     desk.pass(3_000);
-    assert_eq!(ticket.outcome(), Outcome::Waiting);
+    let still = Outcome::NotSaved(Trouble::Stalled { seconds: 4 });
+    assert_eq!((desk.save(1).outcome(), desk.keeper.newest()), (still, None));
     desk.device.set(|inside| inside.manner = Manner::Prompt);
     desk.pass(60);
+    assert_eq!((desk.kept(), desk.keeper.newest()), (vec![1], Some(1)), "what was there");
+    let ticket = desk.save(1);
+    desk.pass(20);
     assert_eq!(ticket.outcome(), Outcome::Saved { generation: 2 }, "1 is there already");
     assert_eq!(desk.kept(), [2, 1]);
 }
