@@ -2,7 +2,7 @@
 //!
 //! The newest [`COMMITS_MAX`] are kept; the oldest gives way. They are kept as text, which is small,
 //! is what a disk holds, and reads back as the very configuration that it was ([`Archive::get`]).
-//! Each has a generation, one more than the one before, which it keeps for ever; a place counts back
+//! Each has a generation, more than that of any before, which it keeps for ever; a place counts back
 //! from the newest, which is at 0.
 
 use alloc::boxed::Box;
@@ -33,25 +33,42 @@ pub struct Commit {
 #[derive(Clone, Debug, Default)]
 pub struct Archive {
     commits: VecDeque<Commit>,
+    /// The generation of the next one.
+    next: u64,
 }
 
 impl Archive {
     /// Takes in what runs from `at` on, unless it is the newest already; its generation.
     pub fn push(&mut self, config: &Config, comment: Option<String>, at: Instant) -> u64 {
         let text = config.to_string().into_boxed_str();
-        let generation = match self.newest() {
-            Some(newest) if newest.text == text => return newest.generation,
-            Some(newest) => newest.generation + 1,
-            None => 0,
-        };
+        if let Some(newest) = self.newest().filter(|newest| newest.text == text) {
+            return newest.generation;
+        }
+        let generation = self.next;
         self.restore(Commit { generation, at: Some(at), comment, text });
         generation
     }
 
     /// Takes in a commit as it was kept somewhere else, newer than all that are here.
     pub fn restore(&mut self, commit: Commit) {
+        self.pass_over(commit.generation);
         self.commits.truncate(COMMITS_MAX - 1);
         self.commits.push_front(commit);
+    }
+
+    /// Generations up to this one are taken, by commits that are not here.
+    pub fn pass_over(&mut self, generation: u64) {
+        self.next = self.next.max(generation + 1);
+    }
+
+    /// Gives the newest the next generation, if its own is taken.
+    pub fn renew(&mut self, is_taken: impl FnOnce(u64) -> bool) {
+        if let Some(newest) = self.commits.front_mut()
+            && is_taken(newest.generation)
+        {
+            newest.generation = self.next;
+            self.next += 1;
+        }
     }
 
     pub fn newest(&self) -> Option<&Commit> {
@@ -107,5 +124,20 @@ mod tests {
         archive.restore(Commit { generation: 41, at: None, comment: None, text });
         assert_eq!(archive.push(&named(2), None, Instant::START), 42);
         assert_eq!((archive.get(0), archive.get(1)), (Some(named(2)), Some(named(1))));
+    }
+
+    #[test]
+    fn a_generation_that_is_taken_is_given_to_nobody() {
+        let mut archive = Archive::default();
+        archive.renew(|_| true);
+        archive.pass_over(41);
+        assert_eq!(archive.push(&named(1), None, Instant::START), 42);
+        archive.pass_over(7);
+        archive.renew(|generation| generation != 42);
+        assert_eq!(archive.newest().unwrap().generation, 42);
+        archive.renew(|generation| generation == 42);
+        assert_eq!(archive.newest().unwrap().generation, 43);
+        assert_eq!(archive.push(&named(2), None, Instant::START), 44);
+        assert_eq!(archive.get(1), Some(named(1)));
     }
 }
