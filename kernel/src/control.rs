@@ -4,6 +4,7 @@
 //!  set, delete, load, rollback ─▶ candidate ─ commit ─▶ check ─▶ Plan ─▶ difference to the last Plan
 //!                                     ▲                                          │ steps
 //!       archive, to go back to ───────┘ ◀── running ◀────────────────────────── tables
+//!          ▲ at the start          kept ─▶ disk
 //! ```
 //!
 //! There is one candidate, whoever edits it: two people at two consoles see each other's changes, and
@@ -15,11 +16,13 @@
 //! the steps before it are taken back, and everything is as it was.
 //!
 //! A commit may be on trial: without [`Control::confirm`] in time, the configuration of before comes
-//! back by itself ([`Control::tick`]). It is in the archive only when it was confirmed.
+//! back by itself ([`Control::tick`]). It is kept, in the archive and on the disk, only when it was
+//! confirmed.
 
 mod difference;
 mod perform;
 mod remarks;
+mod saving;
 mod switching;
 
 use alloc::boxed::Box;
@@ -35,10 +38,13 @@ use self::difference::difference;
 use self::perform::perform;
 pub use self::remarks::Remark;
 use self::remarks::Waiting;
+pub use self::saving::Kept;
 use crate::appliance::{Appliance, Attached};
 use crate::config::archive::Archive;
 use crate::config::{self, Config, NicId, Plan, Site, Statement, THINGS_MAX};
 use crate::shell::problem::{Error, Problem, unchanged};
+use crate::start::Started;
+use crate::store::Keeper;
 
 /// Until a configuration that the tables do not take back is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -50,9 +56,13 @@ pub struct Control {
     candidate: Config,
     /// Consoles in configuration mode.
     editors: usize,
-    /// What the machine started with.
+    /// What the machine started with, and how it came to that.
     start_up: Config,
+    started: Started,
     archive: Archive,
+    keeper: Keeper,
+    /// Seconds since 1970 at [`Instant::START`], if that is known.
+    began: Option<u64>,
     trial: Option<Trial>,
     site: Site,
 }
@@ -75,10 +85,10 @@ pub struct Order {
 }
 
 /// What a commit came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Done {
-    /// Its number, if it is not on trial.
-    pub generation: Option<u64>,
+    /// `None` if it is on trial.
+    pub kept: Option<Kept>,
     pub remarks: Vec<Remark>,
 }
 
@@ -91,14 +101,17 @@ impl Control {
             candidate: Config::default(),
             editors: 0,
             start_up: Config::default(),
+            started: Started::default(),
             archive: Archive::default(),
+            keeper: Keeper::without(None),
+            began: None,
             trial: None,
             site,
         };
         if let Err(errors) = control.change(Config::default(), appliance) {
             errors.iter().for_each(|error| log::error!("{error}"));
         }
-        control.keep(Some("plain switch".to_string()), appliance.now());
+        control.file(Some("plain switch".to_string()), appliance.now());
         control
     }
 
@@ -121,6 +134,16 @@ impl Control {
     /// What the machine started with.
     pub fn start_up_config(&self) -> &Config {
         &self.start_up
+    }
+
+    /// How the machine started.
+    pub fn started(&self) -> &Started {
+        &self.started
+    }
+
+    /// Notes how the machine started.
+    pub fn note_start(&mut self, started: Started) {
+        self.started = started;
     }
 
     /// Whether a commit would change anything.
@@ -158,7 +181,7 @@ impl Control {
         self.change(config, appliance)?;
         self.start_up = self.running.clone();
         self.candidate = self.running.clone();
-        self.keep(Some("start-up".to_string()), appliance.now());
+        self.file(Some("start-up".to_string()), appliance.now());
         appliance.prepare();
         Ok(())
     }
@@ -215,7 +238,7 @@ impl Control {
             remarks.retain(|remark| !matches!(remark, Remark::Drains { .. }));
             remarks.extend(cut(appliance));
         }
-        let generation = match trial {
+        let kept = match trial {
             Some(time) => {
                 self.trial = Some(Trial { before, until: now + time, comment });
                 log::info!("configuration: committed, {}s to confirm", time.as_secs());
@@ -223,19 +246,20 @@ impl Control {
             }
             None => Some(self.keep(comment, now)),
         };
-        Ok(Done { generation, remarks })
+        Ok(Done { kept, remarks })
     }
 
-    /// Ends the trial of the last commit; its generation.
-    pub fn confirm(&mut self, now: Instant) -> Result<u64, Problem> {
+    /// Ends the trial of the last commit.
+    pub fn confirm(&mut self, now: Instant) -> Result<Kept, Problem> {
         let trial = self.trial.take().ok_or(Problem::NoTrial)?;
         Ok(self.keep(trial.comment, now))
     }
 
-    /// Takes back a commit that nobody has confirmed in time, and says so. The candidate still has
-    /// it.
+    /// To be called at every turn: saving goes on, and a commit that nobody has confirmed in time is taken
+    /// back, which it says. The candidate still has it.
     pub fn tick(&mut self, appliance: &mut Appliance) -> Option<String> {
         let now = appliance.now();
+        self.keeper.poll(now);
         let trial = self.trial.take_if(|trial| trial.until <= now)?;
         if let Err(errors) = self.change(trial.before.clone(), appliance) {
             errors.iter().for_each(|error| log::error!("{error}"));
@@ -282,7 +306,7 @@ impl Control {
     }
 
     /// Puts the running configuration into the archive; its generation.
-    fn keep(&mut self, comment: Option<String>, now: Instant) -> u64 {
+    fn file(&mut self, comment: Option<String>, now: Instant) -> u64 {
         let said = comment.as_ref().map_or(String::new(), |comment| format!(" ({comment})"));
         let generation = self.archive.push(&self.running, comment, now);
         if generation > 0 {

@@ -31,8 +31,6 @@ boot::entry!(main);
 struct Built {
     appliance: Appliance,
     control: Control,
-    keeper: Keeper,
-    started: Started,
     nic_lines: Lines,
 }
 
@@ -50,7 +48,7 @@ fn main(start_info: u64) -> ! {
     let mut built = build(&mut machine);
     let mut console = Console::default();
     JOURNAL.lines().for_each(|line| console.print(&format!("{line}\n")));
-    tell(&built.started, &mut console);
+    tell(built.control.started(), &mut console);
     console.greet(&built.control);
     match run(&mut machine, &mut built, &mut console) {
         Request::Reboot => image::reboot(),
@@ -77,8 +75,9 @@ fn build(machine: &mut Machine) -> Built {
     let mut appliance = Appliance::new(dataplane, pool, attached);
     appliance.memory_bytes = Some(machine.heap_bytes);
     let mut control = Control::begin(site.clone(), &mut appliance);
-    let started = start.finish(&site, &mut control, &mut appliance);
-    Built { appliance, control, keeper, started, nic_lines: lines }
+    control.adopt(keeper, &commits, machine.began);
+    start.finish(&site, &mut control, &mut appliance);
+    Built { appliance, control, nic_lines: lines }
 }
 
 /// Reads the disk, if there is one; waits a second for it at most.
@@ -126,23 +125,23 @@ fn tell(started: &Started, console: &mut Console) {
 
 /// Goes round until somebody wants the machine to end.
 fn run(machine: &mut Machine, built: &mut Built, console: &mut Console) -> Request {
-    let Built { appliance, control, keeper, nic_lines, .. } = built;
+    let Built { appliance, control, nic_lines } = built;
     let mut pace = Pace::begin(machine.now());
     loop {
         let now = machine.now();
         if appliance.turn(now) == Turn::Busy {
             pace.worked(now);
         }
-        keeper.poll(now);
+        if let Some(news) = control.tick(appliance) {
+            console.tell(&news);
+        }
         if pace.is_console_due(now) {
-            if let Some(news) = control.tick(appliance) {
-                console.tell(&news);
-            }
             console.poll(&mut machine.uart, control, appliance);
             let moved = machine.uart.has_moved();
             pace.visited_console(now, moved);
-            // The last words go out first, unless nobody reads them.
+            // What was committed is saved first, and the last words go out, unless nobody reads them.
             if let Some(request) = appliance.request
+                && !control.is_saving()
                 && (console.waiting() == 0 || !moved)
             {
                 return request;

@@ -26,7 +26,7 @@ use crate::store::{Commit, Passed, Trouble};
 const COMMITS_TRIED: usize = 2;
 
 /// Where a configuration is from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StartedFrom {
     Disk {
         generation: u64,
@@ -35,6 +35,7 @@ pub enum StartedFrom {
     Loader,
     FwCfg,
     /// Nothing was given: a plain switch.
+    #[default]
     BuiltIn,
 }
 
@@ -60,7 +61,7 @@ pub struct Start<'a> {
 }
 
 /// How the appliance started.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Started {
     pub from: StartedFrom,
     pub statements: usize,
@@ -100,22 +101,28 @@ impl<'a> Start<'a> {
         self.chosen.as_ref().and_then(|(_, config)| config.flows)
     }
 
-    /// Makes it the running configuration; should the tables refuse it, the next one.
-    pub fn finish(
-        mut self,
+    /// Makes it the running configuration; should the tables refuse it, the next one. `control` knows
+    /// afterwards how that went.
+    pub fn finish(mut self, site: &Site, control: &mut Control, appliance: &mut Appliance) {
+        let (from, statements) = self.run(site, control, appliance).unwrap_or_default();
+        control.note_start(Started { from, statements, notes: self.notes });
+    }
+
+    fn run(
+        &mut self,
         site: &Site,
         control: &mut Control,
         appliance: &mut Appliance,
-    ) -> Started {
+    ) -> Option<(StartedFrom, usize)> {
         while let Some((from, config)) = self.chosen.take() {
             let statements = config.statements().len();
             match control.start_up(config, appliance) {
-                Ok(()) => return Started { from, statements, notes: self.notes },
+                Ok(()) => return Some((from, statements)),
                 Err(errors) => self.notes.push(Note::Refused { from, errors }),
             }
             self.next(site);
         }
-        Started { from: StartedFrom::BuiltIn, statements: 0, notes: self.notes }
+        None
     }
 
     fn next(&mut self, site: &Site) {
@@ -152,7 +159,7 @@ impl fmt::Display for StartedFrom {
             StartedFrom::Disk { generation } => write!(f, "the disk, generation {generation}"),
             StartedFrom::Loader => f.write_str("the loader's file"),
             StartedFrom::FwCfg => f.write_str("fw_cfg"),
-            StartedFrom::BuiltIn => f.write_str("nobody"),
+            StartedFrom::BuiltIn => f.write_str("no configuration"),
         }
     }
 }

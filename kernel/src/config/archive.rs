@@ -8,6 +8,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
+use core::time::Duration;
 
 use lb::Instant;
 
@@ -22,11 +23,20 @@ pub const COMMENT_CHARS_MAX: usize = 80;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
     pub generation: u64,
-    /// When it came to run; `None` if that was before this start of the machine.
-    pub at: Option<Instant>,
+    pub since: Since,
     pub comment: Option<String>,
     /// Its `set` lines.
     pub text: Box<str>,
+}
+
+/// When a configuration came to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    At(Instant),
+    /// So long before the machine's clock began.
+    Before(Duration),
+    /// At some time before this start of the machine.
+    Earlier,
 }
 
 /// The last commits, newest first.
@@ -37,6 +47,17 @@ pub struct Archive {
     next: u64,
 }
 
+impl Since {
+    /// How long ago that is, if it is known.
+    pub fn ago(self, now: Instant) -> Option<Duration> {
+        match self {
+            Since::At(at) => Some(now.since(at)),
+            Since::Before(time) => Some(time + now.since(Instant::START)),
+            Since::Earlier => None,
+        }
+    }
+}
+
 impl Archive {
     /// Takes in what runs from `at` on, unless it is the newest already; its generation.
     pub fn push(&mut self, config: &Config, comment: Option<String>, at: Instant) -> u64 {
@@ -45,7 +66,7 @@ impl Archive {
             return newest.generation;
         }
         let generation = self.next;
-        self.restore(Commit { generation, at: Some(at), comment, text });
+        self.restore(Commit { generation, since: Since::At(at), comment, text });
         generation
     }
 
@@ -121,7 +142,7 @@ mod tests {
     fn what_was_kept_elsewhere_keeps_its_generation() {
         let mut archive = Archive::default();
         let text = named(1).to_string().into_boxed_str();
-        archive.restore(Commit { generation: 41, at: None, comment: None, text });
+        archive.restore(Commit { generation: 41, since: Since::Earlier, comment: None, text });
         assert_eq!(archive.push(&named(2), None, Instant::START), 42);
         assert_eq!((archive.get(0), archive.get(1)), (Some(named(2)), Some(named(1))));
     }

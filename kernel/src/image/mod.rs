@@ -14,6 +14,7 @@ mod last_words;
 mod memory;
 mod power;
 mod random;
+mod rtc;
 mod uart;
 
 use core::fmt::Write;
@@ -33,6 +34,8 @@ pub use uart::Uart;
 pub struct Machine {
     pub uart: Uart,
     pub clock: TscClock,
+    /// Seconds since 1970 when the clock began, if that is known.
+    pub began: Option<u64>,
     pub idle: Idle,
     pub options: Options,
     /// The loader's module (`-initrd`): a configuration.
@@ -77,6 +80,7 @@ impl Machine {
         Machine {
             uart: Uart::new(),
             clock,
+            began: rtc::unix_seconds(),
             idle,
             options,
             module: memory.module,

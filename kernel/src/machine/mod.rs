@@ -10,6 +10,7 @@ pub mod memory;
 pub mod options;
 pub mod pace;
 pub mod paging;
+pub mod rtc;
 pub mod sizes;
 pub mod start_info;
 

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::Desk;
 use super::grammar::Loading;
@@ -11,7 +12,8 @@ use super::parse::{Sentence, text_of, words};
 use super::problem::{Error, Problem};
 use super::value::Choice;
 use crate::config::{Config, Reading, Statement};
-use crate::control::{Control, Order, Remark, cut};
+use crate::control::{Control, Kept, Order, Remark, cut};
+use crate::store::Ticket;
 
 const OTHER_SEAT: &str = "\
 Another console is in configuration mode, too. There is one candidate: what
@@ -24,14 +26,20 @@ const STAYS: &str = "\
 The candidate keeps its changes, which do not run: in configuration mode
 'commit' makes them run, 'discard' forgets them.
 ";
-const WRITE: &str = "\
+const NOTHING_TO_WRITE: &str = "\
 There is nothing to write: a configuration is kept when it is committed.
 ";
 const NO_DISK: &str = "\
 It is kept until the machine stops, for there is no configuration disk. To
-keep it longer, save what 'show configuration' prints in a file and hand that to
-the machine when it starts: qemu -initrd FILE.
+keep it longer, give the machine one (run-qemu.sh --disk FILE), or save what
+'show configuration' prints in a file and hand that to it: qemu -initrd FILE.
 ";
+
+/// What a command says at once, and what it waits for then.
+pub(super) struct Answer {
+    pub said: String,
+    pub saving: Option<Ticket>,
+}
 
 /// Lines on their way into the candidate.
 #[derive(Debug)]
@@ -91,30 +99,31 @@ pub(super) fn check(control: &Control) -> Result<String, Vec<Error>> {
     Ok("The candidate holds together.\n".to_string())
 }
 
-pub(super) fn commit(sentence: &Sentence, desk: &mut Desk<'_>) -> Result<String, Vec<Error>> {
+pub(super) fn commit(sentence: &Sentence, desk: &mut Desk<'_>) -> Result<Answer, Vec<Error>> {
     let cuts = sentence.choice() == Some(Choice::Now);
     if !desk.control.is_edited() {
         let ended = if cuts { cut(desk.appliance) } else { Vec::new() };
         let nothing = "There is nothing to commit: the candidate is what runs.\n";
-        return Ok(nothing.to_string() + &said_of(&ended));
+        return Ok(Answer { said: nothing.to_string() + &said_of(&ended), saving: None });
     }
     let order = Order { trial: sentence.time(), cuts, comment: sentence.comment() };
     let done = desk.control.commit(order, desk.appliance)?;
-    let said = match (done.generation, sentence.time()) {
-        (None, Some(time)) => format!(
-            "On trial for {} seconds, then taken back unless you type: confirm\n",
-            time.as_secs()
-        ),
-        (generation, _) => kept(generation.unwrap_or_default()),
-    };
-    Ok(said + &said_of(&done.remarks))
+    let answer = done.kept.map_or_else(|| on_trial(sentence.time().unwrap_or_default()), kept);
+    Ok(Answer { said: answer.said + &said_of(&done.remarks), ..answer })
+}
+
+fn on_trial(time: Duration) -> Answer {
+    let seconds = time.as_secs();
+    let said =
+        format!("On trial for {seconds} seconds, then taken back unless you type: confirm\n");
+    Answer { said, saving: None }
 }
 
 fn said_of(remarks: &[Remark]) -> String {
     remarks.iter().map(|remark| format!("{remark}\n")).collect()
 }
 
-pub(super) fn confirm(desk: &mut Desk<'_>) -> Result<String, Vec<Error>> {
+pub(super) fn confirm(desk: &mut Desk<'_>) -> Result<Answer, Vec<Error>> {
     let confirmed = desk.control.confirm(desk.appliance.now());
     confirmed.map(kept).map_err(|problem| vec![Error::whole(problem)])
 }
@@ -137,13 +146,29 @@ pub(super) fn discard(control: &mut Control) -> String {
     said.to_string()
 }
 
-/// What `write` says, which elsewhere keeps a configuration.
-pub(super) fn write(control: &Control) -> String {
-    let edited = if control.is_edited() { EDITED } else { "" };
-    format!("{WRITE}{edited}{NO_DISK}")
+/// Saves what runs if the disk does not have it, and else says how it is kept.
+pub(super) fn write(desk: &mut Desk<'_>) -> Result<Answer, Vec<Error>> {
+    let now = desk.appliance.now();
+    let edited = if desk.control.is_edited() { EDITED } else { "" };
+    if let Some(generation) = desk.control.saved_generation() {
+        let said = format!("{NOTHING_TO_WRITE}{edited}The disk has it: generation {generation}.\n");
+        return Ok(Answer { said, saving: None });
+    }
+    let written = desk.control.write(now).map_err(|problem| vec![Error::whole(problem)])?;
+    let said = match written.ticket {
+        None => format!("{NOTHING_TO_WRITE}{edited}{NO_DISK}"),
+        Some(_) => edited.to_string(),
+    };
+    Ok(Answer { said, saving: written.ticket })
 }
 
 /// What is said of a configuration that is in the archive now.
-fn kept(generation: u64) -> String {
-    format!("Generation {generation} runs until the machine stops (write says how to keep it).\n")
+fn kept(Kept { generation, ticket }: Kept) -> Answer {
+    let said = match ticket {
+        None => format!(
+            "Generation {generation} runs until the machine stops (write says how to keep it).\n"
+        ),
+        Some(_) => format!("Generation {generation} runs.\n"),
+    };
+    Answer { said, saving: ticket }
 }

@@ -19,6 +19,7 @@ mod page;
 pub mod parse;
 pub mod problem;
 mod reset;
+mod saving;
 mod show;
 pub mod tree;
 pub mod units;
@@ -33,11 +34,12 @@ use alloc::vec::Vec;
 use lb::Refusal;
 
 use self::complete::Known;
-use self::configure::Load;
+use self::configure::{Answer, Load};
 use self::grammar::{Action, Loading, Node, Switch};
 use self::job::{Job, Step};
 use self::parse::Sentence;
 use self::problem::{Error, Problem};
+use self::saving::Saving;
 use crate::appliance::{Appliance, Request};
 use crate::control::Control;
 
@@ -264,9 +266,9 @@ impl Shell {
                     .map_err(|problem| vec![locate(Error::whole(problem), sentence)])?;
             }
             Action::Load(loading) => return Ok(self.begin_load(loading, desk.control)),
-            Action::Commit => return configure::commit(sentence, desk),
+            Action::Commit => return configure::commit(sentence, desk).map(|said| self.wait(said)),
             Action::CommitCheck => return configure::check(desk.control),
-            Action::Confirm => return configure::confirm(desk),
+            Action::Confirm => return configure::confirm(desk).map(|said| self.wait(said)),
             Action::Rollback => return configure::rollback(sentence, desk.control),
             Action::Discard => return Ok(configure::discard(desk.control)),
             Action::Administer(state) => {
@@ -289,7 +291,7 @@ impl Shell {
             }
             Action::Exit | Action::End => return Ok(self.leave(desk.control)),
             Action::Help => return Ok(HELP.to_string()),
-            Action::Write => return Ok(configure::write(desk.control)),
+            Action::Write => return configure::write(desk).map(|said| self.wait(said)),
             Action::Script(switch) => self.is_script = switch == Switch::On,
             Action::Reboot => desk.appliance.request = Some(Request::Reboot),
             Action::Poweroff => desk.appliance.request = Some(Request::PowerOff),
@@ -297,6 +299,12 @@ impl Shell {
             Action::Filter(_) => {}
         }
         Ok(String::new())
+    }
+
+    /// The command is done when the disk has what it saves.
+    fn wait(&mut self, Answer { said, saving }: Answer) -> String {
+        self.job = saving.map(|ticket| Box::new(Saving::of(ticket)) as Box<dyn Job>);
+        said
     }
 
     /// What comes now is to be loaded, up to a line `end`.

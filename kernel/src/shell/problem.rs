@@ -14,6 +14,7 @@ use core::time::Duration;
 use lb::Refusal;
 
 use crate::config::{self, Finding, Item};
+use crate::store::Trouble;
 
 /// A problem and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +110,8 @@ pub enum Problem {
     },
     /// Somebody stopped typing what is to be loaded.
     Abandoned,
+    /// What was committed runs, but is not on the disk.
+    NotSaved(Trouble),
 }
 
 impl Error {
@@ -161,6 +164,7 @@ impl Problem {
             Problem::NoTrial => 303,
             Problem::NoCommit { .. } => 304,
             Problem::Abandoned => 305,
+            Problem::NotSaved(trouble) => trouble.code(),
         }
     }
 
@@ -250,6 +254,10 @@ impl Problem {
                 write!(f, "there is no configuration {back} commits ago (show commits: 0..{last})")
             }
             Problem::Abandoned => f.write_str("abandoned; the candidate is as it was"),
+            Problem::NotSaved(trouble) => write!(
+                f,
+                "not saved: {trouble}; it runs, and holds until the machine stops (write tries again)"
+            ),
         }
     }
 }

@@ -80,7 +80,7 @@ const CONFIGURE: Node = word(
 const HELP: Node = word("help", "how this shell works", End(Action::Help));
 const WRITE: Node = word(
     "write",
-    "say how the configuration is kept",
+    "save what runs, should the disk not have it",
     EndOr(Action::Write, &[alias("memory", End(Action::Write))]),
 );
 const TERMINAL: Node = word("terminal", "how this console behaves", Next(TERMINAL_NEXT));

@@ -6,6 +6,9 @@ mod cuts;
 #[path = "../shell/desk.rs"]
 #[allow(dead_code, reason = "the console's tests need more of it")]
 mod desk;
+#[path = "../shell/plate.rs"]
+#[allow(dead_code, reason = "the console's tests need more of it")]
+mod plate;
 mod schemas;
 mod strings;
 #[path = "../shell/worlds.rs"]

@@ -14,6 +14,7 @@ use kernel::config::{self, Site, parse_pci};
 use kernel::console::{Console, Tty};
 use kernel::control::{self, Control};
 use kernel::shell::problem::Error;
+use kernel::start::{Started, StartedFrom};
 use lb::{Capacity, Dataplane, Instant, MacAddr};
 
 pub const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
@@ -282,7 +283,10 @@ impl Bench {
     /// Takes in a file, as the machine does when it starts.
     pub fn start_up(&mut self, text: &str) -> Result<(), Vec<Error>> {
         let config = config::load(text.as_bytes(), &self.site)?;
-        self.control.start_up(config, &mut self.appliance)
+        let (from, statements) = (StartedFrom::Loader, config.statements().len());
+        self.control.start_up(config, &mut self.appliance)?;
+        self.control.note_start(Started { from, statements, notes: Vec::new() });
+        Ok(())
     }
 }
 

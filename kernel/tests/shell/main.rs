@@ -5,6 +5,8 @@ mod config;
 mod console;
 mod desk;
 mod files;
+mod plate;
+mod saving;
 mod start;
 mod switching;
 mod transcripts;

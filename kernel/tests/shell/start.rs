@@ -27,7 +27,8 @@ fn start(commits: &[&str], loader: Option<&str>, fw_cfg: Option<&str>) -> (Bench
     offers.extend(loader.map(|text| file(StartedFrom::Loader, leak(text))));
     offers.extend(fw_cfg.map(|text| file(StartedFrom::FwCfg, leak(text))));
     let start = Start::choose(offers, Vec::new(), &bench.site);
-    let started = start.finish(&bench.site.clone(), &mut bench.control, &mut bench.appliance);
+    start.finish(&bench.site.clone(), &mut bench.control, &mut bench.appliance);
+    let started = bench.control.started().clone();
     (bench, started)
 }
 

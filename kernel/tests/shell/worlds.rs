@@ -8,6 +8,7 @@ use drivers::NicState;
 use drivers::nic::{Fault, RingFault};
 
 use crate::desk::{Bench, guest_address_v6};
+use crate::plate::Plate;
 
 /// The transcripts.
 pub fn files() -> Vec<PathBuf> {
@@ -26,9 +27,23 @@ pub fn enter(world: &str) -> Bench {
         "# world: three guests that serve the web" => serve(&mut bench),
         "# world: three guests that answer questions over IPv6" => answer(&mut bench),
         "# world: much goes wrong" => go_wrong(&mut bench),
+        "# world: a disk, of which the last commit is damaged" => start_again(&mut bench),
         other => panic!("there is no world {other:?}"),
     }
     bench
+}
+
+/// Some commits are made and saved, the last is damaged, and another machine starts an hour later.
+fn start_again(bench: &mut Bench) {
+    const BEGAN: u64 = 1_800_000_000;
+    let (disk, mut first) = (Plate::blank(), Bench::new(4));
+    disk.start(&mut first, Some(BEGAN));
+    first.type_in(b"configure\r");
+    for hostname in ["edge1", "edge2", "edge3"] {
+        first.type_in(format!("set system hostname {hostname}\rcommit\r").as_bytes());
+    }
+    disk.damage(2);
+    disk.start(bench, Some(BEGAN + 3600));
 }
 
 /// Three guests answer a service; twelve clients have called, and two guests report.

@@ -95,6 +95,9 @@ fn system(desk: &Desk<'_>) -> Page {
     let memory = appliance.memory_bytes.map(|bytes| Bytes(bytes as u64));
     page.fact("memory", cell("memory_bytes", memory));
     page.fact("busy", cell("busy", appliance.busy().last()));
+    let started = desk.control.started();
+    page.fact("started with", configuration::origin(words(started.from.to_string()), started));
+    page.fact("saved as generation", cell("saved_generation", desk.control.saved_generation()));
     page.fact("statements", cell("statements", config.statements().len()));
     page.fact("changes", cell("changes", appliance.dataplane.tables().epoch()));
     page
