@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod console;
+pub mod dice;
 pub mod disk;
 pub mod flow;
 pub mod frame;
@@ -24,6 +25,7 @@ pub mod trace;
 pub mod world;
 
 pub use console::Console;
+pub use dice::Dice;
 pub use disk::DiskFile;
 pub use flow::TcpFlow;
 pub use frame::{Arp, Echo, Ends, Frame, Raw, Tcp, TcpFlags, Udp};

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use tests::console::number_after;
 use tests::frame::ArpKind;
 use tests::world::{VIP, WEB, World};
-use tests::{Arp, Ends, Frame, MacAddr, Station, Tcp, TcpFlags, TcpFlow, Udp};
+use tests::{Arp, Dice, Ends, Frame, MacAddr, Station, Tcp, TcpFlags, TcpFlow, Udp};
 
 /// A lie, and the counter that it ends in.
 struct Lie {
@@ -136,17 +136,4 @@ fn nonsense_disturbs_nobody() {
     Station::settle_bytes(&listeners);
     flow.close();
     world.machine.assert_accounted();
-}
-
-/// A stream of numbers from a seed (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    /// A number below `below`.
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % below as u64) as usize
-    }
 }
