@@ -1,4 +1,4 @@
-//! QEMU's control port, as much of it as the tests need: pull a cable, put it back.
+//! QEMU's control port, as much of it as the tests need: pull a cable, put it back; the reset button.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -23,6 +23,13 @@ impl Qmp {
         self.execute(&format!(
             r#"{{"execute": "set_link", "arguments": {{"name": "n{port}", "up": {up}}}}}"#
         ));
+    }
+
+    /// Presses the reset button; other than a reset that the machine asks for, which ends QEMU, this
+    /// starts it anew.
+    pub fn reset(&self) {
+        self.execute(r#"{"execute": "set-action", "arguments": {"reboot": "reset"}}"#);
+        self.execute(r#"{"execute": "system_reset"}"#);
     }
 
     /// Sends one command and waits for its answer; greetings and events are passed over.

@@ -17,6 +17,8 @@ mod health;
 mod hostile;
 #[path = "qemu/load.rs"]
 mod load;
+#[path = "qemu/save.rs"]
+mod save;
 #[path = "qemu/start.rs"]
 mod start;
 #[path = "qemu/switch.rs"]
