@@ -37,6 +37,7 @@ struct Asked {
     id: RealId,
     name: NameHash,
     flows_open: u32,
+    flows_waiting: u32,
     load: RealLoad,
 }
 
@@ -55,7 +56,8 @@ fn choice(bencher: Bencher, case: &Case) {
         // The table was empty: slots are places.
         let real = &mut asked[chosen.index()];
         real.flows_open += 1;
-        real.load.flow_begun(now);
+        real.flows_waiting += 1;
+        real.load.asked(now);
         board.update(chosen.index(), &real.candidate(now));
     });
 }
@@ -98,7 +100,7 @@ fn asked(reals: usize, now: Instant) -> Vec<Asked> {
         let report = LoadReport::parse(line.as_bytes()).expect("a report");
         let mut load = RealLoad::default();
         load.accept(&report, now, &RealCounters::default(), Agent::Push).expect("the first one");
-        Asked { id, name: NameHash::of(&real.spec.guest), flows_open: 0, load }
+        Asked { id, name: NameHash::of(&real.spec.guest), flows_open: 0, flows_waiting: 0, load }
     };
     tables.reals().map(asked).collect()
 }
@@ -116,6 +118,8 @@ impl Asked {
             weight_set: WEIGHT,
             name: self.name,
             flows_open: self.flows_open,
+            flows_waiting: self.flows_waiting,
+            answer_time: None,
             load: &self.load,
         }
     }

@@ -27,7 +27,7 @@
 //! - `nat`, `direct`: flows come in random order, which is the worst. One call a frame waits for the
 //!   index and then for the flow, for the first says where the second is: 390 ns with a million
 //!   flows. A batch asks for all of them at once: 100 ns.
-//! - `new_flow`: 4,120 instructions by `wll` among 64 reals, some 190 ns: the choice 1,710 (1,290 of
+//! - `new_flow`: 3,950 instructions by `wll` among 64 reals, some 190 ns: the choice 1,540 (1,120 of
 //!   these are scoring one real again, its games, the descent to the least and the next best),
 //!   opening the flow 770, parsing, rewriting and counting as for every packet 1,300; by `wlc` among 8
 //!   reals 3,340. The rest, 180 ns in a batch and 270 alone, is waited for: for the flow's place in

@@ -72,8 +72,9 @@ pub struct Flow {
     pub started: Instant,
     /// Last packet, either way.
     pub seen: Instant,
-    pub packets_in: u64,
-    pub packets_out: u64,
+    /// They stop at the most that they can hold; those of real and service go on.
+    pub packets_in: u32,
+    pub packets_out: u32,
     /// UDP: for how many milliseconds it may be silent. TCP: the sequence number of the SYN that
     /// opened it.
     udp_idle_ms_or_sequence: u32,
@@ -84,7 +85,7 @@ pub struct Flow {
 
 /// What is known of a flow for ever, one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Marks(u8);
+struct Marks(u16);
 
 impl Marks {
     /// Found by the real's answers alone.
@@ -95,11 +96,13 @@ impl Marks {
     const ANSWERED: Marks = Marks(1 << 3);
     /// The client has spoken after the answer, so it is where it says to be.
     const CONFIRMED: Marks = Marks(1 << 4);
+    /// The last who said anything was the client; so is one who has only just called.
+    const WAITS: Marks = Marks(1 << 5);
     /// By what it was placed: the number among [`Placed::ALL`], in the bits from here on.
-    const PLACED_SHIFT: u32 = 5;
+    const PLACED_SHIFT: u32 = 6;
 
     fn of(placed: Placed) -> Marks {
-        Marks((placed as u8) << Self::PLACED_SHIFT)
+        Marks((placed as u16) << Self::PLACED_SHIFT)
     }
 
     fn placed(self) -> Placed {
@@ -177,7 +180,8 @@ impl Flow {
             state: FlowState::Embryonic,
             marks: Marks::of(new.placed)
                 .with(Marks::ONE_PACKET, new.one_packet)
-                .with(Marks::ANSWERED, is_answered),
+                .with(Marks::ANSWERED, is_answered)
+                .with(Marks::WAITS, !is_answered),
         }
     }
 
@@ -291,6 +295,11 @@ impl Flow {
         !matches!(self.state, FlowState::Closed | FlowState::Cut)
     }
 
+    /// Whether its client waits for an answer: it has called, or was the last to say anything.
+    pub fn is_waiting(&self) -> bool {
+        self.is_open() && self.marks.has(Marks::WAITS)
+    }
+
     /// Whether it has been silent for longer than its state allows.
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
         let idle_max = match (self.state, self.protocol()) {
@@ -310,9 +319,18 @@ impl Flow {
     pub(crate) fn go_on(&mut self, direction: Direction, now: Instant) {
         self.seen = now;
         match direction {
-            Direction::ToReal => self.packets_in += 1,
-            Direction::ToClient => self.packets_out += 1,
+            Direction::ToReal => self.packets_in = self.packets_in.saturating_add(1),
+            Direction::ToClient => self.packets_out = self.packets_out.saturating_add(1),
         }
+    }
+
+    /// Takes in that one side says something. Whether the other one did before.
+    #[inline(always)]
+    pub(crate) fn turns(&mut self, direction: Direction) -> bool {
+        let before = self.marks;
+        let others = Marks(before.0 & !Marks::WAITS.0);
+        self.marks = others.with(Marks::WAITS, direction == Direction::ToReal);
+        self.marks != before
     }
 
     /// Takes in that a packet passed. The state to go on in is for the table to set, which keeps

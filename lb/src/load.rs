@@ -10,17 +10,18 @@
 //! comparison that survives the wrap; another `id`, or the silence that let the last report
 //! expire, begins a new life. The time in a report is never looked at: it arrived when it arrived.
 //!
-//! A report is a look back. To say what it means *now*, a real also remembers how many flows it
-//! was given in the half second before it, how many in the last half second, and how many of those
-//! that the report saw have ended; see [`crate::sched`] for what is made of them.
+//! A report is a look back. What stays true of it is how much work a real gets done: its
+//! [`Experience`]; see [`crate::sched`] for what is made of it.
 
+mod experience;
 mod pace;
 mod rate;
 mod window;
 
+pub use experience::Experience;
 pub use pace::{INTERVAL, INTERVAL_MAX};
 pub use rate::RateLimit;
-pub use window::MilliFlows;
+pub use window::{ASKED_WITHIN, MilliFlows};
 
 use core::fmt;
 use core::time::Duration;
@@ -29,6 +30,7 @@ use crate::ramp::Percent;
 use crate::report::{Fraction, HealthWord, LoadReport, Numbers, Share, Ttl};
 use crate::service::RealCounters;
 use crate::{AdminState, Agent, Instant};
+use experience::Heard;
 use pace::Pace;
 use window::Window;
 
@@ -37,10 +39,8 @@ use window::Window;
 pub struct RealLoad {
     last: Option<Taken>,
     pace: Pace,
-    /// Flows given.
-    given: Window,
-    /// Flows that were open at the last report and have ended since.
-    ended_of_reported: u32,
+    asked: Window,
+    asked_since_report: u32,
     experience: Option<Experience>,
 }
 
@@ -49,7 +49,7 @@ pub struct RealLoad {
 pub enum Phase {
     /// Up to 2 intervals: the numbers hold.
     Fresh,
-    /// Up to 5: the numbers slide to the mean of the fresh ones.
+    /// Up to 5: the numbers slide to what the weight says.
     Ageing,
     /// Up to 10: the numbers are ignored.
     Stale,
@@ -85,26 +85,13 @@ pub enum ReportRefusal {
     Old { seq: u32, last: u32 },
 }
 
-/// What a report says about load, and the flows that explain it.
+/// What a report says about load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reported {
     /// As the last report had it.
     pub load: Fraction,
     /// Each report counts half, the one before a quarter, and so on.
     pub smoothed: Fraction,
-    /// Given in the half second before the report.
-    pub flows_given: MilliFlows,
-    /// The flows that made the load: those given in the half second or those open at its end,
-    /// whichever are more. Short flows are nearly all among the former, long ones the latter.
-    pub flows_handled: MilliFlows,
-}
-
-/// How loaded a real was and by how many flows: of each report an eighth, of all before the rest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Experience {
-    pub load: Fraction,
-    /// In half a second.
-    pub flows_given: MilliFlows,
 }
 
 /// The last report that counted.
@@ -141,25 +128,16 @@ impl RealLoad {
         {
             return Err(ReportRefusal::Old { seq, last });
         }
-        let smoothed = life.and_then(|last| last.reported).map(|reported| reported.smoothed);
-        let reported = load_of(&report.numbers).map(|load| {
-            let before = smoothed.unwrap_or(load);
-            let sum = u64::from(before.millionths()) + u64::from(load.millionths());
-            let flows_given = self.given.at(now);
-            Reported {
-                load,
-                smoothed: Fraction::from_millionths(sum / 2),
-                flows_given,
-                flows_handled: flows_given.max(u64::from(counters.flows_open) * 1000),
-            }
-        });
-        let before = self.last.as_ref().map(|last| last.counters).unwrap_or_default();
-        self.pace.heard(self.age(now), agent);
+        let before = life.and_then(|last| last.reported);
+        let reported = load_of(&report.numbers).map(|load| Reported::after(before, load));
+        let counted = self.last.as_ref().map(|last| last.counters).unwrap_or_default();
         if let Some(reported) = reported {
-            let before = self.experience.filter(|_| smoothed.is_some());
-            self.experience = Some(Experience::after(before, reported));
+            let flows_waiting = counters.flows_waiting;
+            let in_flight = report.numbers.requests_in_flight.unwrap_or(flows_waiting);
+            self.learn(before, Heard { load: reported.load, in_flight, flows_waiting }, now);
         }
-        self.ended_of_reported = 0;
+        self.pace.heard(self.age(now), agent);
+        self.asked_since_report = 0;
         self.last = Some(Taken {
             at: now,
             id: report.id,
@@ -174,21 +152,15 @@ impl RealLoad {
             counters: *counters,
         });
         Ok(FlowsBetween {
-            new: counters.flows_new.saturating_sub(before.flows_new),
-            ended: counters.flows_ended.saturating_sub(before.flows_ended),
+            new: counters.flows_new.saturating_sub(counted.flows_new),
+            ended: counters.flows_ended.saturating_sub(counted.flows_ended),
         })
     }
 
-    /// The real was given a flow.
-    pub fn flow_begun(&mut self, now: Instant) {
-        self.given.count(now);
-    }
-
-    /// One of its flows, begun at `started`, has ended.
-    pub fn flow_ended(&mut self, started: Instant) {
-        if self.last.as_ref().is_some_and(|last| started < last.at) {
-            self.ended_of_reported = self.ended_of_reported.saturating_add(1);
-        }
+    /// The real was asked for something: by a new flow, or in one that it has.
+    pub fn asked(&mut self, now: Instant) {
+        self.asked.count(now);
+        self.asked_since_report = self.asked_since_report.saturating_add(1);
     }
 
     /// Age of the last report, if there was one.
@@ -284,14 +256,23 @@ impl RealLoad {
         self.experience
     }
 
-    /// Flows given in the last half second.
-    pub fn flows_given(&self, now: Instant) -> MilliFlows {
-        self.given.at(now)
+    /// How often it was asked in the last half second.
+    pub fn asked_lately(&self, now: Instant) -> MilliFlows {
+        self.asked.at(now)
     }
 
-    /// Flows that were open at the last report and have ended since.
-    pub fn ended_of_reported(&self) -> u32 {
-        self.ended_of_reported
+    /// What a report, with the one before of the same life, adds to experience.
+    fn learn(&mut self, before: Option<Reported>, heard: Heard, now: Instant) {
+        let waited = self.last.as_ref().map_or(0, |last| last.counters.flows_waiting);
+        let experience = before.and(self.experience).unwrap_or_default();
+        let since = before.and(self.age(now)).map(|span| (span, self.asked_since_report, waited));
+        self.experience = Some(match since {
+            Some((span, asked, waited)) => {
+                experience.and(span, u64::from(asked) * 1000, u64::from(waited) * 1000, heard)
+            }
+            // Of how long the first one is nobody knows: as usual.
+            None => experience.and(ASKED_WITHIN, self.asked.at(now), 0, heard),
+        });
     }
 
     fn unexpired(&self, now: Instant) -> Option<&Taken> {
@@ -299,17 +280,11 @@ impl RealLoad {
     }
 }
 
-impl Experience {
-    fn after(before: Option<Experience>, reported: Reported) -> Experience {
-        let Reported { load, flows_given, .. } = reported;
-        let now = Experience { load, flows_given };
-        let before = before.unwrap_or(now);
-        let mix = |before: u64, now: u64| (before * 7 + now) / 8;
-        let load = mix(before.load.millionths().into(), load.millionths().into());
-        Experience {
-            load: Fraction::from_millionths(load),
-            flows_given: mix(before.flows_given, flows_given),
-        }
+impl Reported {
+    fn after(before: Option<Reported>, load: Fraction) -> Reported {
+        let before = before.map_or(load, |before| before.smoothed);
+        let sum = u64::from(before.millionths()) + u64::from(load.millionths());
+        Reported { load, smoothed: Fraction::from_millionths(sum / 2) }
     }
 }
 

@@ -26,8 +26,10 @@ mod ranking;
 pub mod rotate;
 
 pub use hash::{FlowHash, NameHash};
-pub use least::{Forecast, IDLE, Outlook};
+pub use least::{Forecast, Outlook};
 pub use ranking::Measured;
+
+use core::time::Duration;
 
 use crate::load::{EffectiveWeight, RealLoad};
 use crate::{Instant, RealId, Scheduler};
@@ -45,6 +47,10 @@ pub struct Candidate<'a> {
     pub weight_set: u16,
     pub name: NameHash,
     pub flows_open: u32,
+    /// Of these, the ones whose client waits for an answer.
+    pub flows_waiting: u32,
+    /// From a SYN to its answer, smoothed.
+    pub answer_time: Option<Duration>,
     pub load: &'a RealLoad,
 }
 
@@ -95,7 +101,7 @@ impl Board {
         self.scheduler = scheduler;
         match scheduler.way() {
             Way::Least(measure) => self.ranking.make(measure, candidates, now),
-            Way::LeastOfTwo => self.ranking.make(Measure::LoadOverWeight, candidates, now),
+            Way::LeastOfTwo => self.ranking.make(Measure::Delay, candidates, now),
             Way::Turns(shares) => self.rotation.make(shares, candidates),
             Way::Hash => {
                 let is_member = |c: &&Candidate<'_>| c.has_weight() && c.weight_set > 0;
@@ -170,6 +176,11 @@ impl Candidate<'_> {
         self.weight > EffectiveWeight::ZERO
     }
 
+    /// Its part of the operator's weight, in thousandths.
+    pub(crate) fn wish(&self) -> u32 {
+        self.weight.thousandths().checked_div(self.weight_set.into()).unwrap_or(0).max(1)
+    }
+
     fn member(&self) -> Member {
         Member { real: self.real, name: self.name, weight: self.weight_set }
     }
@@ -178,7 +189,7 @@ impl Candidate<'_> {
 impl Scheduler {
     /// Whether reports of load decide.
     pub(crate) const fn uses_load(self) -> bool {
-        matches!(self.way(), Way::Least(Measure::LoadOverWeight) | Way::LeastOfTwo)
+        matches!(self.way(), Way::Least(Measure::Delay) | Way::LeastOfTwo)
     }
 
     /// Whether a packet in the middle of a flow tells its real, because who calls decides.
@@ -193,7 +204,7 @@ impl Scheduler {
             Scheduler::P2c => Way::LeastOfTwo,
             Scheduler::Rr => Way::Turns(Shares::Equal),
             Scheduler::Wlc => Way::Least(Measure::FlowsOverWeight),
-            Scheduler::Wll => Way::Least(Measure::LoadOverWeight),
+            Scheduler::Wll => Way::Least(Measure::Delay),
             Scheduler::Wrr => Way::Turns(Shares::ByWeight),
         }
     }

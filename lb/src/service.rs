@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use crate::check::Watch;
 use crate::decisions::Placed;
-use crate::flow::Direction;
+use crate::flow::{Direction, Stage};
 use crate::limits::SERVICE_REALS_MAX;
 use crate::load::RealLoad;
 use crate::passive::Passive;
@@ -219,10 +219,12 @@ pub struct Real {
     pub counters: RealCounters,
 }
 
-/// Counted per real since start; `flows_open` is exact at every moment.
+/// Counted per real since start; `flows_open` and `flows_waiting` are exact at every moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RealCounters {
     pub flows_open: u32,
+    /// Of these, the ones whose client waits for an answer.
+    pub flows_waiting: u32,
     pub flows_new: u64,
     pub flows_ended: u64,
     pub traffic: Traffic,
@@ -377,15 +379,26 @@ impl Real {
         self.is_in = is_in;
     }
 
-    pub(crate) fn flow_opened(&mut self, now: Instant) {
-        self.load.flow_begun(now);
+    pub(crate) fn flow_opened(&mut self, stage: Stage, now: Instant) {
+        self.load.asked(now);
         self.flows_held += 1;
         self.counters.flows_open += 1;
+        self.counters.flows_waiting += u32::from(stage != Stage::Answered);
         self.counters.flows_new += 1;
     }
 
-    pub(crate) fn flow_closed(&mut self, started: Instant) {
-        self.load.flow_ended(started);
+    pub(crate) fn flow_turned(&mut self, direction: Direction, now: Instant) {
+        match direction {
+            Direction::ToReal => {
+                self.load.asked(now);
+                self.counters.flows_waiting += 1;
+            }
+            Direction::ToClient => self.counters.flows_waiting -= 1,
+        }
+    }
+
+    pub(crate) fn flow_closed(&mut self, was_waiting: bool) {
+        self.counters.flows_waiting -= u32::from(was_waiting);
         self.counters.flows_open -= 1;
         self.counters.flows_ended += 1;
     }

@@ -169,6 +169,8 @@ impl<'a> Judge<'a> {
             weight_set: real.spec.weight,
             name: real.name,
             flows_open: real.counters.flows_open,
+            flows_waiting: real.counters.flows_waiting,
+            answer_time: real.passive.answer_time(),
             load: &real.load,
         }
     }

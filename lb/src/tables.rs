@@ -317,7 +317,7 @@ impl Tables {
         real.flows_held -= 1;
         let is_last = real.retired && real.flows_held == 0;
         if gone.was_open {
-            self.flow_closed(gone.real, gone.started);
+            self.flow_closed(gone.real, gone.was_waiting);
         }
         if let Some(now) = gone.unanswered_at {
             self.failed(gone.real, FlowFailure::Unanswered, now);

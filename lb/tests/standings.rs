@@ -143,9 +143,10 @@ proptest! {
     }
 }
 
-/// A real's predicted load and its weight, where reports are fresh.
+/// A real's expected delay and the part of its weight that is wished for, where reports are fresh.
 fn load(world: &World, n: usize) -> Option<(u64, u64)> {
     let standing = world.standing("web", n);
-    let predicted = standing.forecast?.predicted.millionths();
-    Some((predicted.into(), standing.effective_weight.thousandths().into()))
+    let weight = u32::from(world.real("web", n).spec.weight);
+    let wish = standing.effective_weight.thousandths() / weight;
+    Some((standing.forecast?.delay.as_nanos() as u64, wish.into()))
 }

@@ -287,11 +287,11 @@ impl Shown for Vlan {
     }
 }
 
-/// What a candidate for a new flow is compared by, for a weight of 100.
+/// What a candidate for a new flow is compared by.
 impl Shown for Measured {
     fn words(&self) -> String {
         match self {
-            Measured::Load(load) => load.words(),
+            Measured::Delay(delay) => Latency(*delay).words(),
             Measured::Flows(1000) => "1 flow".to_string(),
             Measured::Flows(count) => format!("{} flows", Flows(*count).words()),
         }
@@ -299,7 +299,7 @@ impl Shown for Measured {
 
     fn json(&self, json: &mut String) {
         match self {
-            Measured::Load(load) => load.json(json),
+            Measured::Delay(delay) => Latency(*delay).json(json),
             Measured::Flows(count) => Flows(*count).json(json),
         }
     }
@@ -354,7 +354,7 @@ mod tests {
         is(both(Flows(3000)), "3", "3");
         is(both(Flows(250)), "0.25", "0.25");
         let part = Fraction::from_millionths;
-        is(both(Measured::Load(part(500_000))), "50%", "0.5");
+        is(both(Measured::Delay(micros(12_500))), "12.5ms", "12500");
         is(both(Measured::Flows(1500)), "1.50 flows", "1.5");
         is(both(part(615_000)), "62%", "0.615");
         is(both(Percent(40)), "40%", "40");

@@ -79,7 +79,7 @@ impl Dataplane {
             segment.rewrite(packet.ip, head, &packet.offload, source, destination);
         }
         ethernet::set_addresses(head, delivery.mac, MacAddr::SWITCH);
-        let step = self.count(id, Direction::ToReal, segment.flags, packet.len, packet.now);
+        let step = self.count(id, Direction::ToReal, segment, packet.len, packet.now);
         if step == Step::Confirmed {
             self.confirm_client(id, &packet, segment);
         }
@@ -142,7 +142,7 @@ impl Dataplane {
         if delivery.translates() {
             segment.rewrite(ip, head, &offload, delivery.vip, delivery.client);
         }
-        self.count(id, Direction::ToClient, segment.flags, len, now);
+        self.count(id, Direction::ToClient, &segment, len, now);
         Ok(Some(verdict))
     }
 
@@ -185,12 +185,15 @@ impl Dataplane {
         &mut self,
         id: FlowId,
         direction: Direction,
-        flags: TcpFlags,
+        segment: &Transport,
         len: usize,
         now: Instant,
     ) -> Step {
-        let step = self.flows.observe(id, direction, flags, now);
+        let step = self.flows.observe(id, direction, segment.flags, now);
         self.count_traffic(id, direction, len);
+        if segment.has_payload && self.flows.turns(id, direction) {
+            self.of_its_real(id, |real, tables| tables.flow_turned(real, direction, now));
+        }
         match step {
             Step::Nothing | Step::Confirmed => {}
             Step::Answered { after } => {
@@ -199,12 +202,12 @@ impl Dataplane {
             Step::Unanswered => {
                 self.of_its_real(id, |real, t| t.failed(real, FlowFailure::Unanswered, now));
             }
-            Step::Refused { started } => self.of_its_real(id, |real, t| {
-                t.flow_closed(real, started);
+            Step::Refused { was_waiting } => self.of_its_real(id, |real, t| {
+                t.flow_closed(real, was_waiting);
                 t.failed(real, FlowFailure::Refused, now);
             }),
-            Step::Closed { started } => {
-                self.of_its_real(id, |real, t| t.flow_closed(real, started));
+            Step::Closed { was_waiting } => {
+                self.of_its_real(id, |real, t| t.flow_closed(real, was_waiting));
             }
         }
         step

@@ -275,7 +275,7 @@ impl Dataplane {
             let Dataplane { flows, tables, .. } = self;
             match flows.insert(new, now, &mut |gone| tables.flow_gone(gone)) {
                 Ok(id) => {
-                    self.tables.flow_opened(real, now);
+                    self.tables.flow_opened(real, stage, now);
                     if let Some(service) = self.tables.service_mut(service) {
                         service.counters.count_placed(placed);
                     }

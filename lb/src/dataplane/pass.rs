@@ -92,6 +92,9 @@ impl Dataplane {
         }
         flow.go_on(direction, now);
         tables.count_traffic(flow.real, direction, len);
+        if segment.has_payload && flow.turns(direction) {
+            tables.flow_turned(flow.real, direction, now);
+        }
         Some(port)
     }
 }

@@ -27,8 +27,8 @@ impl Dataplane {
     pub fn cut(&mut self, call: &Call, now: Instant) -> bool {
         let found = self.flows.find(&call.key(), Direction::ToReal);
         let cut = found.and_then(|id| Some((id, self.flows.cut(id, now)?)));
-        if let Some((id, started)) = cut {
-            self.of_its_real(id, |real, tables| tables.flow_closed(real, started));
+        if let Some((id, was_waiting)) = cut {
+            self.of_its_real(id, |real, tables| tables.flow_closed(real, was_waiting));
         }
         cut.is_some()
     }

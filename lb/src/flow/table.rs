@@ -47,13 +47,13 @@ pub enum Step {
     Confirmed,
     /// The client asks again, since nobody has answered.
     Unanswered,
-    /// The first answer was a reset, which ends the connection begun at `started`.
+    /// The first answer was a reset, which ends the connection.
     Refused {
-        started: Instant,
+        was_waiting: bool,
     },
-    /// The connection, begun at `started`, ended with this packet.
+    /// The connection ended with this packet; whether its client waited for an answer.
     Closed {
-        started: Instant,
+        was_waiting: bool,
     },
 }
 
@@ -72,7 +72,8 @@ pub struct Gone {
     pub real: RealId,
     /// Whether it counted as open until now.
     pub was_open: bool,
-    pub started: Instant,
+    /// Whether it counted as waiting.
+    pub was_waiting: bool,
     /// Its SYN waited its whole time for an answer, which is now over.
     pub unanswered_at: Option<Instant>,
 }
@@ -241,7 +242,7 @@ impl FlowTable {
         let Some(flow) = self.get_mut(id) else {
             return Step::Nothing;
         };
-        let (before, started) = (flow.state, flow.started);
+        let (before, started, was_waiting) = (flow.state, flow.started, flow.is_waiting());
         let (after, news) = flow.pass(direction, flags, now);
         if before != after {
             self.unlink(id);
@@ -251,8 +252,8 @@ impl FlowTable {
             self.link(id);
         }
         match (after, news) {
-            (FlowState::Closed, News::Answered) if before != after => Step::Refused { started },
-            (FlowState::Closed, _) if before != after => Step::Closed { started },
+            (FlowState::Closed, News::Answered) if before != after => Step::Refused { was_waiting },
+            (FlowState::Closed, _) if before != after => Step::Closed { was_waiting },
             (_, News::Answered) => Step::Answered { after: now.since(started) },
             (_, News::Confirmed) => Step::Confirmed,
             (_, News::Unanswered) => Step::Unanswered,
@@ -260,22 +261,27 @@ impl FlowTable {
         }
     }
 
-    /// Ends an open flow in its middle; when it began.
-    pub(crate) fn cut(&mut self, id: FlowId, now: Instant) -> Option<Instant> {
-        let started = self.get(id).filter(|flow| flow.is_open())?.started;
+    /// Takes in that one side of the flow says something; whether the other one did before.
+    pub(crate) fn turns(&mut self, id: FlowId, direction: Direction) -> bool {
+        self.get_mut(id).is_some_and(|flow| flow.is_open() && flow.turns(direction))
+    }
+
+    /// Ends an open flow in its middle; whether its client waited for an answer.
+    pub(crate) fn cut(&mut self, id: FlowId, now: Instant) -> Option<bool> {
+        let was_waiting = self.get(id).filter(|flow| flow.is_open())?.is_waiting();
         self.unlink(id);
         if let Some(flow) = self.get_mut(id) {
             (flow.state, flow.seen) = (FlowState::Cut, now);
         }
         self.link(id);
-        Some(started)
+        Some(was_waiting)
     }
 
     /// Removes a flow at once.
     pub fn remove(&mut self, id: FlowId) -> Option<Gone> {
         let flow = self.get(id)?;
-        let (real, was_open, started) = (flow.real, flow.is_open(), flow.started);
-        let gone = Gone { real, was_open, started, unanswered_at: None };
+        let (was_open, was_waiting) = (flow.is_open(), flow.is_waiting());
+        let gone = Gone { real: flow.real, was_open, was_waiting, unanswered_at: None };
         self.unlink(id);
         self.leave(id);
         Some(gone)

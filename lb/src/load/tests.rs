@@ -236,26 +236,61 @@ fn an_answer_tells_the_flows_since_the_report_before() {
     assert_eq!(second, Ok(FlowsBetween { new: 3, ended: 2 }));
 }
 
-#[test]
-fn flows_of_the_reported_interval_and_since() {
+/// What a real is like after reports of this load each half second, asked so often between them.
+fn experienced(seconds: u64, line: &str, asked: u32) -> Experience {
     let mut load = RealLoad::default();
-    for ms in [0, 100, 200] {
-        load.flow_begun(after_ms(ms));
+    for report in 0..=2 * seconds {
+        accept(&mut load, line, after_ms(500 * report)).unwrap();
+        (0..asked).for_each(|_| load.asked(after_ms(500 * report + 1)));
     }
-    load.flow_ended(after_ms(0));
-    assert_eq!(load.ended_of_reported(), 0, "no report yet");
-    let report = LoadReport::parse(b"cpu=0.5").unwrap();
-    load.accept(&report, after_ms(300), &counters(2, 3, 1), Agent::Push).unwrap();
-    let reported = load.reported().unwrap();
-    assert_eq!((reported.flows_given, reported.flows_handled), (3_000, 3_000));
+    load.experience().unwrap()
+}
 
-    load.flow_begun(after_ms(310));
-    load.flow_ended(after_ms(100));
-    load.flow_ended(after_ms(310));
-    assert_eq!(load.flows_given(after_ms(310)), 4_000);
-    assert_eq!(load.ended_of_reported(), 1, "only the one that was open at the report");
-    load.accept(&report, after_ms(400), &counters(1, 4, 3), Agent::Push).unwrap();
-    assert_eq!(load.ended_of_reported(), 0);
+#[test]
+fn experience_grows_with_time_and_fades() {
+    let parts = |seconds, line, asked| {
+        let Experience { load, asked, beside, .. } = experienced(seconds, line, asked);
+        (load.millionths() / 10_000, asked / 1000, beside.millionths() / 10_000)
+    };
+    // Of 50 requests in half a second that make half a load; the first report stands alone.
+    assert_eq!(parts(0, "cpu=0.5", 50), (0, 0, 25));
+    assert_eq!(parts(1, "cpu=0.5", 50), (5, 5, 6));
+    assert_eq!(parts(8, "cpu=0.5", 50), (31, 31, 0));
+    assert_eq!(parts(60, "cpu=0.5", 50), (49, 49, 0));
+    assert_eq!(parts(60, "cpu=0.5", 0), (0, 0, 49), "nobody asked: it is another program's");
+}
+
+#[test]
+fn what_another_program_took_is_not_held_against_a_real() {
+    let mut load = RealLoad::default();
+    let half = |load: &mut RealLoad, line: &str, asked: u32, at: u64| {
+        (0..asked).for_each(|_| load.asked(after_ms(at * 500 - 1)));
+        accept(load, line, after_ms(at * 500)).unwrap();
+        let Experience { load, asked, beside, .. } = load.experience().unwrap();
+        // Requests at a whole load.
+        let capacity = asked * 1000 / u64::from(load.millionths()).max(1);
+        (capacity, beside.millionths() / 10_000)
+    };
+    (1..60).for_each(|at| _ = half(&mut load, "cpu=0.5", 50, at));
+    assert_eq!(half(&mut load, "cpu=0.5", 50, 60), (99, 0));
+    // A hog, and soon nobody asks any more.
+    assert_eq!(half(&mut load, "cpu=1", 10, 61), (96, 29));
+    (62..90).for_each(|at| _ = half(&mut load, "cpu=1", 0, at));
+    assert_eq!(half(&mut load, "cpu=1", 0, 90), (96, 99));
+    // It ends.
+    (91..94).for_each(|at| _ = half(&mut load, "cpu=0", 0, at));
+    assert_eq!(half(&mut load, "cpu=0", 0, 94), (96, 6));
+}
+
+#[test]
+fn experience_is_of_one_life() {
+    let mut load = RealLoad::default();
+    (0..9).for_each(|ms| load.asked(after_ms(ms)));
+    accept(&mut load, "id=a cpu=0.9 rif=40", after_ms(100)).unwrap();
+    let before = load.experience().unwrap();
+    assert!(before.load > Fraction::ZERO && before.asked > 0 && before.in_flight > 0);
+    accept(&mut load, "id=b cpu=0", after_ms(2_000)).unwrap();
+    assert_eq!(load.experience(), Some(Experience::default()));
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Flows begun within the last half second: a window that slides without remembering flows.
+//! How often a real was asked within the last half second: a window that slides without remembering
+//! each time.
 //!
-//! It is the same half second however seldom an agent reports: what is compared is how many flows
-//! a real gets in a time, now and when it reported. A window of five seconds would have five
-//! seconds' worth of flows sent at once to a guest whose report says that it has had too few.
+//! It is the same half second however seldom an agent reports: its load is that of a time that the
+//! switch does not know, and what is asked in one half second is much as in another.
 //!
 //! Two buckets, one window each. As the newer fills, the older counts for the part of it that
 //! the window still covers; so a burst leaves the count evenly over one window after it and
@@ -13,12 +13,12 @@ use core::time::Duration;
 use crate::Instant;
 
 /// Over how long is counted.
-const WINDOW: Duration = Duration::from_millis(500);
+pub const ASKED_WITHIN: Duration = Duration::from_millis(500);
 
 /// Flows, in thousandths: the part of a bucket that a window covers is rarely whole.
 pub type MilliFlows = u64;
 
-/// A sliding count of events over [`WINDOW`].
+/// A sliding count of events over [`ASKED_WITHIN`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Window {
     start: Instant,
@@ -34,19 +34,19 @@ impl Window {
 
     pub(super) fn at(&self, now: Instant) -> MilliFlows {
         let window = self.rolled(now);
-        let left = WINDOW.saturating_sub(now.since(window.start));
+        let left = ASKED_WITHIN.saturating_sub(now.since(window.start));
         // 2^32 flows × 1000 × 500,000 µs fit.
-        let previous = u64::from(window.previous) * 1000 * micros(left) / micros(WINDOW);
+        let previous = u64::from(window.previous) * 1000 * micros(left) / micros(ASKED_WITHIN);
         u64::from(window.current) * 1000 + previous
     }
 
     /// The same window with its newer bucket begun less than a window before `now`.
     fn rolled(self, now: Instant) -> Window {
         let elapsed = now.since(self.start);
-        if elapsed < WINDOW {
+        if elapsed < ASKED_WITHIN {
             self
-        } else if elapsed < 2 * WINDOW {
-            Window { start: self.start + WINDOW, current: 0, previous: self.current }
+        } else if elapsed < 2 * ASKED_WITHIN {
+            Window { start: self.start + ASKED_WITHIN, current: 0, previous: self.current }
         } else {
             Window { start: now, current: 0, previous: 0 }
         }
@@ -54,7 +54,7 @@ impl Window {
 }
 
 /// Of a part of a window.
-const fn micros(duration: Duration) -> u64 {
+pub(super) const fn micros(duration: Duration) -> u64 {
     duration.as_micros() as u64
 }
 

@@ -7,16 +7,16 @@
 //! that are least, and chance goes down from there to one of them.
 //!
 //! Scores are of the moment at which the ranking was made, and so is what reports say together (the
-//! [`Outlook`]): only within one moment can loads be compared that fall as time goes on. One that
+//! [`Outlook`]): only within one moment can delays be compared that fall as time goes on. One that
 //! is scored again is scored at that moment too, with the flows that it has by now.
 
 use core::cmp::Ordering;
+use core::time::Duration;
 
 use super::Candidate;
-use super::least::{MILLIFLOWS_MAX, Outlook};
+use super::least::{Ability, MILLIFLOWS_MAX, Outlook};
 use crate::limits::SERVICE_REALS_MAX;
 use crate::load::MilliFlows;
-use crate::report::Fraction;
 use crate::{Instant, RealId};
 
 /// The scores of a service's reals, by their places.
@@ -39,28 +39,31 @@ pub(super) enum Measure {
     Flows,
     /// `wlc`: open flows over weight.
     FlowsOverWeight,
-    /// `wll` and `p2c`: load over weight, where reports are fresh.
-    LoadOverWeight,
+    /// `wll` and `p2c`: the expected delay over the wish, where reports are fresh, else as `wlc`.
+    Delay,
 }
 
 /// What decides first between candidates; less is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measured {
-    /// Load for a weight of 100.
-    Load(Fraction),
+    /// How long it is expected to wait, over the agent's wish.
+    Delay(Duration),
     /// Open flows for a weight of 100; as they are where weights do not count.
     Flows(MilliFlows),
 }
 
-/// What candidates are compared by; each number counts over the weight.
+/// What candidates are compared by; each count over the weight.
 #[derive(Clone, Copy, Debug)]
 struct Score {
     real: RealId,
     /// 0 for one that is not chosen.
     weight: u32,
-    load: u32,
+    /// Of the weight, in thousandths.
+    wish: u32,
+    ability: Ability,
+    delay_ns: u64,
     flows_open: u32,
-    flows_given: u64,
+    asked: u64,
 }
 
 /// The first of those that won together, and what they weigh; nobody weighs nothing.
@@ -89,9 +92,13 @@ impl Ranking {
         (self.measure, self.made_at) = (measure, now);
         self.outlook = match measure {
             Measure::Flows | Measure::FlowsOverWeight => None,
-            Measure::LoadOverWeight => Outlook::of(candidates, now),
+            Measure::Delay => Outlook::of(candidates, now),
         };
-        self.scores = candidates.iter().map(|candidate| self.score(candidate)).collect();
+        let ability = |candidate| self.outlook.as_ref().map(|outlook| outlook.ability(candidate));
+        self.scores = candidates
+            .iter()
+            .map(|candidate| self.score(candidate, ability(candidate).unwrap_or_default()))
+            .collect();
         self.half = self.scores.len().next_power_of_two();
         for place in 0..self.half {
             let weight = self.scores.get(place).map_or(0, |score| score.weight);
@@ -102,7 +109,7 @@ impl Ranking {
 
     /// Scores one again whose flows have changed.
     pub(super) fn update(&mut self, place: usize, candidate: &Candidate<'_>) {
-        self.scores[place] = self.score(candidate);
+        self.scores[place] = self.score(candidate, self.scores[place].ability);
         self.play_again(place);
     }
 
@@ -158,15 +165,19 @@ impl Ranking {
     /// What the candidate at a place is compared by; `None` for one that is not chosen.
     pub(super) fn measured(&self, place: usize) -> Option<Measured> {
         const WEIGHT: u64 = 100_000;
+        const WISH: u64 = 1_000;
         let score = self.scores.get(place).filter(|score| score.weight > 0)?;
         let for_weight = |count: u64| match self.measure {
             Measure::Flows => count,
-            Measure::FlowsOverWeight | Measure::LoadOverWeight => {
+            Measure::FlowsOverWeight | Measure::Delay => {
                 count.saturating_mul(WEIGHT) / u64::from(score.weight)
             }
         };
         Some(match self.outlook {
-            Some(_) => Measured::Load(Fraction::from_millionths(for_weight(score.load.into()))),
+            Some(_) => {
+                let delay_ns = score.delay_ns * WISH / u64::from(score.wish);
+                Measured::Delay(Duration::from_nanos(delay_ns))
+            }
             None => Measured::Flows(for_weight(u64::from(score.flows_open) * 1000)),
         })
     }
@@ -212,19 +223,19 @@ impl Ranking {
     }
 
     /// By flows alone where there is no outlook.
-    fn score(&self, candidate: &Candidate<'_>) -> Score {
+    fn score(&self, candidate: &Candidate<'_>, ability: Ability) -> Score {
         let outlook = self.outlook.as_ref();
         Score {
             real: candidate.real,
             weight: match self.measure {
                 Measure::Flows => u32::from(candidate.has_weight()),
-                Measure::FlowsOverWeight | Measure::LoadOverWeight => {
-                    candidate.weight.thousandths()
-                }
+                Measure::FlowsOverWeight | Measure::Delay => candidate.weight.thousandths(),
             },
-            load: outlook.map_or(0, |outlook| outlook.predicted(candidate).millionths()),
+            wish: candidate.wish(),
+            ability,
+            delay_ns: outlook.map_or(0, |outlook| outlook.delay_ns(candidate, ability)),
             flows_open: candidate.flows_open,
-            flows_given: candidate.load.flows_given(self.made_at).min(MILLIFLOWS_MAX),
+            asked: candidate.load.asked_lately(self.made_at).min(MILLIFLOWS_MAX),
         }
     }
 }
@@ -236,9 +247,12 @@ impl Score {
         let over_weight = |mine: u64, its: u64| {
             (mine * u64::from(other.weight)).cmp(&(its * u64::from(self.weight)))
         };
-        over_weight(self.load.into(), other.load.into())
+        // Delays fit 50 bits and wishes 10.
+        let mine = self.delay_ns * u64::from(other.wish);
+        let its = other.delay_ns * u64::from(self.wish);
+        mine.cmp(&its)
             .then_with(|| over_weight(self.flows_open.into(), other.flows_open.into()))
-            .then_with(|| over_weight(self.flows_given, other.flows_given))
+            .then_with(|| over_weight(self.asked, other.asked))
     }
 }
 

@@ -13,7 +13,7 @@
 //! - time: [`SLICE`] has passed.
 //!
 //! Hence eligibility and weights are never out of date. What is, for a slice at most, are the sums
-//! that reports are read with and what slides as time goes on: flows given leave the window of half
+//! that reports are read with and what slides as time goes on: what was asked leaves the window of half
 //! a second ([`crate::load`]) and ageing reports lose their part, both by 2 % in a slice at most.
 //! All scores are of the same moment, so reals that slide alike do not change their order, and the
 //! flows of a burst count as they come: each is in its real's score when the next one is placed.
@@ -30,6 +30,7 @@ use core::time::Duration;
 use super::Tables;
 use crate::decisions::{Choice, Placed};
 use crate::event::{Event, Events};
+use crate::flow::{Direction, Stage};
 use crate::limits::{REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
 use crate::load::{EffectiveWeight, FlowsBetween, ReportRefusal};
 use crate::ramp::{FOUNDING, Ramp};
@@ -144,17 +145,25 @@ impl Tables {
     }
 
     /// A real was given a flow.
-    pub(crate) fn flow_opened(&mut self, id: RealId, now: Instant) {
+    pub(crate) fn flow_opened(&mut self, id: RealId, stage: Stage, now: Instant) {
         if let Some(real) = &mut self.reals[id.index()] {
-            real.flow_opened(now);
+            real.flow_opened(stage, now);
             self.standings.touch(real.service, id);
         }
     }
 
-    /// A real's flow, begun at `started`, has ended.
-    pub(crate) fn flow_closed(&mut self, id: RealId, started: Instant) {
+    /// A real's flow has ended, whose client may have waited for an answer.
+    pub(crate) fn flow_closed(&mut self, id: RealId, was_waiting: bool) {
         if let Some(real) = &mut self.reals[id.index()] {
-            real.flow_closed(started);
+            real.flow_closed(was_waiting);
+            self.standings.touch(real.service, id);
+        }
+    }
+
+    /// In one of a real's flows the other side has begun to speak.
+    pub(crate) fn flow_turned(&mut self, id: RealId, direction: Direction, now: Instant) {
+        if let Some(real) = &mut self.reals[id.index()] {
+            real.flow_turned(direction, now);
             self.standings.touch(real.service, id);
         }
     }

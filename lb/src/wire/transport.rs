@@ -33,6 +33,8 @@ pub struct Transport {
     pub flags: TcpFlags,
     /// TCP's sequence number.
     pub sequence: u32,
+    /// Whether it carries anything.
+    pub has_payload: bool,
 }
 
 impl TcpFlags {
@@ -76,9 +78,12 @@ impl Transport {
     #[inline(always)]
     pub fn parse(head: &[u8], ip: &Ip) -> Result<Transport, DropReason> {
         let segment = ip.payload(head);
-        let (protocol, (flags, sequence)) = match ip.protocol {
-            6 => (Protocol::Tcp, check_tcp(segment)?),
-            17 => (Protocol::Udp, check_udp(segment, ip)?),
+        let (protocol, header_len, (flags, sequence)) = match ip.protocol {
+            6 => {
+                let (header_len, told) = check_tcp(segment)?;
+                (Protocol::Tcp, header_len, told)
+            }
+            17 => (Protocol::Udp, UDP_HEADER_BYTES, check_udp(segment, ip)?),
             _ => return Err(DropReason::Protocol),
         };
         let [s0, s1, d0, d1] = bytes_at(segment, 0).ok_or(DropReason::L4Header)?;
@@ -87,7 +92,9 @@ impl Transport {
         if source.port == 0 || destination.port == 0 {
             return Err(DropReason::L4Header);
         }
-        Ok(Transport { protocol, at: ip.payload_at, source, destination, flags, sequence })
+        let has_payload = ip.payload_len() > header_len;
+        let at = ip.payload_at;
+        Ok(Transport { protocol, at, source, destination, flags, sequence, has_payload })
     }
 
     /// The number of the SYN that this reset refuses; `None` if it names none (RFC 9293 §3.10.7.3).
@@ -158,9 +165,9 @@ fn udp_wire(checksum: u16) -> u16 {
     if checksum == 0 { 0xffff } else { checksum }
 }
 
-/// Flags and sequence number.
+/// The header's length; flags and sequence number.
 #[inline(always)]
-fn check_tcp(segment: &[u8]) -> Result<(TcpFlags, u32), DropReason> {
+fn check_tcp(segment: &[u8]) -> Result<(usize, (TcpFlags, u32)), DropReason> {
     let header = bytes_at::<20>(segment, 0).ok_or(DropReason::L4Header)?;
     let header_len = usize::from(header[12] >> 4) * 4;
     if header_len < header.len() || header_len > segment.len() {
@@ -168,7 +175,10 @@ fn check_tcp(segment: &[u8]) -> Result<(TcpFlags, u32), DropReason> {
     }
     let flags = TcpFlags(header[13]);
     let sequence = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
-    if flags.are_nonsense() { Err(DropReason::TcpFlags) } else { Ok((flags, sequence)) }
+    match flags.are_nonsense() {
+        true => Err(DropReason::TcpFlags),
+        false => Ok((header_len, (flags, sequence))),
+    }
 }
 
 #[inline(always)]

@@ -42,13 +42,18 @@ fn load_reports_move_the_share_and_fade() {
     let spec = World::service_spec("web", Protocol::Tcp, 80);
     world.apply(Command::SetService(ServiceSpec { scheduler: Scheduler::Wll, ..spec }));
     let mut client_port = 1000;
-    let mut shares = |world: &mut World, loads: Option<[&str; 3]>| {
+    // Beside that load each flow of the last half second makes two per cent.
+    let mut shares = |world: &mut World, loads: Option<[u32; 3]>| {
         let mut share = [0; 3];
+        let mut before = share;
         for round in 0..20 {
-            for (n, load) in loads.into_iter().flatten().enumerate() {
-                report(world, n + 1, &format!("up app={load} seq={}", client_port + round))
-                    .unwrap();
+            for (at, load) in loads.into_iter().flatten().enumerate() {
+                let load = load + 2 * (share[at] - before[at]) as u32;
+                let (whole, part) = (load / 100, load % 100);
+                let line = format!("up app={whole}.{part:02} seq={}", client_port + round);
+                report(world, at + 1, &line).unwrap();
             }
+            before = share;
             for _ in 0..10 {
                 client_port += 1;
                 let call = Ends::call(client_port, 80);
@@ -60,8 +65,8 @@ fn load_reports_move_the_share_and_fade() {
         }
         share
     };
-    let idle = shares(&mut world, Some(["0.1", "0.1", "0.1"]));
-    let busy = shares(&mut world, Some(["0.1", "1.0", "0.1"]));
+    let idle = shares(&mut world, Some([2, 2, 2]));
+    let busy = shares(&mut world, Some([2, 100, 2]));
     let silent = shares(&mut world, None);
     let even = |share: i32| (55..=78).contains(&share);
     assert!(idle.into_iter().all(even), "{idle:?}");
@@ -69,11 +74,11 @@ fn load_reports_move_the_share_and_fade() {
     assert!(silent.into_iter().all(even), "without reports all count alike: {silent:?}");
 }
 
-/// What reports make of guest 1: its weight, and in thousandths how much of its forecast is its own.
-fn weight_and_own_part(world: &World) -> (u32, Option<u32>) {
+/// What reports make of guest 1: its weight, and in thousandths how much of what it said counts.
+fn weight_and_part(world: &World) -> (u32, Option<u32>) {
     let standing = world.standing("web", 1);
-    let own_part = standing.forecast.map(|forecast| forecast.own_part.millionths() / 1000);
-    (standing.effective_weight.whole(), own_part)
+    let part = standing.forecast.map(|forecast| forecast.freshness.millionths() / 1000);
+    (standing.effective_weight.whole(), part)
 }
 
 #[test]
@@ -81,7 +86,7 @@ fn f26_l8_a_guest_that_stops_reporting_is_soon_like_the_others_and_then_as_if_it
 {
     let mut world = World::serving(3);
     world.set_service("web", Protocol::Tcp, 80, Scheduler::Wll);
-    assert_eq!(weight_and_own_part(&world), (100, None));
+    assert_eq!(weight_and_part(&world), (100, None));
     report(&mut world, 1, "up 25% id=a seq=9 app=0.9").unwrap();
     // Of the intervals of 500 ms that its agent is taken to keep: 2, 3.5, 5, 10 and a little more.
     let course = [
@@ -103,11 +108,11 @@ fn f26_l8_a_guest_that_stops_reporting_is_soon_like_the_others_and_then_as_if_it
                 report(&mut world, 3, "up app=0.1").unwrap();
             }
         }
-        assert_eq!(weight_and_own_part(&world), expected, "after {ms} ms");
+        assert_eq!(weight_and_part(&world), expected, "after {ms} ms");
         assert_eq!(world.standing("web", 1).eligibility, Ok(()), "silence is no failure");
     }
     world.pass(Duration::from_secs(30));
-    assert_eq!(weight_and_own_part(&world), (100, None), "nobody reports");
+    assert_eq!(weight_and_part(&world), (100, None), "nobody reports");
 }
 
 #[test]

@@ -279,6 +279,8 @@ impl World {
         for (id, real) in tables.reals() {
             let open = flows.iter().filter(|flow| flow.real == id && flow.is_open()).count();
             assert_eq!(real.counters.flows_open as usize, open, "open flows of {real:?}");
+            let waiting = flows.iter().filter(|flow| flow.real == id && flow.is_waiting()).count();
+            assert_eq!(real.counters.flows_waiting as usize, waiting, "waiting at {real:?}");
             let counters = &real.counters;
             assert_eq!(counters.flows_new - counters.flows_ended, u64::from(counters.flows_open));
         }

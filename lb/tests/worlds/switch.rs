@@ -195,14 +195,17 @@ impl Switch {
         assert_eq!((self.plane.outbox_lost(), self.plane.events_lost()), (0, 0));
         let (tables, flows) = (self.plane.tables(), self.plane.flows());
         let members = tables.services().flat_map(|(_, service)| service.reals.iter().copied());
-        let mut open: BTreeMap<RealId, u32> = members.map(|id| (id, 0)).collect();
+        let mut counts: BTreeMap<RealId, [u32; 2]> = members.map(|id| (id, [0; 2])).collect();
         for flow in flows.iter() {
-            *open.entry(flow.real).or_default() += u32::from(flow.is_open());
+            let [open, waiting] = counts.entry(flow.real).or_default();
+            *open += u32::from(flow.is_open());
+            *waiting += u32::from(flow.is_waiting());
         }
-        for (id, open) in open {
+        for (id, [open, waiting]) in counts {
             let real = tables.real(id).expect("a real stays until its last flow ends");
-            let RealCounters { flows_open, flows_new, flows_ended, .. } = real.counters;
-            assert_eq!(flows_open, open, "{real:?}");
+            let RealCounters { flows_open, flows_waiting, flows_new, flows_ended, .. } =
+                real.counters;
+            assert_eq!((flows_open, flows_waiting), (open, waiting), "{real:?}");
             assert_eq!(flows_new - flows_ended, u64::from(open), "{real:?}");
         }
         self.check_established();

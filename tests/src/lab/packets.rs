@@ -8,12 +8,13 @@ use lb::wire::checksum::Sum;
 
 use crate::frame::{Ends, Frame, Udp};
 
-/// Ethernet, IPv4 and TCP without options, padded as Ethernet demands.
+/// Ethernet, IPv4 and TCP without options, and what Ethernet demands beyond: padding, or a payload
+/// where there is one to be pushed.
 pub const SEGMENT_BYTES: usize = 60;
 const IP_AT: usize = 14;
 const TCP_AT: usize = 34;
 const TCP_LEN: u16 = 20;
-const TCP_END: usize = TCP_AT + TCP_LEN as usize;
+const PAYLOAD_LEN: u16 = (SEGMENT_BYTES - TCP_AT) as u16 - TCP_LEN;
 const PROTOCOL_TCP: u16 = 6;
 
 pub const FIN: u8 = 0x01;
@@ -27,8 +28,10 @@ pub fn segment(ends: &Ends, sequence: u32, flags: u8) -> [u8; SEGMENT_BYTES] {
     let mut frame = [0; SEGMENT_BYTES];
     frame[..6].copy_from_slice(&ends.to_mac.0);
     frame[6..12].copy_from_slice(&ends.from_mac.0);
-    // IPv4, header of 20 bytes, 40 in all, not to be fragmented, TTL 64, TCP.
-    frame[12..24].copy_from_slice(&[0x08, 0x00, 0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6]);
+    let tcp_len = TCP_LEN + if flags & PSH != 0 { PAYLOAD_LEN } else { 0 };
+    // IPv4, header of 20 bytes, not to be fragmented, TTL 64, TCP.
+    let len = 20 + tcp_len as u8;
+    frame[12..24].copy_from_slice(&[0x08, 0x00, 0x45, 0, 0, len, 0, 0, 0x40, 0, 64, 6]);
     frame[26..30].copy_from_slice(&ends.from.ip().octets());
     frame[30..34].copy_from_slice(&ends.to.ip().octets());
     frame[34..36].copy_from_slice(&ends.from.port().to_be_bytes());
@@ -38,8 +41,8 @@ pub fn segment(ends: &Ends, sequence: u32, flags: u8) -> [u8; SEGMENT_BYTES] {
     frame[46..50].copy_from_slice(&[0x50, flags, 0xfa, 0]);
     let sum = Sum::default().bytes(&frame[IP_AT..TCP_AT]);
     frame[24..26].copy_from_slice(&sum.checksum().to_be_bytes());
-    let addresses = Sum::default().bytes(&frame[26..34]).word(PROTOCOL_TCP).word(TCP_LEN);
-    let sum = addresses.bytes(&frame[TCP_AT..TCP_END]);
+    let addresses = Sum::default().bytes(&frame[26..34]).word(PROTOCOL_TCP).word(tcp_len);
+    let sum = addresses.bytes(&frame[TCP_AT..]);
     frame[50..52].copy_from_slice(&sum.checksum().to_be_bytes());
     frame
 }
@@ -71,7 +74,7 @@ mod tests {
         };
         let read = Frame::parse(&segment(&ends, 77, PSH | ACK)).expect("checksums are right");
         let flags = TcpFlags { psh: true, ..TcpFlags::NONE };
-        let tcp = Tcp { ends, sequence: 77, acknowledged: Some(0), flags, payload: Vec::new() };
+        let tcp = Tcp { ends, sequence: 77, acknowledged: Some(0), flags, payload: vec![0; 6] };
         assert_eq!(read, Frame::Tcp(tcp));
     }
 }

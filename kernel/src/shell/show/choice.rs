@@ -4,9 +4,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use lb::addr::Protocol;
 use lb::explain::{Call, Explanation, Factors};
+use lb::load::{ASKED_WITHIN, MilliFlows};
 use lb::sched::Measured;
 use lb::wire::Endpoint;
 use lb::wire::ethernet::VLAN_MAX;
@@ -14,12 +16,12 @@ use lb::{Name, Persistence, RealId, Service};
 
 use super::at;
 use crate::shell::Desk;
-use crate::shell::json::{self, Object};
+use crate::shell::json::Object;
 use crate::shell::page::Align::{Left, Right};
 use crate::shell::page::{Cell, Page, Table, cell, words};
 use crate::shell::parse::Sentence;
 use crate::shell::problem::Problem;
-use crate::shell::units::{Age, Flows, InText, Or, Percent, Shown, Vlan};
+use crate::shell::units::{Age, Flows, InText, Latency, Or, Percent, Shown, Vlan};
 use crate::shell::value::{Choice as Said, Value};
 
 /// An open flow, as far as an operator asks for it.
@@ -30,10 +32,8 @@ struct OpenFlow<'a> {
     placed_by: &'static str,
 }
 
-/// A part of a load that is added or taken off.
-struct MoreOrLess {
-    millionths: i64,
-}
+/// Requests in a second.
+struct Rate(Flows);
 
 /// `show lb why`: what became of a flow, and every factor of what would become of a new one.
 pub fn why(desk: &Desk<'_>, said: &Sentence) -> Result<Page, Problem> {
@@ -264,7 +264,7 @@ fn new_flow(page: &mut Page, desk: &Desk<'_>, service: &Service, explanation: &E
 /// What a real is compared by, and what kind of number that is.
 fn score(measured: Option<Measured>) -> Cell {
     let kind = measured.map(|measured| match measured {
-        Measured::Load(_) => "load",
+        Measured::Delay(_) => "delay_us",
         Measured::Flows(_) => "flows",
     });
     cell("score", measured).with("score_of", kind)
@@ -326,7 +326,9 @@ fn rank(explanation: &Explanation, factors: &Factors) -> &'static str {
     }
 }
 
-/// What reports make expect of each, factor by factor.
+/// How long each is expected to let a new flow wait, factor by factor: the load as last reported,
+/// what flows and what other programs made of it by experience, what can be asked in a second and
+/// is, who waits.
 fn forecasts(desk: &Desk<'_>, explanation: &Explanation) -> Table {
     let now = desk.appliance.now();
     let mut table = Table::new(
@@ -335,15 +337,16 @@ fn forecasts(desk: &Desk<'_>, explanation: &Explanation) -> Table {
             ("REAL", Left),
             ("REPORT", Left),
             ("AGE", Right),
-            ("REPORTED", Right),
-            ("GIVEN THEN", Right),
-            ("GIVEN NOW", Right),
-            ("PER FLOW", Right),
-            ("ENDED", Right),
-            ("QUEUED", Right),
-            ("OWN PART", Right),
+            ("COUNTS", Right),
             ("TRUST", Right),
-            ("EXPECTED", Right),
+            ("LOAD", Right),
+            ("BY FLOWS", Right),
+            ("BESIDE", Right),
+            ("CAPACITY", Right),
+            ("ASKED", Right),
+            ("WAITING", Right),
+            ("DEMAND", Right),
+            ("DELAY", Right),
         ],
     );
     for factors in &explanation.reals {
@@ -351,37 +354,40 @@ fn forecasts(desk: &Desk<'_>, explanation: &Explanation) -> Table {
         let (Some(real), Some(forecast)) = (real, factors.standing.forecast) else {
             continue;
         };
-        let reported = forecast.reported;
         table.push([
             cell("real", &real.spec.guest),
             cell("report", Or(real.load.phase(now).map(|phase| phase.as_str()), "none")),
             cell("report_age_ms", real.load.age(now).map(Age)),
-            cell("reported", reported.map(|reported| reported.smoothed)),
-            cell("flows_given_then", reported.map(|reported| Flows(reported.flows_given))),
-            cell("flows_given_now", Flows(forecast.flows_given)),
-            cell("per_flow", forecast.per_flow),
-            cell("flows_ended", forecast.ended_of_reported),
-            cell("queued", MoreOrLess { millionths: forecast.queued_millionths }),
-            cell("own_part", forecast.own_part),
+            cell("counts", forecast.freshness),
             cell("trust", forecast.trust),
-            cell("expected", forecast.predicted),
+            cell("load", real.load.reported().map(|reported| reported.load)),
+            cell("load_by_flows", forecast.load),
+            cell("load_beside", forecast.beside),
+            cell("capacity_per_second", Rate::of(forecast.capacity)),
+            cell("asked_per_second", Rate::of(forecast.asked)),
+            cell("flows_waiting", real.counters.flows_waiting),
+            cell("demand", Flows(forecast.demand)),
+            cell("delay_us", Latency(forecast.delay)),
         ]);
     }
     table
 }
 
-/// Per cent that are added or taken off; a part of 1 to a program.
-impl Shown for MoreOrLess {
+impl Rate {
+    /// Of what comes in [`ASKED_WITHIN`].
+    fn of(count: MilliFlows) -> Rate {
+        let second = Duration::from_secs(1).as_millis() / ASKED_WITHIN.as_millis();
+        Rate(Flows(count.saturating_mul(second as u64)))
+    }
+}
+
+impl Shown for Rate {
     fn words(&self) -> String {
-        let percent = (self.millionths + 5_000).div_euclid(10_000);
-        if percent == 0 { "0%".to_string() } else { format!("{percent:+}%") }
+        format!("{}/s", self.0.words())
     }
 
     fn json(&self, json: &mut String) {
-        if self.millionths < 0 {
-            json.push('-');
-        }
-        json::decimal(json, self.millionths.unsigned_abs(), 6);
+        self.0.json(json);
     }
 }
 

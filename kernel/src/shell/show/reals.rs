@@ -84,7 +84,7 @@ pub fn table_of_reals(desk: &Desk<'_>, wanted: impl Fn(&Real) -> bool) -> Table 
             real_end(tables, real),
             state(desk, id, real),
             weight(desk, id, real),
-            cell("load", forecast.map(|forecast| forecast.predicted)),
+            cell("load", forecast.and(real.load.reported()).map(|reported| reported.load)),
             cell("flows_open", real.counters.flows_open),
             cell("flows_new", counts::real(desk, real).flows_new),
             cell("answer_us", real.counters.answer_time.map(Latency)),
@@ -93,7 +93,7 @@ pub fn table_of_reals(desk: &Desk<'_>, wanted: impl Fn(&Real) -> bool) -> Table 
     table
 }
 
-/// What reals report, and what is made of it: `LOAD` as reported, `EXPECTED` for this instant.
+/// What reals report, and what is made of it: `LOAD` as reported, `DELAY` that a new flow would have.
 pub fn load(desk: &Desk<'_>) -> Page {
     let (dataplane, now) = (&desk.appliance.dataplane, desk.appliance.now());
     let tables = dataplane.tables();
@@ -109,7 +109,7 @@ pub fn load(desk: &Desk<'_>) -> Page {
             ("CPU", Right),
             ("RIF", Right),
             ("LOAD", Right),
-            ("EXPECTED", Right),
+            ("DELAY", Right),
             ("WEIGHT", Right),
             ("REASON", Left),
         ],
@@ -128,7 +128,7 @@ pub fn load(desk: &Desk<'_>) -> Page {
             cell("cpu", numbers.cpu).with("mem", numbers.mem).with("io", numbers.io),
             cell("requests_in_flight", numbers.requests_in_flight),
             cell("load", report.reported().map(|reported| reported.load)),
-            cell("expected", forecast.map(|forecast| forecast.predicted)),
+            cell("delay_us", forecast.map(|forecast| Latency(forecast.delay))),
             weight(desk, id, real),
             cell("reason", Or(report.reason(), "")),
         ]);

@@ -163,7 +163,7 @@ fn first_answers_and_resets_are_told_once() {
     let answered = Step::Answered { after: Duration::from_secs(2) };
     assert_eq!(counted.observe(id, Direction::ToClient, TcpFlags(0x12), second(2)), answered);
     assert_eq!(counted.observe(id, Direction::ToClient, ACK, second(3)), Step::Nothing);
-    let closed = Step::Closed { started: second(0) };
+    let closed = Step::Closed { was_waiting: true };
     assert_eq!(counted.observe(id, Direction::ToClient, rst, second(3)), closed);
     assert_eq!(counted.observe(id, Direction::ToReal, rst, second(3)), Step::Nothing);
     counted.check();

@@ -31,6 +31,8 @@ fn placed(reals: &[(usize, u16)], key: FlowHash) -> Option<usize> {
         weight_set,
         name: name(&format!("web{guest}")),
         flows_open: 0,
+        flows_waiting: 0,
+        answer_time: None,
         load: &load,
     };
     let candidates: Vec<_> = reals.iter().enumerate().map(candidate).collect();

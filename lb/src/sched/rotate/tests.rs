@@ -41,6 +41,8 @@ impl Ring {
             weight_set: self.weights[at],
             name: NameHash::of(&self.names[at].parse().unwrap()),
             flows_open: 0,
+            flows_waiting: 0,
+            answer_time: None,
             load: &self.load,
         };
         (0..self.weights.len()).map(candidate).collect()

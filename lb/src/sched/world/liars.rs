@@ -63,3 +63,43 @@ fn who_is_not_trusted_has_the_share_of_one_that_says_nothing() {
     let shares = shares(&mut world, 500);
     assert!(shares[0] + 30 >= shares[1] && shares[0] >= 240, "{shares:?}");
 }
+
+#[test]
+fn who_says_less_than_it_has_in_flight_is_not_believed_to_be_quick() {
+    let said = |load, in_flight| {
+        let mut world = World::new(6, &[1000; 4]);
+        world.guests[0].habit = Habit::Modest { load, in_flight };
+        let shares = shares(&mut world, 720);
+        (shares[0], trust(&world))
+    };
+    let (honest, whole) = said(100, 100);
+    assert_eq!(whole, [1_000_000; 4]);
+    assert!(honest.abs_diff(250) <= 10, "{honest}");
+    let (modest, whole) = said(20, 100);
+    assert_eq!(whole, [1_000_000; 4], "a guest may be five times as quick");
+    assert!(modest > 270, "{modest}");
+    let (caught, trust) = said(20, 0);
+    assert_eq!(trust, [0, 1_000_000, 1_000_000, 1_000_000]);
+    assert!(caught.abs_diff(250) <= 10, "{caught}");
+}
+
+#[test]
+fn who_says_to_be_idle_and_answers_late_is_not_believed() {
+    let trust = |load, answers_ms| {
+        let mut world = World::new(6, &[1000; 4]);
+        world.guests[0].habit = Habit::Modest { load, in_flight: 100 };
+        shares(&mut world, 720);
+        let mut candidates: Vec<_> = (0..4).map(|at| world.candidate(at)).collect();
+        for (candidate, ms) in candidates.iter_mut().zip([answers_ms, 1, 1, 1]) {
+            candidate.answer_time = Some(Duration::from_millis(ms));
+        }
+        let outlook = Outlook::of(&candidates, world.now).unwrap();
+        let trust = |candidate| outlook.forecast(candidate).trust.millionths();
+        let others = candidates[1..].iter().map(trust).min();
+        (trust(&candidates[0]), others)
+    };
+    let whole = Some(1_000_000);
+    assert_eq!(trust(30, 8), (1_000_000, whole), "as others, nearly");
+    assert_eq!(trust(30, 16), (0, whole));
+    assert_eq!(trust(100, 16), (1_000_000, whole), "it does not say to be idle");
+}

@@ -198,13 +198,15 @@ pub fn check_tables(plane: &Dataplane) {
     assert_eq!(flows.len(), flows.iter().count());
     let persistence = plane.persistence();
     assert!(persistence.len() <= persistence.capacity());
-    let mut open = [0; REALS_MAX];
-    for flow in flows.iter().filter(|flow| flow.is_open()) {
-        open[flow.real.index()] += 1;
+    let (mut open, mut waiting) = ([0; REALS_MAX], [0; REALS_MAX]);
+    for flow in flows.iter() {
+        open[flow.real.index()] += u32::from(flow.is_open());
+        waiting[flow.real.index()] += u32::from(flow.is_waiting());
     }
     for (id, real) in tables.reals() {
         let counters = &real.counters;
         assert_eq!(counters.flows_open, open[id.index()], "open flows of {real:?}");
+        assert_eq!(counters.flows_waiting, waiting[id.index()], "waiting at {real:?}");
         assert_eq!(counters.flows_new - counters.flows_ended, u64::from(counters.flows_open));
     }
     for flow in flows.iter() {
