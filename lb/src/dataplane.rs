@@ -25,6 +25,7 @@ mod resume;
 mod second;
 mod sever;
 mod switch;
+mod trace;
 
 use alloc::boxed::Box;
 use alloc::vec;

@@ -62,36 +62,47 @@ impl Dataplane {
     pub fn explain(&self, call: &Call, now: Instant) -> Option<Explanation> {
         let service = self.tables().service_at(call.vlan, call.vip, call.protocol)?;
         let spec = &self.tables().service(service)?.spec;
-        let preview = self.preview(service, spec, call, now)?;
+        let preview = self.preview(service, &[], call.client, now)?;
         let remembered = self.earlier_real(service, spec, call, now);
         Some(Explanation {
             service,
             flow: self.flows().find(&call.key(), Direction::ToReal),
-            new: self.foretell(service, call, remembered, &preview, now),
+            new: self.foretell(service, &call.key(), remembered, preview.choice, now),
             remembered,
             reals: self.factors(service, &preview, now),
         })
     }
 
-    /// What the scheduler would choose.
+    /// What the scheduler would choose for a client, of those that are not out.
     fn preview(
         &self,
         service: ServiceId,
-        spec: &ServiceSpec,
-        call: &Call,
+        out: &[RealId],
+        client: Endpoint,
         now: Instant,
     ) -> Option<Preview> {
-        let (dice, key) = (self.next_dice(), spec.placing_key(call.client));
-        self.tables().preview(service, &Arrival { now, dice, key })
+        let key = self.tables().service(service)?.spec.placing_key(client);
+        self.tables().preview(service, out, &Arrival { now, dice: self.next_dice(), key })
+    }
+
+    /// The same, if only the choice matters.
+    pub(crate) fn foresee_choice(
+        &self,
+        service: ServiceId,
+        out: &[RealId],
+        client: Endpoint,
+        now: Instant,
+    ) -> Option<Choice> {
+        self.preview(service, out, client, now)?.choice
     }
 
     /// In the order in which the data path asks.
-    fn foretell(
+    pub(crate) fn foretell(
         &self,
         service: ServiceId,
-        call: &Call,
+        key: &FlowKey,
         remembered: Option<RealId>,
-        preview: &Preview,
+        scheduled: Option<Choice>,
         now: Instant,
     ) -> Result<Choice, DropReason> {
         if self.is_full(service) {
@@ -100,12 +111,12 @@ impl Dataplane {
         let earlier = remembered.filter(|&id| self.may_return(service, id, now));
         let choice = earlier
             .map(|id| Choice::alone(id, Placed::Persistence))
-            .or(preview.choice)
+            .or(scheduled)
             .or_else(|| self.sorry_real(service).map(|id| Choice::alone(id, Placed::Sorry)))
             .ok_or(DropReason::NoBackend)?;
         // Some calls cannot be carried to the real that they get.
         let stage = Stage::Asked { sequence: 0 };
-        self.new_flow(service, choice.real, choice.by, &call.key(), stage)?;
+        self.new_flow(service, choice.real, choice.by, key, stage)?;
         Ok(choice)
     }
 

@@ -114,6 +114,16 @@ pub(crate) struct Spot {
     at: usize,
 }
 
+/// What is done about what an address teaches, to a way of its bucket.
+enum Change {
+    Nothing,
+    Hear(usize),
+    Enter(usize),
+    Move { way: usize, from: PortId },
+    Refuse,
+    Rest,
+}
+
 /// What is known of an address.
 #[derive(Clone, Copy)]
 struct Place {
@@ -206,58 +216,110 @@ impl Fdb {
         let Some(key) = spot.key else {
             return Lesson::Refused;
         };
-        let bucket = &self.buckets[spot.at];
-        let place = bucket.find(key).map(|way| &bucket.places[way]);
-        let is_known = place.is_some_and(|its| its.port == port && its.seen_s >= seconds(now));
-        match is_known {
+        match self.is_heard(key, spot.at, port, now) {
             true => Lesson::Known,
             false => self.take_in(key, spot.at, port, now),
         }
     }
 
+    /// Whether it was heard here within this second.
+    #[inline(always)]
+    fn is_heard(&self, key: Key, at: usize, port: PortId, now: Instant) -> bool {
+        let bucket = &self.buckets[at];
+        let place = bucket.find(key).map(|way| &bucket.places[way]);
+        place.is_some_and(|its| its.port == port && its.seen_s >= seconds(now))
+    }
+
+    /// What [`Fdb::learn_at`] would say; nothing is learned.
+    pub(crate) fn foresee(&self, spot: Spot, port: PortId, now: Instant) -> Lesson {
+        match spot.key {
+            None => Lesson::Refused,
+            Some(key) if self.is_heard(key, spot.at, port, now) => Lesson::Known,
+            Some(key) => self.lesson(key, spot.at, port, now).0,
+        }
+    }
+
+    /// Where [`Fdb::lookup_at`] would find an address when another, or the same, has been learned.
+    pub(crate) fn foresee_lookup(
+        &self,
+        wanted: Spot,
+        learned: Spot,
+        port: PortId,
+        now: Instant,
+    ) -> Option<PortId> {
+        let before = self.lookup_at(wanted, now);
+        let Some(key) = learned.key.filter(|&key| !self.is_heard(key, learned.at, port, now))
+        else {
+            return before;
+        };
+        let found = wanted.key.and_then(|key| self.buckets[wanted.at].find(key));
+        let is_same = wanted.key == Some(key);
+        match self.lesson(key, learned.at, port, now).1 {
+            Change::Hear(_) | Change::Enter(_) | Change::Move { .. } if is_same => Some(port),
+            // It gives way.
+            Change::Enter(way) if (wanted.at, found) == (learned.at, Some(way)) => None,
+            _ => before,
+        }
+    }
+
     #[inline(never)]
     fn take_in(&mut self, key: Key, at: usize, port: PortId, now: Instant) -> Lesson {
-        if self.is_bound_here(key, at, port, now) {
-            return Lesson::Known;
+        let (lesson, change) = self.lesson(key, at, port, now);
+        match change {
+            Change::Nothing => {}
+            Change::Hear(way) => {
+                let seen_s = &mut self.buckets[at].places[way].seen_s;
+                *seen_s = seconds(now).max(*seen_s);
+            }
+            Change::Enter(way) => {
+                let (mac, vlan) = (key.mac(), key.vlan());
+                let kind = FdbKind::Learned;
+                self.replace(at, way, FdbEntry { mac, vlan, port, kind, seen: now });
+                self.counters.learned += 1;
+            }
+            Change::Move { way, from } => {
+                let place = &mut self.buckets[at].places[way];
+                (place.port, place.seen_s, place.moved) = (port, seconds(now), mark(now));
+                self.held[from.index()] -= 1;
+                self.held[port.index()] += 1;
+                self.counters.moved += 1;
+            }
+            Change::Refuse => self.counters.refused += 1,
+            Change::Rest => self.counters.restless += 1,
         }
-        let (mac, vlan) = (key.mac(), key.vlan());
-        let pinned = if vlan == 0 { None } else { self.pinned_in_all(mac) };
+        lesson
+    }
+
+    /// What an address teaches, and what is to be done for it.
+    fn lesson(&self, key: Key, at: usize, port: PortId, now: Instant) -> (Lesson, Change) {
+        let bucket = &self.buckets[at];
+        let found = bucket.find(key).map(|way| (way, &bucket.places[way]));
+        let is_bound_here = |its: &Place| its.port == port && its.kind != FdbKind::Learned;
+        if let Some((way, _)) = found.filter(|(_, its)| is_bound_here(its)) {
+            return (Lesson::Known, Change::Hear(way));
+        }
+        let pinned = if key.vlan() == 0 { None } else { self.pinned_in_all(key.mac()) };
         if let Some(to) = pinned.filter(|&to| to != port) {
-            return Lesson::Pinned { to };
+            return (Lesson::Pinned { to }, Change::Nothing);
         }
         let is_closed = self.closed.contains(port) && pinned.is_none();
-        let bucket = &mut self.buckets[at];
-        let Some(way) = bucket.find(key) else {
-            let entry = FdbEntry { mac, vlan, port, kind: FdbKind::Learned, seen: now };
-            return match (is_closed, pinned) {
-                (true, _) => Lesson::Unlearned,
-                (false, None) => self.insert(at, entry),
-                (false, Some(_)) => {
-                    self.insert(at, entry);
-                    Lesson::Known
-                }
-            };
-        };
-        let place = &mut bucket.places[way];
-        if place.port == port {
-            place.seen_s = place.seen_s.max(seconds(now));
-            return Lesson::Known;
+        match found {
+            None if is_closed => (Lesson::Unlearned, Change::Nothing),
+            None => {
+                let (lesson, change) = match self.place_for(at, port, now) {
+                    Some(way) => (Lesson::New, Change::Enter(way)),
+                    None => (Lesson::Refused, Change::Refuse),
+                };
+                (if pinned.is_some() { Lesson::Known } else { lesson }, change)
+            }
+            Some((way, its)) => match its.port {
+                own if own == port => (Lesson::Known, Change::Hear(way)),
+                to if its.kind != FdbKind::Learned => (Lesson::Pinned { to }, Change::Nothing),
+                _ if is_closed => (Lesson::Unlearned, Change::Nothing),
+                at if its.moved == mark(now) => (Lesson::Restless { at }, Change::Rest),
+                from => (Lesson::Moved { from }, Change::Move { way, from }),
+            },
         }
-        let from = place.port;
-        match place.kind {
-            FdbKind::Pinned | FdbKind::Static => return Lesson::Pinned { to: from },
-            FdbKind::Learned if is_closed => return Lesson::Unlearned,
-            FdbKind::Learned => {}
-        }
-        if place.moved == mark(now) {
-            self.counters.restless += 1;
-            return Lesson::Restless { at: from };
-        }
-        (place.port, place.seen_s, place.moved) = (port, seconds(now), mark(now));
-        self.held[from.index()] -= 1;
-        self.held[port.index()] += 1;
-        self.counters.moved += 1;
-        Lesson::Moved { from }
     }
 
     /// Whether what is sent from a port teaches something; what it has taught is forgotten.
@@ -325,18 +387,12 @@ impl Fdb {
         hasher.finish() as usize & (self.buckets.len() - 1)
     }
 
+    /// The way of a bucket that a new address behind a port takes.
     #[cold]
-    fn insert(&mut self, at: usize, entry: FdbEntry) -> Lesson {
-        let over_share = self.held[entry.port.index()] as usize >= self.capacity() / PORT_SHARE;
-        let entries = self.buckets[at].entries();
-        let aged = |its: &FdbEntry| its.is_aged(entry.seen, self.ageing());
-        let Some(way) = full::place(&entries, entry.port, over_share, aged) else {
-            self.counters.refused += 1;
-            return Lesson::Refused;
-        };
-        self.replace(at, way, entry);
-        self.counters.learned += 1;
-        Lesson::New
+    fn place_for(&self, at: usize, port: PortId, now: Instant) -> Option<usize> {
+        let over_share = self.held[port.index()] as usize >= self.capacity() / PORT_SHARE;
+        let aged = |its: &FdbEntry| its.is_aged(now, self.ageing());
+        full::place(&self.buckets[at].entries(), port, over_share, aged)
     }
 
     fn replace(&mut self, at: usize, way: usize, entry: FdbEntry) {

@@ -40,6 +40,7 @@ use held::{Held, Label};
 use shares::{Room, Shares};
 
 mod datagram;
+mod foresee;
 mod held;
 mod shares;
 

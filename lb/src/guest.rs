@@ -67,16 +67,21 @@ impl Guest {
     }
 
     /// Whether it may say now where an address is: one of its own, once a second.
-    pub(crate) fn may_announce(&mut self, address: IpAddr, now: Instant) -> bool {
-        let Some(at) = self.spec.addresses.iter().position(|&own| own == address) else {
-            return true;
-        };
+    pub(crate) fn may_announce(&self, address: IpAddr, now: Instant) -> bool {
         let is_soon = |last: Instant| now.since(last) < ANNOUNCEMENT_INTERVAL;
-        let may = !self.announced[at].is_some_and(is_soon);
-        if may {
+        !self.place_of(address).is_some_and(|at| self.announced[at].is_some_and(is_soon))
+    }
+
+    /// It has said where an address is.
+    pub(crate) fn has_announced(&mut self, address: IpAddr, now: Instant) {
+        if let Some(at) = self.place_of(address) {
             self.announced[at] = Some(now);
         }
-        may
+    }
+
+    /// Where an address stands among its own.
+    fn place_of(&self, address: IpAddr) -> Option<usize> {
+        self.spec.addresses.iter().position(|&own| own == address)
     }
 
     /// Some service has a real here.

@@ -20,10 +20,10 @@ pub enum Verdict {
 }
 
 macro_rules! drop_reasons {
-    ($($(#[$doc:meta])* $reason:ident = $word:literal,)*) => {
+    ($($(#[doc = $sentence:literal])+ $reason:ident = $word:literal,)*) => {
         /// Why a frame went nowhere.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum DropReason { $($(#[$doc])* $reason,)* }
+        pub enum DropReason { $($(#[doc = $sentence])+ $reason,)* }
 
         impl DropReason {
             pub const ALL: &'static [DropReason] = &[$(DropReason::$reason,)*];
@@ -31,6 +31,12 @@ macro_rules! drop_reasons {
             /// The counter's name.
             pub const fn as_str(self) -> &'static str {
                 match self { $(DropReason::$reason => $word,)* }
+            }
+
+            /// What it means, for a person.
+            pub fn sentence(self) -> &'static str {
+                let sentence = match self { $(DropReason::$reason => concat!($($sentence),+),)* };
+                sentence.trim_ascii()
             }
         }
     };

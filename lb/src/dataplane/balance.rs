@@ -55,7 +55,7 @@ impl Dataplane {
 
     /// What is wrong first about a packet that has no good transport header either.
     #[cold]
-    fn no_segment(&self, packet: &Inbound<'_>, reason: DropReason) -> DropReason {
+    pub(super) fn no_segment(&self, packet: &Inbound<'_>, reason: DropReason) -> DropReason {
         let Inbound { header, ip, ref head, .. } = *packet;
         match self.tables.is_vip(header.vlan, ip.destination) {
             true => ip.check(head).err().unwrap_or(reason),
@@ -67,18 +67,11 @@ impl Dataplane {
     #[inline(always)]
     pub(super) fn deliver(
         &mut self,
-        packet: Inbound<'_>,
+        mut packet: Inbound<'_>,
         segment: &Transport,
         id: FlowId,
     ) -> Result<PortId, DropReason> {
-        let delivery = self.delivery(id)?;
-        self.check_way(&delivery, packet.header)?;
-        let (port, head) = (delivery.port, &mut *packet.head);
-        if delivery.translates() {
-            let (source, destination) = (delivery.client_at_real, delivery.real_end);
-            segment.rewrite(packet.ip, head, &packet.offload, source, destination);
-        }
-        ethernet::set_addresses(head, delivery.mac, MacAddr::SWITCH);
+        let port = self.carry_to_real(&self.delivery(id)?, &mut packet, segment)?;
         let step = self.count(id, Direction::ToReal, segment, packet.len, packet.now);
         if step == Step::Confirmed {
             self.confirm_client(id, &packet, segment);
@@ -100,6 +93,24 @@ impl Dataplane {
             }
             false => Err(DropReason::NoPort),
         }
+    }
+
+    /// Makes a segment what its real is to see; the real's port.
+    #[inline(always)]
+    pub(super) fn carry_to_real(
+        &self,
+        delivery: &Delivery,
+        packet: &mut Inbound<'_>,
+        segment: &Transport,
+    ) -> Result<PortId, DropReason> {
+        self.check_way(delivery, packet.header)?;
+        let head = &mut *packet.head;
+        if delivery.translates() {
+            let (source, destination) = (delivery.client_at_real, delivery.real_end);
+            segment.rewrite(packet.ip, head, &packet.offload, source, destination);
+        }
+        ethernet::set_addresses(head, delivery.mac, MacAddr::SWITCH);
+        Ok(delivery.port)
     }
 
     /// A packet of a guest, if it belongs to a flow that the guest serves, leaves in the VIP's
@@ -137,13 +148,25 @@ impl Dataplane {
                 return Err(DropReason::SecondChance);
             }
         }
-        let verdict = self.leave(&delivery, &mut packet)?;
-        let Inbound { ip, head, len, offload, now, .. } = packet;
-        if delivery.translates() {
-            segment.rewrite(ip, head, &offload, delivery.vip, delivery.client);
-        }
-        self.count(id, Direction::ToClient, &segment, len, now);
+        let verdict = self.carry_to_client(&delivery, &mut packet, &segment)?;
+        self.count(id, Direction::ToClient, &segment, packet.len, packet.now);
         Ok(Some(verdict))
+    }
+
+    /// Makes a real's segment what its client is to see, and says which way it goes.
+    #[inline(always)]
+    pub(super) fn carry_to_client(
+        &self,
+        delivery: &Delivery,
+        packet: &mut Inbound<'_>,
+        segment: &Transport,
+    ) -> Result<Verdict, DropReason> {
+        let verdict = self.leave(delivery, packet)?;
+        if delivery.translates() {
+            let (vip, client) = (delivery.vip, delivery.client);
+            segment.rewrite(packet.ip, packet.head, &packet.offload, vip, client);
+        }
+        Ok(verdict)
     }
 
     /// The way of a real's packet to the client, and the MAC addresses that it leaves with.

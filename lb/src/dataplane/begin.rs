@@ -33,6 +33,13 @@ use crate::{
 /// Ports that are tried before a colliding flow is refused.
 const TRANSLATIONS_MAX: usize = 8;
 
+/// The flow that a packet would begin.
+pub(super) enum Foreseen {
+    New(NewFlow),
+    /// A flow of before, by which the answer finds back.
+    Known(FlowId),
+}
+
 impl Dataplane {
     /// The flow of a segment to a VIP: the one that it belongs to, or a new one.
     #[inline]
@@ -117,7 +124,11 @@ impl Dataplane {
 
     /// A TCP flow begins with a SYN. One of before a restart is taken up where the hash that placed
     /// it most likely finds its real again; a reset would only end it.
-    fn may_begin(&self, service: ServiceId, segment: &Transport) -> Result<(), DropReason> {
+    pub(super) fn may_begin(
+        &self,
+        service: ServiceId,
+        segment: &Transport,
+    ) -> Result<(), DropReason> {
         let scheduler = self.tables.service(service).map(|service| service.spec.scheduler);
         let finds_again = scheduler.is_some_and(Scheduler::is_by_hash);
         let is_middle = !segment.flags.opens();
@@ -182,7 +193,7 @@ impl Dataplane {
     }
 
     /// By what the service knows this client again, and for how long.
-    fn persistent_client(
+    pub(super) fn persistent_client(
         &self,
         id: ServiceId,
         packet: &Inbound<'_>,
@@ -286,6 +297,30 @@ impl Dataplane {
                 }
                 Err(InsertError::Full) => break,
             }
+        }
+        Err(DropReason::FlowsFull)
+    }
+
+    /// What [`Dataplane::open`] would do when a flow has been forgotten: the flow that it would pin
+    /// anew, or the one of before that it would find.
+    pub(super) fn foresee_open(
+        &self,
+        mut new: NewFlow,
+        forgotten: Option<FlowId>,
+    ) -> Result<Foreseen, DropReason> {
+        let real = new.real;
+        for attempt in 0..TRANSLATIONS_MAX {
+            let looks_like_probe = self.looks_like_probe(&new);
+            if !looks_like_probe && let Some(id) = self.way_back(&new) {
+                return Ok(Foreseen::Known(id));
+            }
+            match self.flows.foresee_insert(&new, forgotten) {
+                _ if looks_like_probe => {}
+                Ok(()) => return Ok(Foreseen::New(new)),
+                Err(InsertError::TupleTaken) => {}
+                Err(InsertError::Full) => break,
+            }
+            new.client_at_real.port = translated(new.client.port, real, attempt);
         }
         Err(DropReason::FlowsFull)
     }

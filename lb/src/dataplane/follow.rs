@@ -13,7 +13,7 @@
 
 use crate::addr::is_link_local_of_ours;
 use crate::dataplane::{Dataplane, Inbound};
-use crate::flow::{Direction, FlowKey};
+use crate::flow::{Direction, FlowId, FlowKey};
 use crate::fragments::{DatagramKey, Fragment, HELD_BYTES_MAX, Later};
 use crate::wire::ip::{self, Version};
 use crate::wire::{Ethernet, Ip, Transport, ethernet, icmp};
@@ -104,6 +104,19 @@ impl Dataplane {
     /// one datagram may name several MACs, and what names ours is never switched, what does not is
     /// nobody's to balance.
     fn follow(&mut self, mut packet: Inbound<'_>, course: Course) -> Result<Verdict, DropReason> {
+        let (verdict, of) = self.judge_later(&mut packet, course)?;
+        if let Some((id, direction)) = of {
+            self.count_traffic(id, direction, packet.len);
+        }
+        Ok(verdict)
+    }
+
+    /// The same without counting it, and the flow that it goes by; it is rewritten in place.
+    pub(super) fn judge_later(
+        &self,
+        packet: &mut Inbound<'_>,
+        course: Course,
+    ) -> Result<(Verdict, Option<(FlowId, Direction)>), DropReason> {
         let to_switch = is_link_local_of_ours(packet.ip.destination);
         let to_us = self.tables.is_virtual(packet.header.destination);
         let (key, direction) = match course {
@@ -114,7 +127,8 @@ impl Dataplane {
             Course::Flow(key, Direction::ToReal) if to_us => (key, Direction::ToReal),
             Course::Flow(key, Direction::ToClient) => (key, Direction::ToClient),
             Course::Switch | Course::Flow(_, Direction::ToReal) => {
-                return self.switch(packet.ingress, packet.header, packet.now);
+                let verdict = self.switch(packet.ingress, packet.header, packet.now)?;
+                return Ok((verdict, None));
             }
         };
         let found = Direction::BOTH.into_iter().find_map(|by| self.flows.find(&key, by));
@@ -127,14 +141,11 @@ impl Dataplane {
                 let forward = Verdict::Forward(delivery.port);
                 (forward, delivery.client_at_real, delivery.real_end)
             }
-            Direction::ToClient if !delivery.is_from(&packet) => return Err(DropReason::SpoofMac),
-            Direction::ToClient => {
-                (self.leave(&delivery, &mut packet)?, delivery.vip, delivery.client)
-            }
+            Direction::ToClient if !delivery.is_from(packet) => return Err(DropReason::SpoofMac),
+            Direction::ToClient => (self.leave(&delivery, packet)?, delivery.vip, delivery.client),
         };
-        self.count_traffic(id, direction, packet.len);
         packet.ip.set_addresses(packet.head, source.address, destination.address);
-        Ok(verdict)
+        Ok((verdict, Some((id, direction))))
     }
 
     /// Sends on what came before its first fragment.
@@ -175,13 +186,13 @@ impl Dataplane {
     }
 }
 
-fn fragment(part: ip::Fragment) -> Result<Fragment, DropReason> {
+pub(super) fn fragment(part: ip::Fragment) -> Result<Fragment, DropReason> {
     let len = usize::from(part.len_bytes);
     Fragment::new(part.offset_bytes, len, part.more).map_err(|_| DropReason::Fragment)
 }
 
 /// What the fragments of this one's datagram have in common.
-fn datagram(packet: &Inbound<'_>, part: ip::Fragment) -> DatagramKey {
+pub(super) fn datagram(packet: &Inbound<'_>, part: ip::Fragment) -> DatagramKey {
     let Inbound { ingress, header, ip, .. } = packet;
     DatagramKey {
         ingress: *ingress,

@@ -15,25 +15,42 @@
 //! [`super::second`], and it counts against its own real, [`crate::passive`]: that cannot be
 //! forged.) Whether the quoted sequence number is its own is for the end to ask.
 
+use crate::dataplane::balance::Delivery;
 use crate::dataplane::{Dataplane, Inbound};
 use crate::flow::{Direction, FlowId, FlowKey};
 use crate::passive::FlowFailure;
 use crate::wire::icmp::{IcmpError, Translation};
 use crate::wire::{ethernet, icmp};
-use crate::{DropReason, MacAddr, Verdict};
+use crate::{DropReason, MacAddr, PortId, Verdict};
+
+/// A guest's error about a packet of a flow.
+pub(super) struct Quoting {
+    pub id: FlowId,
+    error: IcmpError,
+    delivery: Delivery,
+}
 
 impl Dataplane {
     /// An error to a VIP, about what left in its name, goes to the real that sent it.
-    pub(super) fn error_to_vip(&mut self, packet: Inbound<'_>) -> Result<Verdict, DropReason> {
+    pub(super) fn error_to_vip(&mut self, mut packet: Inbound<'_>) -> Result<Verdict, DropReason> {
+        let (id, port) = self.judge_error_to_vip(&mut packet)?;
+        self.count_traffic(id, Direction::ToReal, packet.len);
+        Ok(Verdict::Forward(port))
+    }
+
+    /// The flow that it is about, and the real's port; it is rewritten in place.
+    pub(super) fn judge_error_to_vip(
+        &self,
+        packet: &mut Inbound<'_>,
+    ) -> Result<(FlowId, PortId), DropReason> {
         icmp::check_sum(packet.head, packet.ip)?;
         let error = IcmpError::parse(packet.head, packet.ip)?;
         let id =
-            self.find_quoted(&packet, &error, Direction::ToReal).ok_or(DropReason::IcmpInner)?;
+            self.find_quoted(packet, &error, Direction::ToReal).ok_or(DropReason::IcmpInner)?;
         error.check_kind()?;
         let delivery = self.delivery(id)?;
         self.check_way(&delivery, packet.header)?;
-        let Inbound { ip, head, len, .. } = packet;
-        self.count_traffic(id, Direction::ToReal, len);
+        let Inbound { ip, ref mut head, .. } = *packet;
         let is_clients = ip.source == delivery.client.address;
         let translation = Translation {
             source: if is_clients { delivery.client_at_real.address } else { ip.source }.into(),
@@ -43,7 +60,7 @@ impl Dataplane {
         };
         error.rewrite(ip, head, &translation);
         ethernet::set_addresses(head, delivery.mac, MacAddr::SWITCH);
-        Ok(Verdict::Forward(delivery.port))
+        Ok((id, delivery.port))
     }
 
     /// An error from a guest, about what a client sent to the VIP, goes on to the client; `None`
@@ -52,45 +69,66 @@ impl Dataplane {
         &mut self,
         mut packet: Inbound<'_>,
     ) -> Result<Option<Verdict>, DropReason> {
-        let Inbound { header, ip, ref head, .. } = packet;
+        let Some(quoting) = self.judge_error_of_real(&packet)? else {
+            return Ok(None);
+        };
+        let (id, now) = (quoting.id, packet.now);
+        if self.refused(id, FlowFailure::Unreachable, quoting.refused_syn(&packet), now) {
+            return Err(DropReason::SecondChance);
+        }
+        let is_unreachable = quoting.error.is_unreachable(packet.ip, packet.head);
+        let verdict = self.carry_error(&quoting, &mut packet)?;
+        self.count_traffic(id, Direction::ToClient, packet.len);
+        if is_unreachable {
+            self.of_its_real(id, |real, tables| tables.failed(real, FlowFailure::Unreachable, now));
+        }
+        Ok(Some(verdict))
+    }
+
+    /// The flow that a guest's error is about, if it may say so.
+    pub(super) fn judge_error_of_real(
+        &self,
+        packet: &Inbound<'_>,
+    ) -> Result<Option<Quoting>, DropReason> {
+        let Inbound { header, ip, ref head, .. } = *packet;
         if ip.part().is_some() || !icmp::is_error(head, ip) {
             return Ok(None);
         }
         let Ok(error) = IcmpError::parse(head, ip) else {
             return Ok(None);
         };
-        let Some(id) = self.find_quoted(&packet, &error, Direction::ToClient) else {
+        let Some(id) = self.find_quoted(packet, &error, Direction::ToClient) else {
             return Ok(None);
         };
         icmp::check_sum(head, ip)?;
         error.check_kind()?;
         let delivery = self.delivery(id)?;
-        if !delivery.is_from(&packet) {
+        if !delivery.is_from(packet) {
             // A neighbour of the real, who cannot have seen the packet.
             return Err(DropReason::SpoofMac);
         }
         if ip.source != delivery.real_end.address && self.tables.is_vip(header.vlan, ip.source) {
             return Err(DropReason::VipSource);
         }
-        let syn = error.sequence(packet.head).filter(|_| error.is_unreachable(ip, packet.head));
-        if self.refused(id, FlowFailure::Unreachable, syn, packet.now) {
-            return Err(DropReason::SecondChance);
-        }
-        let verdict = self.leave(&delivery, &mut packet)?;
-        self.count_traffic(id, Direction::ToClient, packet.len);
-        let is_reals = ip.source == delivery.real_end.address;
+        Ok(Some(Quoting { id, error, delivery }))
+    }
+
+    /// The way of a guest's error to the client; it is rewritten in place.
+    pub(super) fn carry_error(
+        &self,
+        Quoting { error, delivery, .. }: &Quoting,
+        packet: &mut Inbound<'_>,
+    ) -> Result<Verdict, DropReason> {
+        let verdict = self.leave(delivery, packet)?;
+        let is_reals = packet.ip.source == delivery.real_end.address;
         let translation = Translation {
-            source: if is_reals { delivery.vip.address } else { ip.source }.into(),
+            source: if is_reals { delivery.vip.address } else { packet.ip.source }.into(),
             destination: delivery.client.address.into(),
             quoted_source: delivery.client,
             quoted_destination: delivery.vip,
         };
-        if error.is_unreachable(ip, packet.head) {
-            let now = packet.now;
-            self.of_its_real(id, |real, tables| tables.failed(real, FlowFailure::Unreachable, now));
-        }
-        error.rewrite(ip, packet.head, &translation);
-        Ok(Some(verdict))
+        error.rewrite(packet.ip, packet.head, &translation);
+        Ok(verdict)
     }
 
     /// The flow of which a packet is quoted, by an error that travels in `direction` to the one
@@ -111,5 +149,13 @@ impl Dataplane {
         };
         let key = FlowKey::new(quote.protocol, packet.header.vlan, client, server);
         self.flows.find(&key, direction)
+    }
+}
+
+impl Quoting {
+    /// The number of the SYN that the guest could not take in.
+    pub(super) fn refused_syn(&self, packet: &Inbound<'_>) -> Option<u32> {
+        let is_unreachable = self.error.is_unreachable(packet.ip, packet.head);
+        self.error.sequence(packet.head).filter(|_| is_unreachable)
     }
 }

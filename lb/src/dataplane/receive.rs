@@ -293,15 +293,15 @@ fn glance_at_key(header: &Ethernet, head: &[u8], direction: Direction) -> Option
 }
 
 /// What is looked at before a packet is parsed: most are only switched.
-struct Peek {
-    to_link_local: bool,
+pub(super) struct Peek {
+    pub to_link_local: bool,
     /// Neighbor discovery, or something whose extension headers would have to be walked to know.
-    may_be_neighbor: bool,
+    pub may_be_neighbor: bool,
 }
 
 impl Peek {
     #[inline]
-    fn of(header: &Ethernet, head: &[u8]) -> Peek {
+    pub(super) fn of(header: &Ethernet, head: &[u8]) -> Peek {
         let at = header.payload_at;
         if header.ethertype == ETHERTYPE_IPV4 {
             let destination = bytes_at(head, at + 16).map(u32::from_be_bytes).map(Address::v4);

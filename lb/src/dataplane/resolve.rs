@@ -39,6 +39,23 @@ impl Dataplane {
         now: Instant,
     ) -> Result<Option<Verdict>, DropReason> {
         let arp = Arp::parse(head, header.payload_at)?;
+        let verdict = self.judge_arp(ingress, header, &arp, head, now)?;
+        let id = self.tables.guest_at(ingress, header.source).filter(|_| arp.sender == arp.target);
+        if let Some(guest) = id.and_then(|id| self.tables.guest_mut(id)) {
+            guest.has_announced(arp.sender.into(), now);
+        }
+        Ok(verdict)
+    }
+
+    /// What becomes of an ARP packet, which is rewritten in place.
+    pub(super) fn judge_arp(
+        &self,
+        ingress: PortId,
+        header: &Ethernet,
+        arp: &Arp,
+        head: &mut [u8],
+        now: Instant,
+    ) -> Result<Option<Verdict>, DropReason> {
         let (sender, target) = (IpAddr::V4(arp.sender), IpAddr::V4(arp.target));
         if self.is_ours(ingress, header.vlan, sender) {
             let own = self.may_ask_for(ingress, header, sender).ok_or(DropReason::ArpSpoof)?;
@@ -46,7 +63,7 @@ impl Dataplane {
                 (Operation::Request, IpAddr::V4(own))
                     if !self.is_ours(ingress, header.vlan, target) =>
                 {
-                    Arp { sender: own, ..arp }.write(head, header.payload_at);
+                    Arp { sender: own, ..*arp }.write(head, header.payload_at);
                     Ok(None)
                 }
                 _ => Err(DropReason::VipSuppressed),
@@ -56,7 +73,7 @@ impl Dataplane {
             return Err(DropReason::ArpSpoof);
         }
         if arp.sender == arp.target {
-            self.limit_announcements(ingress, header, sender, now)?;
+            self.check_announcement(ingress, header, sender, now)?;
         }
         match arp.operation {
             Operation::Request if let Some(mac) = self.stand_in(ingress, header, target) => {
@@ -80,10 +97,7 @@ impl Dataplane {
     }
 
     /// Neighbor discovery about an address of ours; `None` leaves the packet to the switch.
-    pub(super) fn neighbor(
-        &mut self,
-        packet: &mut Inbound<'_>,
-    ) -> Result<Option<Verdict>, DropReason> {
+    pub(super) fn neighbor(&self, packet: &mut Inbound<'_>) -> Result<Option<Verdict>, DropReason> {
         let Inbound { ingress, header, ip, ref mut head, .. } = *packet;
         let Some(target) = nd::target(head, ip).map(IpAddr::V6) else {
             return Ok(None);
@@ -172,15 +186,15 @@ impl Dataplane {
     }
 
     /// A guest may say once a second where an address of its own is.
-    fn limit_announcements(
-        &mut self,
+    fn check_announcement(
+        &self,
         ingress: PortId,
         header: &Ethernet,
         address: IpAddr,
         now: Instant,
     ) -> Result<(), DropReason> {
         let id = self.tables.guest_at(ingress, header.source);
-        let guest = id.and_then(|id| self.tables.guest_mut(id));
+        let guest = id.and_then(|id| self.tables.guest(id));
         match guest.is_none_or(|guest| guest.may_announce(address, now)) {
             true => Ok(()),
             false => Err(DropReason::ArpRate),

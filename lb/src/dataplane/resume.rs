@@ -51,16 +51,40 @@ pub(super) struct Recovery {
     key: FixedState,
 }
 
+/// A flow of before the start.
+pub(super) struct Earlier {
+    pub service: ServiceId,
+    pub real: RealId,
+    pub key: FlowKey,
+    /// The same flow, as it was taken up for the client at a real that may be another.
+    pub guess: Option<FlowId>,
+}
+
 impl Dataplane {
     /// The flow of a real's packet that belongs to none, if it began before the start.
     pub(super) fn resume(&mut self, packet: &Inbound<'_>, segment: &Transport) -> Option<FlowId> {
         let Transport { protocol, source, destination, flags, .. } = *segment;
-        let is_on = self.recovery.is_on(packet.now);
-        if protocol != Protocol::Tcp || !is_on || flags.has(TcpFlags::RST) {
-            return None;
-        }
-        if flags.has(TcpFlags::SYN) {
+        let opens = flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::RST);
+        if protocol == Protocol::Tcp && opens && self.recovery.is_on(packet.now) {
             self.recovery.note(source, destination);
+        }
+        let Earlier { service, real, key, guess } = self.earlier_flow(packet, segment)?;
+        if let Some(guess) = guess {
+            self.forget(guess);
+        }
+        self.open(service, real, Placed::Real, &key, Stage::Answered, packet.now).ok()
+    }
+
+    /// What can be told of that flow by the packet.
+    pub(super) fn earlier_flow(
+        &self,
+        packet: &Inbound<'_>,
+        segment: &Transport,
+    ) -> Option<Earlier> {
+        let Transport { protocol, source, destination, flags, .. } = *segment;
+        let is_on = self.recovery.is_on(packet.now);
+        let is_middle = !flags.has(TcpFlags::RST) && !flags.has(TcpFlags::SYN);
+        if protocol != Protocol::Tcp || !is_on || !is_middle {
             return None;
         }
         if self.recovery.is_straight(source, destination) {
@@ -77,11 +101,11 @@ impl Dataplane {
         let client = Endpoint { address: client, port: destination.port };
         let server = Endpoint { address: spec.vip.into(), port: spec.port.get() };
         let key = FlowKey::new(protocol, packet.header.vlan, client, server);
-        if let Some(known) = self.flows.find(&key, Direction::ToReal) {
+        let guess = self.flows.find(&key, Direction::ToReal);
+        if let Some(known) = guess {
             self.flows.get(known).filter(|flow| flow.is_guess())?;
-            self.forget(known);
         }
-        self.open(service, real, Placed::Real, &key, Stage::Answered, packet.now).ok()
+        Some(Earlier { service, real, key, guess })
     }
 
     /// Whether a flow that begins with this segment of the client's began long before.
@@ -99,13 +123,24 @@ impl Dataplane {
 
     /// Where else a flow may go on whose first guess was wrong.
     fn other_guess(&mut self, id: FlowId, now: Instant) -> Option<RealId> {
+        let (service, first, client) = self.first_guess(id)?;
+        Some(self.choose(service, &[first], client, now)?.real)
+    }
+
+    /// What [`Dataplane::other_guess`] would find.
+    pub(super) fn foresee_other_guess(&self, id: FlowId, now: Instant) -> Option<RealId> {
+        let (service, first, client) = self.first_guess(id)?;
+        Some(self.foresee_choice(service, &[first], client, now)?.real)
+    }
+
+    /// The service, the real and the client of a flow that is a first guess, where a hash may find
+    /// another.
+    fn first_guess(&self, id: FlowId) -> Option<(ServiceId, RealId, Endpoint)> {
         let is_first = |flow: &&Flow| flow.is_guess() && flow.placed() == Placed::Guess;
         let flow = self.flows.get(id).filter(is_first)?;
-        let (client, first) = (flow.client(), flow.real);
-        let service = self.tables.real(first)?.service;
+        let service = self.tables.real(flow.real)?.service;
         let is_by_hash = self.tables.service(service)?.spec.scheduler.is_by_hash();
-        let other = is_by_hash.then(|| self.choose(service, &[first], client, now))?;
-        Some(other?.real)
+        is_by_hash.then_some((service, flow.real, flow.client()))
     }
 
     /// The one real that this end can be.

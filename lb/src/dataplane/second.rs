@@ -38,7 +38,7 @@ use foldhash::fast::FixedState;
 
 use crate::dataplane::{Dataplane, Inbound};
 use crate::decisions::{Choice, Placed};
-use crate::flow::{CLOSED_IDLE, Direction, FlowId, FlowKey};
+use crate::flow::{CLOSED_IDLE, Direction, Flow, FlowId, FlowKey};
 use crate::limits::{LATE_ANSWERS_MAX, SYNS_KEPT};
 use crate::passive::FlowFailure;
 use crate::wire::transport::TcpFlags;
@@ -111,8 +111,7 @@ impl Dataplane {
         syn: Option<u32>,
         now: Instant,
     ) -> bool {
-        let asked = self.flows.get(id).and_then(|flow| flow.unanswered_syn());
-        if syn.is_none() || syn != asked {
+        if !self.names_its_syn(id, syn) {
             return false;
         }
         let Some(chance) = self.chance(id, now) else {
@@ -120,7 +119,7 @@ impl Dataplane {
         };
         self.of_its_real(id, |real, tables| tables.failed(real, failure, now));
         // Without the SYN the client's own repetition is awaited.
-        let Some(syn) = self.chances.find(id, asked).and_then(Syn::finished) else {
+        let Some(syn) = self.chances.find(id, syn).and_then(Syn::finished) else {
             return true;
         };
         if let Ok(id) = self.take_chance(id, &chance, now) {
@@ -136,35 +135,72 @@ impl Dataplane {
         packet: &Inbound<'_>,
         segment: &Transport,
     ) -> Result<(), DropReason> {
-        let flags = segment.flags;
-        let is_answer = flags.has(TcpFlags::SYN) && !flags.opens() || flags.has(TcpFlags::RST);
-        let key = segment.key_to_client(packet.header.vlan);
-        if !is_answer || !self.chances.has_left(&key, packet.header.source, packet.now) {
+        if !self.comes_too_late(packet, segment) {
             return Ok(());
         }
         self.reset(MacAddr::SWITCH, packet, segment);
         Err(DropReason::NoFlow)
     }
 
+    /// Whether a guest answers in a flow that was taken from it.
+    pub(super) fn comes_too_late(&self, packet: &Inbound<'_>, segment: &Transport) -> bool {
+        let flags = segment.flags;
+        let is_answer = flags.has(TcpFlags::SYN) && !flags.opens() || flags.has(TcpFlags::RST);
+        let key = segment.key_to_client(packet.header.vlan);
+        is_answer && self.chances.has_left(&key, packet.header.source, packet.now)
+    }
+
+    /// Whether a refusal is one of the SYN that a flow waits to have answered.
+    pub(super) fn names_its_syn(&self, id: FlowId, syn: Option<u32>) -> bool {
+        syn.is_some() && self.flows.get(id).and_then(Flow::unanswered_syn) == syn
+    }
+
     /// Where else a flow may go that no real has answered.
     fn chance(&mut self, id: FlowId, now: Instant) -> Option<Chance> {
+        let (service, tried) = self.tried_by(id)?;
+        let client = self.flows.get(id)?.client();
+        let choice = self.choose(service, &tried, client, now);
+        let choice = self.second_choice(id, service, &tried, choice)?;
+        Some(Chance { service, choice, tried })
+    }
+
+    /// What [`Dataplane::chance`] would choose.
+    pub(super) fn foresee_chance(&self, id: FlowId, now: Instant) -> Option<Choice> {
+        let (service, tried) = self.tried_by(id)?;
+        let client = self.flows.get(id)?.client();
+        let choice = self.foresee_choice(service, &tried, client, now);
+        self.second_choice(id, service, &tried, choice)
+    }
+
+    /// The service of a flow that may go elsewhere, and where it was.
+    fn tried_by(&self, id: FlowId) -> Option<(ServiceId, Tried)> {
         let flow = self.flows.get(id)?;
-        let (real, key, stage) = (flow.real, *flow.key(Direction::ToReal), flow.first_stage());
         let mut tried = match self.chances.find(id, flow.unanswered_syn()) {
             Some(syn) => syn.tried.clone(),
             None if flow.placed() == Placed::SecondChance => return None,
             None => Tried::new(),
         };
-        tried.push(real).ok()?;
-        let service = self.tables.real(real)?.service;
-        let sorry = |id: &RealId| !tried.contains(id);
-        let choice = self.choose(service, &tried, key.client(), now).or_else(|| {
-            let sorry = self.sorry_real(service).filter(sorry)?;
-            Some(Choice::alone(sorry, Placed::SecondChance))
+        tried.push(flow.real).ok()?;
+        Some((self.tables.real(flow.real)?.service, tried))
+    }
+
+    /// The scheduler's choice, or the sorry real; none if the call cannot be carried there.
+    fn second_choice(
+        &self,
+        id: FlowId,
+        service: ServiceId,
+        tried: &Tried,
+        choice: Option<Choice>,
+    ) -> Option<Choice> {
+        let by = Placed::SecondChance;
+        let choice = choice.or_else(|| {
+            let sorry = self.sorry_real(service).filter(|id| !tried.contains(id))?;
+            Some(Choice::alone(sorry, by))
         })?;
-        // Some calls cannot be carried there.
-        self.new_flow(service, choice.real, Placed::SecondChance, &key, stage).ok()?;
-        Some(Chance { service, choice: Choice { by: Placed::SecondChance, ..choice }, tried })
+        let flow = self.flows.get(id)?;
+        let (key, stage) = (flow.key(Direction::ToReal), flow.first_stage());
+        self.new_flow(service, choice.real, by, key, stage).ok()?;
+        Some(Choice { by, ..choice })
     }
 
     /// Moves a flow, and notes what its real may still say.

@@ -49,7 +49,7 @@ impl Dataplane {
     }
 
     #[inline(always)]
-    fn is_severed(&self, id: FlowId) -> bool {
+    pub(super) fn is_severed(&self, id: FlowId) -> bool {
         let is_severed =
             |flow: &Flow| flow.state == FlowState::Cut || self.tables.hop(flow.real).is_none();
         self.flows.get(id).is_some_and(is_severed)

@@ -33,15 +33,22 @@ impl Dataplane {
         ingress: PortId,
         now: Instant,
     ) -> Result<(), DropReason> {
-        if !header.source.is_station() {
-            return Err(DropReason::BadSource);
-        }
-        if self.tables.is_virtual(header.source) {
-            return Err(DropReason::SpoofMac);
-        }
+        self.check_source(header)?;
         match self.fdb.learn_at(spot, ingress, now) {
             Lesson::Known => Ok(()),
             other => self.weigh(other, header, ingress, now),
+        }
+    }
+
+    /// Whether a source is one that a station may have.
+    #[inline(always)]
+    pub(super) fn check_source(&self, header: &Ethernet) -> Result<(), DropReason> {
+        if !header.source.is_station() {
+            return Err(DropReason::BadSource);
+        }
+        match self.tables.is_virtual(header.source) {
+            true => Err(DropReason::SpoofMac),
+            false => Ok(()),
         }
     }
 
@@ -54,6 +61,19 @@ impl Dataplane {
         ingress: PortId,
         now: Instant,
     ) -> Result<(), DropReason> {
+        if let Lesson::Restless { .. } = lesson {
+            self.tell_restless(header.source, ingress, now);
+        }
+        self.judge_lesson(lesson, header, ingress)
+    }
+
+    /// Whether a frame goes on whose source teaches this.
+    pub(super) fn judge_lesson(
+        &self,
+        lesson: Lesson,
+        header: &Ethernet,
+        ingress: PortId,
+    ) -> Result<(), DropReason> {
         let carriers = self.tables.carriers(header.vlan);
         let is_locked = self.tables.port(ingress).is_some_and(|port| port.rules.locked);
         match lesson {
@@ -63,7 +83,7 @@ impl Dataplane {
                 true => Err(DropReason::SpoofMac),
                 false => Err(DropReason::SpoofUplink),
             },
-            Lesson::Restless { .. } => Err(self.restless(header.source, ingress, now)),
+            Lesson::Restless { .. } => Err(DropReason::MacMove),
             _ if is_locked => Err(DropReason::Locked),
             Lesson::New
             | Lesson::Moved { .. }
@@ -75,13 +95,12 @@ impl Dataplane {
 
     /// An address is now here, now there; the log hears of it once a minute.
     #[cold]
-    fn restless(&mut self, mac: MacAddr, ingress: PortId, now: Instant) -> DropReason {
+    fn tell_restless(&mut self, mac: MacAddr, ingress: PortId, now: Instant) {
         let is_news = self.restless_told.is_none_or(|told| now.since(told) >= ALARM_INTERVAL);
         if let Some(port) = self.tables.port(ingress).filter(|_| is_news) {
             self.restless_told = Some(now);
             self.events.push(Event::MacMoves { mac, port: port.name.clone() });
         }
-        DropReason::MacMove
     }
 
     /// The ordinary work of a switch.
@@ -105,7 +124,7 @@ impl Dataplane {
         now: Instant,
     ) -> Result<Verdict, DropReason> {
         let egress = self.tables.switched(ingress, header.vlan);
-        self.send_to(destination, egress, ingress, header, now)
+        self.send_to(self.fdb.lookup_at(destination, now), egress, ingress, header)
     }
 
     /// What a real answers goes its way, be ports isolated or not.
@@ -115,22 +134,21 @@ impl Dataplane {
         header: &Ethernet,
         now: Instant,
     ) -> Result<Verdict, DropReason> {
-        let spot = self.fdb.spot(header.destination, header.vlan);
-        self.send_to(spot, self.tables.served(ingress, header.vlan), ingress, header, now)
+        let station = self.fdb.lookup(header.destination, header.vlan, now);
+        self.send_to(station, self.tables.served(ingress, header.vlan), ingress, header)
     }
 
-    /// Out of the port of the destination, if it is one of these, or where nobody knows it of all
+    /// Out of the port of the destination, if it is one of these, or where nobody knows it, of all
     /// that it may be behind.
     #[inline(always)]
-    fn send_to(
+    pub(super) fn send_to(
         &self,
-        destination: fdb::Spot,
+        station: Option<PortId>,
         egress: PortSet,
         ingress: PortId,
         header: &Ethernet,
-        now: Instant,
     ) -> Result<Verdict, DropReason> {
-        match self.fdb.lookup_at(destination, now) {
+        match station {
             Some(port) if egress.contains(port) && !header.hides_tag() => {
                 Ok(Verdict::Forward(port))
             }

@@ -38,20 +38,6 @@ impl Fdb {
         (place.kind == FdbKind::Pinned).then_some(place.port)
     }
 
-    /// Whether this very address is bound to this port; if so it was heard now.
-    pub(super) fn is_bound_here(
-        &mut self,
-        key: Key,
-        at: usize,
-        port: PortId,
-        now: Instant,
-    ) -> bool {
-        let bucket = &mut self.buckets[at];
-        let place = bucket.find(key).map(|way| &mut bucket.places[way]);
-        let bound = place.filter(|its| its.port == port && its.kind != FdbKind::Learned);
-        bound.map(|its| its.seen_s = its.seen_s.max(super::seconds(now))).is_some()
-    }
-
     /// Puts an entry that nobody moves where its key belongs; `false` if there is no place.
     fn bind(&mut self, entry: FdbEntry) -> bool {
         let Some(key) = Key::of(entry.mac, entry.vlan) else {

@@ -230,6 +230,23 @@ impl FlowTable {
         Ok(id)
     }
 
+    /// What [`FlowTable::insert`] would say when a flow has been removed. That the index has no place
+    /// though the slab has one is not foreseen: it takes 32 places in use of which none can be moved.
+    pub(crate) fn foresee_insert(
+        &self,
+        new: &NewFlow,
+        removed: Option<FlowId>,
+    ) -> Result<(), InsertError> {
+        let NewFlow { protocol, vlan, client_at_real, real_end, .. } = *new;
+        let key = FlowKey::new(protocol, vlan, client_at_real, real_end);
+        let taken = self.find(&key, Direction::ToClient);
+        if taken.is_some() && taken != removed {
+            return Err(InsertError::TupleTaken);
+        }
+        let gives_way = removed.or(self.closed.oldest).or(self.embryonic.oldest);
+        if self.is_full() && gives_way.is_none() { Err(InsertError::Full) } else { Ok(()) }
+    }
+
     /// Takes in that a packet of the flow passed.
     #[inline(always)]
     pub fn observe(

@@ -5,7 +5,7 @@ use super::Tables;
 use super::standings::Kept;
 use crate::decisions::Choice;
 use crate::sched::{Arrival, Measured};
-use crate::{RealId, ServiceId};
+use crate::{Instant, RealId, ServiceId};
 
 /// A choice that was not made, and what it was made of.
 pub(crate) struct Preview {
@@ -14,8 +14,29 @@ pub(crate) struct Preview {
 }
 
 impl Tables {
+    /// Whether a real of a service has come in or gone without anybody having looked yet, as all are
+    /// looked at within a tenth of a second: who has come in begins with a small share, which a
+    /// preview cannot know.
+    pub(crate) fn has_news(&self, service: ServiceId, now: Instant) -> bool {
+        if self.has_board(service, now) {
+            return false;
+        }
+        self.judge(service, now).is_some_and(|judge| {
+            let mut members = judge.members();
+            members.any(|(_, real)| {
+                let is_so = (judge.is_in(real, now), judge.is_gone(real, now));
+                is_so != (real.is_in, real.is_gone)
+            })
+        })
+    }
+
     /// What [`Tables::choose`] would choose.
-    pub(crate) fn preview(&self, service: ServiceId, arrival: &Arrival) -> Option<Preview> {
+    pub(crate) fn preview(
+        &self,
+        service: ServiceId,
+        out: &[RealId],
+        arrival: &Arrival,
+    ) -> Option<Preview> {
         let judge = self.judge(service, arrival.now)?;
         let mut kept = self.kept(service).clone();
         if !self.has_board(service, arrival.now) || !kept.look_at_touched(judge) {
@@ -23,7 +44,7 @@ impl Tables {
         }
         let place_of = |id: RealId| judge.service.reals.iter().position(|&real| real == id);
         let placed = self.placement(service, arrival.key);
-        let choice = kept.choose(judge, placed, place_of, &[], arrival);
+        let choice = kept.choose(judge, placed, place_of, out, arrival);
         Some(Preview { choice, kept })
     }
 }

@@ -4,6 +4,7 @@
 use etherparse::checksum::Sum16BitWords;
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use lb::limits::{HELD_FRAGMENTS_MAX, ORIGIN_BYTES_MAX, REALS_MAX};
+use lb::trace::Step;
 use lb::wire::{Ethernet, Ip};
 use lb::*;
 
@@ -83,6 +84,20 @@ fn quote<'a>(packet: &SlicedPacket<'a>) -> Option<&'a [u8]> {
         _ => return None,
     };
     message.get(8..)
+}
+
+/// What was said of a frame beforehand is what became of it, unless it was said that this may change.
+pub fn check_trace(trace: &Trace, verdict: Verdict, after: &[u8]) {
+    if trace.steps.iter().any(|step| matches!(step, Step::News(_))) {
+        return;
+    }
+    assert_eq!(trace.verdict, verdict, "{trace:?}");
+    match verdict {
+        Verdict::Forward(_) | Verdict::Flood(_) | Verdict::Reply => {
+            assert_eq!(trace.frame, after, "{trace:?}");
+        }
+        Verdict::Punt | Verdict::Hold | Verdict::Drop(_) => {}
+    }
 }
 
 /// A verdict sends a frame nowhere that it must not go.

@@ -117,7 +117,9 @@ impl Stage {
             return Verdict::Drop(reason);
         }
         let mut after = given.clone();
+        let trace = self.trace(&given);
         let verdict = self.receive(&mut after);
+        oracle::check_trace(&trace, verdict, &after.bytes);
         self.check(verdict, &given, &after);
         match (verdict, given.punt) {
             (Verdict::Punt, Punted::Taken) => {
@@ -216,6 +218,14 @@ impl Stage {
             [verdict, Verdict::Drop(DropReason::Runt)] => verdict,
             _ => panic!("{verdicts:?}"),
         }
+    }
+
+    /// What the switch says beforehand.
+    fn trace(&self, given: &Given) -> Trace {
+        let Given { ref bytes, beyond, offload, .. } = *given;
+        let (mut bytes, len) = (bytes.clone(), bytes.len() + beyond);
+        let frame = Frame { head: &mut bytes, len, offload };
+        self.plane.trace(port(given.ingress), &frame, self.now)
     }
 
     fn check(&self, verdict: Verdict, before: &Given, after: &Given) {

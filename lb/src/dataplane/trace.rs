@@ -1,0 +1,210 @@
+//! The walk of a [`Trace`]: what [`super::receive`] decides, looked at and not done.
+//!
+//! It turns where the data path turns, in the same order, and asks the same questions; the frame that
+//! is rewritten is a copy. Each frame goes the long way here ([`super::pass`] only shortens it). Flows
+//! are in [`flows`], fragments in [`parts`].
+
+mod flows;
+mod parts;
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::answer_echo;
+use super::receive::{Glance, Peek};
+use crate::addr::REPORT_PORT;
+use crate::dataplane::{Dataplane, Inbound};
+use crate::flow::Direction;
+use crate::trace::{Step, Whom};
+use crate::wire::arp::Arp;
+use crate::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
+use crate::wire::{Ip, Transport, icmp, nd};
+use crate::{DropReason, Frame, Instant, MacAddr, PortId, Protocol, Trace, Verdict};
+
+/// Whoever goes along, and what was found out so far.
+struct Walk<'a> {
+    plane: &'a Dataplane,
+    ingress: PortId,
+    now: Instant,
+    steps: Vec<Step>,
+}
+
+impl Dataplane {
+    /// What [`Dataplane::receive`] would do with a frame that came in now; nothing is done.
+    pub fn trace(&self, ingress: PortId, frame: &Frame<'_>, now: Instant) -> Trace {
+        let mut walk = Walk { plane: self, ingress, now, steps: Vec::new() };
+        let mut bytes = frame.head.to_vec();
+        let mut copy = Frame { head: &mut bytes, len: frame.len, offload: frame.offload };
+        let verdict = walk.decide(&mut copy).unwrap_or_else(Verdict::Drop);
+        Trace { steps: walk.steps, verdict, frame: bytes }
+    }
+}
+
+impl Walk<'_> {
+    fn note(&mut self, step: Step) {
+        self.steps.push(step);
+    }
+
+    fn decide(&mut self, frame: &mut Frame<'_>) -> Result<Verdict, DropReason> {
+        let Walk { plane, ingress, now, .. } = *self;
+        let glance = plane.glance(ingress, frame.head)?;
+        let header = &glance.header;
+        self.note(Step::Frame(*header));
+        if header.destination.is_reserved_group() {
+            return Err(DropReason::LinkLocal);
+        }
+        frame.check(header)?;
+        plane.check_source(header)?;
+        let lesson = plane.fdb.foresee(glance.source, ingress, now);
+        self.note(Step::Source(lesson));
+        plane.judge_lesson(lesson, header, ingress)?;
+        let to_us = plane.tables.is_virtual(header.destination);
+        let decided = match header.ethertype {
+            ETHERTYPE_ARP => self.arp(header, frame.head)?,
+            ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => self.ip(&glance, to_us, frame)?,
+            _ => None,
+        };
+        match decided {
+            Some(verdict) => Ok(verdict),
+            None if to_us => Err(DropReason::NotForUs),
+            None => {
+                self.note(Step::Whom(Whom::Station));
+                let Glance { source, destination, .. } = glance;
+                let station = plane.fdb.foresee_lookup(destination, source, ingress, now);
+                let egress = plane.tables.switched(ingress, header.vlan);
+                plane.send_to(station, egress, ingress, header)
+            }
+        }
+    }
+
+    fn arp(&mut self, header: &Ethernet, head: &mut [u8]) -> Result<Option<Verdict>, DropReason> {
+        let arp = Arp::parse(head, header.payload_at)?;
+        self.note(Step::Arp(arp));
+        self.plane.judge_arp(self.ingress, header, &arp, head, self.now)
+    }
+
+    fn ip(
+        &mut self,
+        glance: &Glance,
+        to_us: bool,
+        frame: &mut Frame<'_>,
+    ) -> Result<Option<Verdict>, DropReason> {
+        let Walk { plane, ingress, now, .. } = *self;
+        let header = &glance.header;
+        let Peek { to_link_local, may_be_neighbor } = Peek::of(header, frame.head);
+        let parsed = Ip::parse(frame.head, frame.len, header.payload_at, header.ethertype);
+        if let Some(Ok(ip)) = &parsed {
+            self.describe(ip, frame.head);
+        }
+        let is_guest = plane.is_guest(ingress);
+        if to_link_local && !is_guest {
+            return Err(DropReason::ReportPort);
+        }
+        if !to_us && !is_guest && !may_be_neighbor {
+            return Ok(None);
+        }
+        let ip = match parsed {
+            Some(Ok(ip)) => ip,
+            Some(Err(reason)) if to_us || to_link_local => return Err(reason),
+            Some(Err(reason @ DropReason::Ip6Extension)) if plane.is_guests(ingress, header) => {
+                return Err(reason);
+            }
+            Some(Err(_)) | None => return Ok(None),
+        };
+        let Frame { ref mut head, len, offload } = *frame;
+        let mut packet = Inbound { ingress, header, ip: &ip, head, len, offload, named: None, now };
+        if is_guest {
+            plane.guard(&packet)?;
+        }
+        if may_be_neighbor
+            && nd::is_neighbor(packet.head, &ip)
+            && let Some(verdict) = plane.neighbor(&mut packet)?
+        {
+            return Ok(Some(verdict));
+        }
+        if to_link_local || is_guest && plane.is_probe_source(ingress, ip.destination) {
+            self.note(Step::Whom(Whom::Switch));
+            return self.at_switch(&mut packet).map(Some);
+        }
+        if to_us {
+            return self.at_vip(&mut packet).map(Some);
+        }
+        if plane.tables.port_sets().with_reals.contains(ingress)
+            && let Some(verdict) = self.of_real(&mut packet)?
+        {
+            return Ok(Some(verdict));
+        }
+        let in_a_vips_name = is_guest && plane.tables.is_vip(header.vlan, ip.source);
+        if in_a_vips_name { Err(DropReason::VipSource) } else { Ok(None) }
+    }
+
+    fn describe(&mut self, ip: &Ip, head: &[u8]) {
+        self.note(Step::Packet(*ip));
+        if !ip.is_later_part()
+            && let Ok(segment) = Transport::parse(head, ip)
+        {
+            self.note(Step::Segment(segment));
+        }
+    }
+
+    fn at_vip(&mut self, packet: &mut Inbound<'_>) -> Result<Verdict, DropReason> {
+        let plane = self.plane;
+        let Inbound { header, ip, ref mut head, .. } = *packet;
+        if ip.is_whole_segment() {
+            return self.balance(packet);
+        }
+        let vip = self.vip_of(header, ip).ok_or(DropReason::NotForUs)?;
+        self.note(Step::Whom(Whom::Vip(vip)));
+        ip.check(head)?;
+        if let Some(part) = ip.part() {
+            return self.part_to_vip(packet, part);
+        }
+        match icmp::is_icmp(ip) {
+            true if icmp::is_error(head, ip) => {
+                let (id, port) = plane.judge_error_to_vip(packet)?;
+                self.note(Step::Flow(id, Direction::ToReal));
+                Ok(Verdict::Forward(port))
+            }
+            true => answer_echo(header, ip, head, MacAddr::virtual_of(vip)),
+            false => Err(DropReason::Protocol),
+        }
+    }
+
+    fn vip_of(&self, header: &Ethernet, ip: &Ip) -> Option<IpAddr> {
+        let is_vip = self.plane.tables.is_vip(header.vlan, ip.destination);
+        is_vip.then_some(ip.destination.into())
+    }
+
+    fn of_real(&mut self, packet: &mut Inbound<'_>) -> Result<Option<Verdict>, DropReason> {
+        match packet.ip.part() {
+            Some(part) => self.part_of_real(packet, part),
+            None if icmp::is_icmp(packet.ip) => self.error_of_real(packet),
+            None => self.answer_of_real(packet),
+        }
+    }
+
+    fn at_switch(&mut self, packet: &mut Inbound<'_>) -> Result<Verdict, DropReason> {
+        let Inbound { header, ip, ref mut head, .. } = *packet;
+        if let Some(part) = ip.part() {
+            ip.check(head)?;
+            return self.part_of_real(packet, part)?.ok_or(DropReason::Fragment);
+        }
+        if let Some(answer) = self.plane.at_probe(packet) {
+            return answer;
+        }
+        let Inbound { ref mut head, .. } = *packet;
+        if icmp::is_icmp(ip) {
+            ip.check(head)?;
+            return match icmp::is_error(head, ip) {
+                true => self.error_of_real(packet)?.ok_or(DropReason::IcmpInner),
+                false => answer_echo(header, ip, head, MacAddr::SWITCH),
+            };
+        }
+        let segment = Transport::parse(head, ip)?;
+        if (segment.protocol, segment.destination.port) == (Protocol::Udp, REPORT_PORT) {
+            ip.check(head)?;
+            return Ok(Verdict::Punt);
+        }
+        self.answer_of_real(packet)?.ok_or(DropReason::NotForUs)
+    }
+}
