@@ -3,6 +3,8 @@
 //! Each copy of a flooded frame passes the edge of its own port, so one may leave with its tag and the
 //! next without.
 
+use alloc::vec::Vec;
+
 use drivers::Frame;
 use lb::{Dataplane, Departure, Entry, PortId, VlanId};
 
@@ -19,14 +21,11 @@ pub fn enter(dataplane: &mut Dataplane, ingress: PortId, frame: &mut Frame) -> b
     match dataplane.entry(ingress, frame) {
         Ok(Entry::AsIs) => true,
         Ok(Entry::Push(vlan)) => {
-            let ([t0, t1], [v0, v1]) = (ETHERTYPE_TAG, bytes(vlan));
-            frame.insert(TAG_AT, [t0, t1, v0, v1]);
+            frame.insert(TAG_AT, tag(vlan));
             true
         }
         Ok(Entry::Name(vlan)) => {
-            let [v0, v1] = bytes(vlan);
-            frame[TCI_AT] = frame[TCI_AT] & PRIORITY | v0;
-            frame[TCI_AT + 1] = v1;
+            name(frame, vlan);
             true
         }
         Err(_) => false,
@@ -45,6 +44,23 @@ pub fn leave(dataplane: &Dataplane, egress: PortId, frame: &mut Frame) -> bool {
     }
 }
 
-fn bytes(vlan: VlanId) -> [u8; 2] {
-    vlan.get().to_be_bytes()
+/// Does to the bytes of a frame that is only looked at what was decided of it.
+pub fn enter_as(entry: Entry, bytes: &mut Vec<u8>) {
+    match entry {
+        Entry::AsIs => {}
+        Entry::Push(vlan) => drop(bytes.splice(TAG_AT..TAG_AT, tag(vlan))),
+        Entry::Name(vlan) => name(bytes, vlan),
+    }
+}
+
+fn tag(vlan: VlanId) -> [u8; 4] {
+    let ([t0, t1], [v0, v1]) = (ETHERTYPE_TAG, vlan.get().to_be_bytes());
+    [t0, t1, v0, v1]
+}
+
+/// Has a tag that names no VLAN name this one.
+fn name(frame: &mut [u8], vlan: VlanId) {
+    let [v0, v1] = vlan.get().to_be_bytes();
+    frame[TCI_AT] = frame[TCI_AT] & PRIORITY | v0;
+    frame[TCI_AT + 1] = v1;
 }

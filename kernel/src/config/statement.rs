@@ -132,6 +132,8 @@ impl Statement {
             | Action::Administer(_)
             | Action::Clear
             | Action::ResetFlow
+            | Action::Monitor(_)
+            | Action::Support
             | Action::Configure
             | Action::Load(_)
             | Action::Commit

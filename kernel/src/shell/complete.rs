@@ -168,6 +168,8 @@ fn names(kind: Kind, said: &[Said], known: &Known<'_>) -> Vec<String> {
         | Kind::End
         | Kind::Prefix
         | Kind::Place
+        | Kind::Frame
+        | Kind::FrameLen
         | Kind::Lines
         | Kind::Text
         | Kind::Back

@@ -66,6 +66,10 @@ pub enum Action {
     Clear,
     /// One flow ends.
     ResetFlow,
+    /// A `show` again and again.
+    Monitor(Show),
+    /// Every page that matters, one after the other.
+    Support,
     Configure,
     Load(Loading),
     Commit,
@@ -114,6 +118,8 @@ pub enum Show {
     Log,
     Macs,
     Neighbors,
+    /// What would become of a frame.
+    Packet,
     Ports,
     Reals,
     Services,

@@ -15,12 +15,14 @@ mod history;
 pub mod job;
 pub mod json;
 mod keys;
+mod monitor;
 mod page;
 pub mod parse;
 pub mod problem;
 mod reset;
 mod saving;
 mod show;
+pub mod support;
 pub mod tree;
 pub mod units;
 pub mod value;
@@ -37,9 +39,11 @@ use self::complete::Known;
 use self::configure::{Answer, Load};
 use self::grammar::{Action, Loading, Node, Switch};
 use self::job::{Job, Step};
+use self::monitor::Monitor;
 use self::parse::Sentence;
 use self::problem::{Error, Problem};
 use self::saving::Saving;
+use self::support::Support;
 use crate::appliance::{Appliance, Request};
 use crate::control::Control;
 
@@ -74,6 +78,8 @@ pub const COLUMNS: usize = 80;
 const HELP: &str = "\
 Two modes. Here you look at the appliance and act on guests:
   show …                       look at something; disturbs nothing
+  test …                       ask what would happen; changes nothing
+  monitor …                    see numbers as they change
   drain | enable | maint …     take guests out of service and back
   clear counters …             let what show counts begin anew
   reset flow …                 end one flow
@@ -285,6 +291,8 @@ impl Shell {
                 return reset::reset(desk, sentence)
                     .map_err(|problem| vec![locate(Error::whole(problem), sentence)]);
             }
+            Action::Monitor(what) => self.job = Some(Box::new(Monitor::of(what, sentence))),
+            Action::Support => self.job = Some(Box::new(Support::default())),
             Action::Configure => {
                 self.mode = Mode::Configuration;
                 return Ok(configure::enter(desk.control));

@@ -351,6 +351,8 @@ accessors! {
     percent: Percent(u8),
     choice: Choice(Choice),
     probe_source: ProbeSource(IpAddr),
+    frame: Frame(Vec<u8>),
+    frame_len: FrameLen(u16),
     back: Back(usize),
     comment: Comment(String),
     prefix: Prefix(Prefix),

@@ -6,6 +6,7 @@
 mod check;
 mod configuration;
 mod delete;
+mod look;
 mod set;
 
 use lb::flow::FlowState;
@@ -13,6 +14,7 @@ use lb::{AdminState, Protocol};
 
 pub use self::configuration::CONFIGURATION;
 use self::configuration::SHOW_CONFIGURATION;
+use self::look::{MONITOR, TEST_PACKET};
 use self::set::SET;
 use super::grammar::Then::{End, EndOr, Next};
 use super::grammar::{Action, Node, Show, Sieve, Switch, Then, Token};
@@ -28,6 +30,7 @@ pub static OPERATIONAL: &[Node] = &[
     word("exit", "nothing to leave here: this is operational mode", End(Action::Exit)),
     HELP,
     word("maint", "take a guest or a real out of service", Next(MAINT)),
+    word("monitor", "look at something every second, until a key", Next(MONITOR)),
     whole("poweroff", "switch this machine off", End(Action::Poweroff)),
     whole("reboot", "start this machine anew", End(Action::Reboot)),
     word("reset", "end a flow", Next(RESET)),
@@ -166,6 +169,7 @@ static SHOW: &[Node] = &[
     word("real", "the guests behind services", EndOr(Action::Show(Show::Reals), SHOW_REAL)),
     word("service", "services", EndOr(Action::Show(Show::Services), SHOW_SERVICE)),
     word("system", "this appliance: name, memory, how busy it is", show(Show::System)),
+    word("tech-support", "all that somebody far away needs to see", End(Action::Support)),
     word("version", "this appliance: build and time up", show(Show::Version)),
     word("vlan", "VLANs, who serves on them and what was learned", show(Show::Vlans)),
     alias("interfaces", EndOr(Action::Show(Show::Ports), SHOW_PORT)),
@@ -244,7 +248,10 @@ const fn show(what: Show) -> Then {
 
 // test …
 
-static TEST: &[Node] = &[word("lb", "where a new flow would go, and why", Next(TEST_PROTOCOL))];
+static TEST: &[Node] = &[
+    word("lb", "where a new flow would go, and why", Next(TEST_PROTOCOL)),
+    word("packet", "what would become of a frame, stage by stage", Next(TEST_PACKET)),
+];
 static TEST_PROTOCOL: &[Node] = &[
     choice("tcp", Choice::Protocol(Protocol::Tcp), "a connection", Next(TEST_CLIENT)),
     choice("udp", Choice::Protocol(Protocol::Udp), "a datagram", Next(TEST_CLIENT)),

@@ -5,12 +5,14 @@
 //! the rest of the configuration is for `config::check`.
 
 mod answer;
+mod frame;
 mod prefix;
 mod time;
 
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::str::FromStr;
@@ -82,6 +84,9 @@ pub enum Kind {
     Prefix,
     /// A place in the flow table.
     Place,
+    /// The bytes of a frame.
+    Frame,
+    FrameLen,
     Lines,
     Text,
     /// A configuration that ran: how many commits ago.
@@ -149,6 +154,8 @@ pub enum Value {
     End(SocketAddr),
     Prefix(Prefix),
     Place(usize),
+    Frame(Vec<u8>),
+    FrameLen(u16),
     Lines(usize),
     Text(String),
     Back(usize),
@@ -205,6 +212,8 @@ impl Kind {
             Kind::End => "ADDRESS:PORT",
             Kind::Prefix => "ADDRESS[/LENGTH]",
             Kind::Place => "PLACE",
+            Kind::Frame => "HEX",
+            Kind::FrameLen => "1..65535",
             Kind::Lines => "LINES",
             Kind::Text => "TEXT",
             Kind::Back => "0..19",
@@ -255,6 +264,8 @@ impl Kind {
             Kind::Prefix => Prefix::parse(text).map(Value::Prefix),
             Kind::Place => ranged(text, "a place in the flow table", 0, u32::MAX)
                 .map(|place: u32| Value::Place(place as usize)),
+            Kind::Frame => frame::frame(text).map(Value::Frame),
+            Kind::FrameLen => ranged(text, "a number of bytes", 1, u16::MAX).map(Value::FrameLen),
             Kind::Lines => ranged(text, "a number of lines", 1, LINES_MAX)
                 .map(|lines: NonZeroU32| Value::Lines(lines.get() as usize)),
             Kind::Text => Ok(Value::Text(text.to_string())),

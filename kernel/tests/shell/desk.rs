@@ -266,11 +266,20 @@ impl Bench {
     /// Until everything was read and shown, and no command is at work any more; for that time passes.
     pub fn settle(&mut self) {
         while !self.tty.keys.is_empty() || self.console.waiting() > 0 || self.console.is_busy() {
-            if self.console.is_busy() {
-                self.run(Duration::from_millis(10));
+            match self.console.is_busy() {
+                true => self.turn_and_poll(),
+                false => self.poll(),
             }
-            self.console.poll(&mut self.tty, &mut self.control, &mut self.appliance);
         }
+    }
+
+    pub fn turn_and_poll(&mut self) {
+        self.run(Duration::from_millis(10));
+        self.poll();
+    }
+
+    pub fn poll(&mut self) {
+        self.console.poll(&mut self.tty, &mut self.control, &mut self.appliance);
     }
 
     /// Configures without a console.

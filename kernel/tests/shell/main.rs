@@ -5,6 +5,7 @@ mod config;
 mod console;
 mod desk;
 mod files;
+mod jobs;
 mod plate;
 mod saving;
 mod start;

@@ -76,7 +76,9 @@ fn example(token: Token) -> &'static str {
             | Kind::PayloadOffset
             | Kind::PayloadLen
             | Kind::Place
+            | Kind::FrameLen
             | Kind::Lines => "9",
+            Kind::Frame => "00",
             Kind::Text | Kind::Comment => "x",
             Kind::Back => "1",
         },

@@ -8,6 +8,7 @@ mod counts;
 mod flows;
 mod guests;
 mod health;
+mod packet;
 mod reals;
 mod services;
 mod switch;
@@ -55,6 +56,7 @@ pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Proble
         Show::Log => Ok(log()),
         Show::Macs => Ok(switch::macs(desk)),
         Show::Neighbors => Ok(guests::neighbors(desk)),
+        Show::Packet => packet::trace(desk, said),
         Show::Ports => match said.port() {
             Some(port) => switch::port(desk, &port),
             None => Ok(switch::ports(desk)),
