@@ -19,6 +19,7 @@ use lb::limits::PORTS_MAX;
 use lb::{Command, Dataplane, Instant, PortId, PortSet, Verdict};
 
 use crate::busy::Busy;
+use crate::capture::{Capture, Tap, Way};
 use crate::cleared::Cleared;
 use crate::edge;
 use crate::send::{Egress, Sent, SoftwareCounters, finish, offload_of};
@@ -61,6 +62,7 @@ pub struct Appliance {
     pub memory_bytes: Option<usize>,
     pub cleared: Cleared,
     busy: Busy,
+    pub capture: Capture,
     ports: Vec<PortSlot>,
     pool: &'static Pool,
     punts: heapless::Deque<(PortId, Frame), PUNTS_MAX>,
@@ -93,6 +95,7 @@ impl Appliance {
             memory_bytes: None,
             cleared: Cleared::default(),
             busy: Busy::default(),
+            capture: Capture::default(),
             ports: nics.into_iter().enumerate().filter_map(slot).collect(),
             pool,
             punts: heapless::Deque::new(),
@@ -186,6 +189,11 @@ impl Appliance {
             let ingress = slot.id;
             slot.attached.nic.receive(&mut batch);
             received += batch.len();
+            if self.capture.is_on() {
+                batch.iter().for_each(|frame| {
+                    self.capture.see(ingress, Way::In, frame, self.now);
+                });
+            }
             if self.dataplane.tables().edges().contains(ingress) {
                 batch.retain_mut(|frame| edge::enter(&mut self.dataplane, ingress, frame));
             }
@@ -230,8 +238,9 @@ impl Appliance {
                 software.soft_strays += 1;
                 return;
             }
-            let nic = &mut *attached.nic;
-            let mut egress = Egress { nic, pool: self.pool, counters: software };
+            let (nic, capture) = (&mut *attached.nic, &mut self.capture);
+            let tap = capture.is_on().then_some(Tap { capture, port, now: self.now });
+            let mut egress = Egress { nic, pool: self.pool, counters: software, tap };
             slot.is_dirty |= egress.send(frame) == Sent::Queued;
         }
     }

@@ -9,6 +9,7 @@ extern crate std;
 
 pub mod appliance;
 pub mod busy;
+pub mod capture;
 pub mod cleared;
 pub mod config;
 pub mod console;

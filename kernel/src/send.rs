@@ -12,6 +12,8 @@
 use drivers::{Frame, Nic, Pool};
 use lb::wire::offload::{Cut, Malformed, Offload, PartialChecksum, SegmentKind, Segments};
 
+use crate::capture::Tap;
+
 /// Segments that one packet is cut into at most: as many as a ring holds. A guest may ask for one
 /// byte in each, and sixty thousand of them for one frame of its own.
 const SEGMENTS_MAX: usize = drivers::BUFFERS_PER_BATCH;
@@ -51,6 +53,8 @@ pub struct Egress<'a> {
     pub nic: &'a mut dyn Nic,
     pub pool: &'static Pool,
     pub counters: &'a mut SoftwareCounters,
+    /// Somebody looks at what is sent.
+    pub tap: Option<Tap<'a>>,
 }
 
 /// Whether there is anything to be published.
@@ -83,7 +87,14 @@ impl Egress<'_> {
 
     /// A frame that comes back found the ring full; the NIC has counted it.
     fn hand_over(&mut self, frame: Frame) -> Sent {
-        if self.nic.send(frame).is_ok() { Sent::Queued } else { Sent::Nothing }
+        let seen = self.tap.as_mut().map(|tap| tap.see(&frame));
+        if self.nic.send(frame).is_ok() {
+            return Sent::Queued;
+        }
+        if let Some((tap, mark)) = self.tap.as_mut().zip(seen) {
+            tap.take_back(mark);
+        }
+        Sent::Nothing
     }
 
     fn cut(&mut self, frame: &Frame) -> Sent {

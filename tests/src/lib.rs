@@ -19,6 +19,7 @@ pub mod flow;
 pub mod frame;
 pub mod lab;
 pub mod machine;
+pub mod pcap;
 pub mod qmp;
 pub mod station;
 pub mod trace;

@@ -7,6 +7,8 @@
 mod balance;
 #[path = "qemu/boot.rs"]
 mod boot;
+#[path = "qemu/capture.rs"]
+mod capture;
 #[path = "qemu/change.rs"]
 mod change;
 #[path = "qemu/console.rs"]

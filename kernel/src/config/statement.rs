@@ -133,6 +133,7 @@ impl Statement {
             | Action::Clear
             | Action::ResetFlow
             | Action::Monitor(_)
+            | Action::Capture
             | Action::Support
             | Action::Configure
             | Action::Load(_)

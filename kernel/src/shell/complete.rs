@@ -170,6 +170,9 @@ fn names(kind: Kind, said: &[Said], known: &Known<'_>) -> Vec<String> {
         | Kind::Place
         | Kind::Frame
         | Kind::FrameLen
+        | Kind::Frames
+        | Kind::SnapBytes
+        | Kind::Look
         | Kind::Lines
         | Kind::Text
         | Kind::Back

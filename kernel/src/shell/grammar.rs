@@ -68,6 +68,7 @@ pub enum Action {
     ResetFlow,
     /// A `show` again and again.
     Monitor(Show),
+    Capture,
     /// Every page that matters, one after the other.
     Support,
     Configure,

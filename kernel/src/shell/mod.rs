@@ -7,6 +7,7 @@
 //!
 //! What configuration mode does with the candidate is in `configure`, through [`crate::control`].
 
+mod capture;
 pub mod complete;
 mod configure;
 pub mod editor;
@@ -35,6 +36,7 @@ use alloc::vec::Vec;
 
 use lb::Refusal;
 
+use self::capture::Capturing;
 use self::complete::Known;
 use self::configure::{Answer, Load};
 use self::grammar::{Action, Loading, Node, Switch};
@@ -79,7 +81,7 @@ const HELP: &str = "\
 Two modes. Here you look at the appliance and act on guests:
   show …                       look at something; disturbs nothing
   test …                       ask what would happen; changes nothing
-  monitor …                    see numbers as they change
+  monitor … | capture …        see numbers, or frames, as they go by
   drain | enable | maint …     take guests out of service and back
   clear counters …             let what show counts begin anew
   reset flow …                 end one flow
@@ -293,6 +295,12 @@ impl Shell {
             }
             Action::Monitor(what) => self.job = Some(Box::new(Monitor::of(what, sentence))),
             Action::Support => self.job = Some(Box::new(Support::default())),
+            Action::Capture => {
+                let begun = Capturing::begin(sentence, desk);
+                let begun =
+                    begun.map_err(|problem| vec![locate(Error::whole(problem), sentence)])?;
+                self.job = Some(Box::new(begun));
+            }
             Action::Configure => {
                 self.mode = Mode::Configuration;
                 return Ok(configure::enter(desk.control));

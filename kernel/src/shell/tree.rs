@@ -3,6 +3,7 @@
 //! Two modes, and what a configuration file may hold, are three roots over the same nodes. A new
 //! command is a new node here, an [`Action`] in `grammar`, and whatever performs it.
 
+mod capture;
 mod check;
 mod configuration;
 mod delete;
@@ -12,6 +13,7 @@ mod set;
 use lb::flow::FlowState;
 use lb::{AdminState, Protocol};
 
+use self::capture::CAPTURE;
 pub use self::configuration::CONFIGURATION;
 use self::configuration::SHOW_CONFIGURATION;
 use self::look::{MONITOR, TEST_PACKET};
@@ -23,6 +25,7 @@ use super::value::{Choice, Kind};
 
 /// Operational mode: looking, and what is done to guests while they run.
 pub static OPERATIONAL: &[Node] = &[
+    CAPTURE,
     word("clear", "let counters begin anew", Next(CLEAR)),
     CONFIGURE,
     word("drain", "give a guest or a real no new flow; open flows go on", Next(DRAIN)),

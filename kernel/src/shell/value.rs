@@ -23,7 +23,7 @@ use lb::check::Path;
 use lb::flow::FlowState;
 use lb::limits::PERSISTENCE_PAYLOAD_BYTES_MAX;
 use lb::vlan::VlanError;
-use lb::wire::ethernet::VLAN_MAX;
+use lb::wire::ethernet::{self, VLAN_MAX};
 use lb::{
     Expect, Forwarding, MacAddr, Name, OnDown, Protocol, RealSpec, Role, Scheduler, VlanSet, addr,
 };
@@ -31,7 +31,8 @@ use lb::{
 pub use prefix::Prefix;
 pub use time::Time;
 
-use self::time::{AGEING, INTERVAL, LIFETIME, RAMP, TIMEOUT};
+use self::time::{AGEING, INTERVAL, LIFETIME, LOOK, RAMP, TIMEOUT};
+use crate::capture::{FRAMES_MAX, Proto, SNAP_BYTES_MAX, Way};
 use crate::config::archive::{COMMENT_CHARS_MAX, COMMITS_MAX};
 use crate::config::{Asking, FLOWS, parse_pci};
 
@@ -87,6 +88,11 @@ pub enum Kind {
     /// The bytes of a frame.
     Frame,
     FrameLen,
+    /// Frames that are captured, and bytes of each.
+    Frames,
+    SnapBytes,
+    /// How long somebody looks on.
+    Look,
     Lines,
     Text,
     /// A configuration that ran: how many commits ago.
@@ -118,6 +124,9 @@ pub enum Choice {
     Pull,
     /// Nobody waits for open flows of reals that went.
     Now,
+    /// Which frames are captured.
+    Way(Way),
+    Proto(Proto),
 }
 
 /// A value, checked.
@@ -156,6 +165,9 @@ pub enum Value {
     Place(usize),
     Frame(Vec<u8>),
     FrameLen(u16),
+    Frames(u16),
+    SnapBytes(u16),
+    Look(Duration),
     Lines(usize),
     Text(String),
     Back(usize),
@@ -214,6 +226,9 @@ impl Kind {
             Kind::Place => "PLACE",
             Kind::Frame => "HEX",
             Kind::FrameLen => "1..65535",
+            Kind::Frames => "1..1000",
+            Kind::SnapBytes => "14..1514",
+            Kind::Look => LOOK.label,
             Kind::Lines => "LINES",
             Kind::Text => "TEXT",
             Kind::Back => "0..19",
@@ -266,6 +281,12 @@ impl Kind {
                 .map(|place: u32| Value::Place(place as usize)),
             Kind::Frame => frame::frame(text).map(Value::Frame),
             Kind::FrameLen => ranged(text, "a number of bytes", 1, u16::MAX).map(Value::FrameLen),
+            Kind::Frames => ranged(text, "a number of frames", 1, FRAMES_MAX).map(Value::Frames),
+            Kind::SnapBytes => {
+                let low = ethernet::HEADER_BYTES as u64;
+                ranged(text, "a number of bytes", low, SNAP_BYTES_MAX).map(Value::SnapBytes)
+            }
+            Kind::Look => LOOK.parse(text).map(Value::Look),
             Kind::Lines => ranged(text, "a number of lines", 1, LINES_MAX)
                 .map(|lines: NonZeroU32| Value::Lines(lines.get() as usize)),
             Kind::Text => Ok(Value::Text(text.to_string())),

@@ -1,6 +1,8 @@
 //! Commands that take several turns: what they print meanwhile, what ends them, and what becomes of
 //! keys that are pressed while they are at work.
 
+use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+use kernel::capture::RING_BYTES;
 use kernel::shell::parse::parse;
 use kernel::shell::support::{LINES_MAX, PAGES};
 use kernel::shell::tree::OPERATIONAL;
@@ -26,6 +28,73 @@ fn bench() -> Bench {
     bench
 }
 
+/// A frame of a pcap file: when, its length on the wire, and what was kept of it.
+struct Record {
+    nanos: u64,
+    len: usize,
+    bytes: Vec<u8>,
+}
+
+/// The file between the markers, checked as far as all of them are alike.
+fn records(screen: &str) -> Vec<Record> {
+    let (_, rest) = screen.split_once("-----BEGIN PCAP-----\r\n").expect("a beginning");
+    let (text, _) = rest.split_once("-----END PCAP-----\r\n").expect("an end");
+    let lines: Vec<&str> = text.lines().collect();
+    let (last, whole) = lines.split_last().expect("the header at least");
+    assert!(whole.iter().all(|line| line.len() == 76) && last.len() <= 76);
+    let file = decoded(text);
+    let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+    assert_eq!(
+        [word(0), word(4), word(20)],
+        [0xa1b2_3c4d, 0x4_0002, 1],
+        "magic, version, Ethernet"
+    );
+    let mut records = Vec::new();
+    let mut at = 24;
+    while at < file.len() {
+        let [second, nanos, kept, len] = [0, 4, 8, 12].map(|field| word(at + field));
+        let nanos = u64::from(second) * 1_000_000_000 + u64::from(nanos);
+        let bytes = file[at + 16..][..kept as usize].to_vec();
+        at += 16 + bytes.len();
+        records.push(Record { nanos, len: len as usize, bytes });
+    }
+    assert!(records.is_sorted_by_key(|record| record.nanos));
+    records
+}
+
+fn decoded(text: &str) -> Vec<u8> {
+    let value = |letter: u8| match letter {
+        b'A'..=b'Z' => letter - b'A',
+        b'a'..=b'z' => letter - b'a' + 26,
+        b'0'..=b'9' => letter - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        other => panic!("{other}"),
+    };
+    let letters: Vec<u8> = text.bytes().filter(|b| !b"\r\n".contains(b)).collect();
+    let bytes = letters.chunks(4).flat_map(|four| {
+        let meant: Vec<u8> = four.iter().filter(|b| **b != b'=').map(|b| value(*b)).collect();
+        let word = meant.iter().fold(0u32, |word, six| word << 6 | u32::from(*six));
+        let word = word << (6 * (4 - meant.len()));
+        word.to_be_bytes()[1..meant.len()].to_vec()
+    });
+    bytes.collect()
+}
+
+/// `source > destination flags` of a TCP segment.
+fn told(record: &Record) -> String {
+    assert_eq!(record.len, record.bytes.len());
+    let packet = SlicedPacket::from_ethernet(&record.bytes).unwrap();
+    let (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Tcp(tcp))) = (packet.net, packet.transport)
+    else {
+        panic!("{:x?}", record.bytes);
+    };
+    let flags = [(tcp.syn(), "S"), (tcp.ack(), "A")];
+    let flags: String = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, f)| f).collect();
+    let (from, to) = (ip.header().source_addr(), ip.header().destination_addr());
+    format!("{from}:{} > {to}:{} {flags}", tcp.source_port(), tcp.destination_port())
+}
+
 /// Types a line and lets it begin.
 fn begin(bench: &mut Bench, line: &str) {
     bench.tty.keys.extend(line.as_bytes());
@@ -34,6 +103,102 @@ fn begin(bench: &mut Bench, line: &str) {
         bench.poll();
     }
     assert!(bench.console.is_busy(), "{line}");
+}
+
+#[test]
+fn a_handshake_is_seen_on_both_sides() {
+    let mut bench = bench();
+    begin(&mut bench, "capture service web count 6");
+    bench.call(40_000);
+    let screen = bench.type_in(b"");
+    let seen: Vec<String> = records(&screen).iter().map(told).collect();
+    let expected = [
+        "10.0.2.2:40000 > 10.0.2.100:80 S",
+        "10.0.2.2:40000 > 10.0.2.21:8080 S",
+        "10.0.2.21:8080 > 10.0.2.2:40000 SA",
+        "10.0.2.100:80 > 10.0.2.2:40000 SA",
+        "10.0.2.2:40000 > 10.0.2.100:80 A",
+        "10.0.2.2:40000 > 10.0.2.21:8080 A",
+    ];
+    assert_eq!(seen, expected);
+    assert!(screen.ends_with(&format!("# 6 frames: 3 received, 3 sent\r\n{PROMPT}")), "{screen}");
+}
+
+#[test]
+fn what_is_not_wanted_is_not_seen() {
+    for (words, expected) in [
+        ("port p1", 3),
+        ("port p2", 0),
+        ("port up0 in", 2),
+        ("port up0 out", 1),
+        ("l4-port 8080", 3),
+        ("host 10.0.2.100", 3),
+        ("proto udp", 0),
+        ("vlan 7", 0),
+        ("count 2", 2),
+    ] {
+        let mut bench = bench();
+        let line = format!("capture {words} for 1s");
+        let line = if words.starts_with("count") { line } else { format!("{line} proto tcp") };
+        let line = line.replace("proto udp for 1s proto tcp", "proto udp for 1s");
+        begin(&mut bench, &line);
+        bench.call(40_000);
+        assert_eq!(records(&bench.type_in(b"")).len(), expected, "{line}");
+    }
+}
+
+#[test]
+fn a_capture_ends_with_its_time_or_at_ctrl_c() {
+    let mut bench = bench();
+    let before = bench.appliance.now();
+    let screen = bench.type_in(b"capture vlan 7 for 3s\r");
+    let took = bench.appliance.now().since(before).as_millis();
+    assert!((3000..3100).contains(&took), "{took}");
+    assert_eq!(records(&screen).len(), 0);
+    assert!(screen.ends_with(&format!("# 0 frames: 0 received, 0 sent\r\n{PROMPT}")), "{screen}");
+
+    let before = bench.appliance.now();
+    begin(&mut bench, "capture vlan 7 for 1h");
+    let screen = bench.type_in(b"show version\r\x03");
+    assert!(bench.appliance.now().since(before).as_millis() < 100);
+    assert!(
+        screen.ends_with(&format!("sent\r\n{PROMPT}")),
+        "what was typed before is gone: {screen}"
+    );
+}
+
+#[test]
+fn what_is_typed_ahead_is_done_afterwards() {
+    let mut bench = bench();
+    bench.type_in(b"terminal script on\r");
+    let screen = bench.type_in(b"capture vlan 7 for 1s\rshow flow | count\rshow nothing\r");
+    let (capture, after) = screen.split_once("% OK\r\n").expect("a closing line");
+    assert!(capture.starts_with("-----BEGIN PCAP-----\r\n"), "{capture}");
+    assert!(capture.ends_with("# 0 frames: 0 received, 0 sent\r\n"), "{capture}");
+    assert!(after.starts_with("0\r\n% OK\r\n% E101"), "{after}");
+    // More than there is room for waits at the terminal, and is not lost.
+    let comments = "show flow | count\r".repeat(200);
+    let screen = bench.type_in(format!("capture vlan 7 for 1s\r{comments}").as_bytes());
+    assert_eq!(screen.matches("% OK\r\n").count(), 201);
+}
+
+#[test]
+fn a_console_that_hangs_costs_frames_and_nothing_else() {
+    let mut bench = bench();
+    bench.tty.takes = 0;
+    begin(&mut bench, "capture count 1000 for 30s");
+    for round in 0..8 {
+        (0..100).for_each(|_| {
+            bench.put(0, [&[0xff; 6][..], &[2, 0, 0, 0, 0, 9], &[0x88; 1488]].concat())
+        });
+        (0..20).for_each(|_| bench.turn_and_poll());
+        assert!(bench.console.waiting() < 10_000, "round {round}");
+    }
+    bench.tty.takes = 4096;
+    let screen = bench.type_in(b"\x03");
+    let taken = records(&screen).len();
+    assert!((150..200).contains(&taken), "{taken} of {RING_BYTES} bytes");
+    assert!(screen.contains("more found no room: the console was too slow\r\n"), "{screen}");
 }
 
 #[test]
@@ -60,20 +225,6 @@ fn a_monitor_that_is_forgotten_ends() {
     assert_eq!(screen.matches("a key ends this").count(), 600);
     let took = bench.appliance.now().since(before).as_secs();
     assert!(screen.ends_with(PROMPT) && took == 599, "{took}");
-}
-
-#[test]
-fn what_is_typed_ahead_is_done_afterwards() {
-    let mut bench = bench();
-    bench.type_in(b"terminal script on\r");
-    let screen = bench.type_in(b"show tech-support\rshow flow | count\rshow nothing\r");
-    let (support, after) = screen.split_once("% OK\r\n").expect("a closing line");
-    assert!(support.starts_with("===== show version =====\r\n"), "{support}");
-    assert!(after.starts_with("0\r\n% OK\r\n% E101"), "{after}");
-    // More than there is room for waits at the terminal, and is not lost.
-    let lines = "show flow | count\r".repeat(200);
-    let screen = bench.type_in(format!("show tech-support\r{lines}").as_bytes());
-    assert_eq!(screen.matches("% OK\r\n").count(), 201);
 }
 
 #[test]

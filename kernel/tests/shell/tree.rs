@@ -57,7 +57,7 @@ fn example(token: Token) -> &'static str {
             Kind::Flows => "2048",
             Kind::Ageing => "99s",
             Kind::Vlans => "9,20-29",
-            Kind::Time | Kind::Interval | Kind::Timeout | Kind::SlowStart => "9s",
+            Kind::Time | Kind::Interval | Kind::Timeout | Kind::SlowStart | Kind::Look => "9s",
             Kind::Path => "/x",
             Kind::Expect => "200",
             Kind::End => "10.0.0.1:9",
@@ -77,7 +77,9 @@ fn example(token: Token) -> &'static str {
             | Kind::PayloadLen
             | Kind::Place
             | Kind::FrameLen
+            | Kind::Frames
             | Kind::Lines => "9",
+            Kind::SnapBytes => "99",
             Kind::Frame => "00",
             Kind::Text | Kind::Comment => "x",
             Kind::Back => "1",

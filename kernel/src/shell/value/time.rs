@@ -37,6 +37,9 @@ pub const AGEING: Span = Span {
     label: "10s..1000000s",
     example: "300s or 5m",
 };
+/// How long somebody looks on.
+pub const LOOK: Span =
+    Span { low: Duration::from_secs(1), high: HOUR, label: "1s..1h", example: "10s or 5m" };
 /// How often something is asked.
 pub const INTERVAL: Span = Span {
     low: Duration::from_millis(100),
