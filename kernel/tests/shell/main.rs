@@ -7,6 +7,7 @@ mod desk;
 mod files;
 mod jobs;
 mod plate;
+mod reference;
 mod saving;
 mod start;
 mod switching;
