@@ -6,9 +6,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use lb::wire::arp::Arp;
-use lb::wire::ethernet::{ETHERTYPE_ARP, Ethernet};
-use lb::wire::{Endpoint, Ip, Transport, icmp, nd};
+use lb::wire::{Endpoint, Headers, Transport, icmp, nd};
 use lb::{PortId, Protocol};
 
 use super::Way;
@@ -86,34 +84,22 @@ impl Filter {
 impl Facts {
     /// Nothing is known of what is no frame, and nothing but the VLAN of what carries no packet.
     fn of(frame: &[u8]) -> Option<Facts> {
-        let header = Ethernet::parse(frame).ok()?;
-        let mut facts = Facts { vlan: header.vlan, ..Facts::default() };
-        if header.ethertype == ETHERTYPE_ARP {
-            facts.proto = Some(Proto::Arp);
-            if let Ok(arp) = Arp::parse(frame, header.payload_at) {
-                facts.hosts.extend([arp.sender, arp.target].map(IpAddr::V4));
-            }
-            return Some(facts);
-        }
         // Of a packet in further buffers no more than its headers matter here.
-        let len = usize::MAX;
-        let parsed = Ip::parse(frame, len, header.payload_at, header.ethertype);
-        if let Some(Ok(ip)) = parsed {
-            facts.read(&ip, frame);
+        let Headers { ethernet, arp, ip, segment } = Headers::read(frame, usize::MAX)?;
+        let mut facts = Facts { vlan: ethernet.vlan, segment, ..Facts::default() };
+        if let Some(arp) = arp {
+            facts.proto = Some(Proto::Arp);
+            facts.hosts.extend([arp.sender, arp.target].map(IpAddr::V4));
+        }
+        if let Some(Ok(ip)) = ip {
+            facts.hosts.extend([ip.source, ip.destination].map(IpAddr::from));
+            facts.proto = Protocol::of(ip.protocol).map(Proto::Transport);
+            if icmp::is_icmp(&ip) {
+                facts.proto = Some(Proto::Icmp);
+                let target = nd::is_neighbor(frame, &ip).then(|| nd::target(frame, &ip)).flatten();
+                facts.hosts.extend(target.map(IpAddr::V6));
+            }
         }
         Some(facts)
-    }
-
-    fn read(&mut self, ip: &Ip, frame: &[u8]) {
-        self.hosts.extend([ip.source, ip.destination].map(IpAddr::from));
-        if icmp::is_icmp(ip) {
-            self.proto = Some(Proto::Icmp);
-            let target = nd::is_neighbor(frame, ip).then(|| nd::target(frame, ip)).flatten();
-            self.hosts.extend(target.map(IpAddr::V6));
-        }
-        if let Some(protocol) = Protocol::of(ip.protocol) {
-            self.proto = Some(Proto::Transport(protocol));
-            self.segment = Transport::parse(frame, ip).ok().filter(|_| !ip.is_later_part());
-        }
     }
 }

@@ -33,7 +33,6 @@ const TIME_DEFAULT: Duration = Duration::from_secs(10);
 /// Bytes of the file that are printed in a step.
 const STEP_BYTES: usize = 1024;
 
-#[derive(Debug)]
 pub struct Capturing {
     until: Instant,
     text: Base64,

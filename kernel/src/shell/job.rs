@@ -7,12 +7,11 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
 use super::Desk;
 use super::problem::Error;
 
-pub trait Job: fmt::Debug {
+pub trait Job {
     /// A bounded piece of work.
     fn step(&mut self, desk: &mut Desk<'_>) -> Step;
 
@@ -26,7 +25,6 @@ pub trait Job: fmt::Debug {
 }
 
 /// How far a job is.
-#[derive(Debug)]
 pub enum Step {
     /// It goes on; this is to be printed meanwhile.
     Goes(String),

@@ -56,7 +56,7 @@ pub struct Desk<'a> {
 }
 
 /// One person's or program's seat at the appliance.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Shell {
     mode: Mode,
     /// A program is typing: no echo, no prompt, a closing line after each answer.

@@ -20,7 +20,6 @@ use super::units::{Age, Shown};
 const INTERVAL: Duration = Duration::from_secs(1);
 pub const ROUNDS_MAX: u32 = 600;
 
-#[derive(Debug)]
 pub struct Monitor {
     what: Show,
     said: Sentence,

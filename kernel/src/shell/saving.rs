@@ -16,7 +16,6 @@ const NOT_WAITED_FOR: &str = "\
 Saving goes on; how it ends will be in the log (show log).
 ";
 
-#[derive(Debug)]
 pub struct Saving {
     ticket: Ticket,
     is_waited_for: bool,

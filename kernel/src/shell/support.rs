@@ -39,7 +39,7 @@ pub const PAGES: &[&str] = &[
 ];
 pub const LINES_MAX: usize = 100;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Support {
     done: usize,
 }

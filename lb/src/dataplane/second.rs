@@ -42,7 +42,7 @@ use crate::flow::{CLOSED_IDLE, Direction, Flow, FlowId, FlowKey};
 use crate::limits::{LATE_ANSWERS_MAX, SYNS_KEPT};
 use crate::passive::FlowFailure;
 use crate::wire::transport::TcpFlags;
-use crate::wire::{Ethernet, Ip, Offload, Transport};
+use crate::wire::{Ethernet, Headers, Ip, Offload, Transport};
 use crate::{DropReason, Instant, MacAddr, PortId, PortSet, RealId, ServiceId};
 
 /// Reals that a flow may be at, one after the other.
@@ -324,8 +324,6 @@ impl Syn {
 }
 
 fn parse(frame: &[u8]) -> Option<(Ethernet, Ip, Transport)> {
-    let header = Ethernet::parse(frame).ok()?;
-    let ip = Ip::parse(frame, frame.len(), header.payload_at, header.ethertype)?.ok()?;
-    let segment = Transport::parse(frame, &ip).ok()?;
-    Some((header, ip, segment))
+    let Headers { ethernet, ip, segment, .. } = Headers::read(frame, frame.len())?;
+    Some((ethernet, ip?.ok()?, segment?))
 }

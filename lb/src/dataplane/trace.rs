@@ -11,14 +11,14 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::answer_echo;
-use super::receive::{Glance, Peek};
+use super::receive::Peek;
 use crate::addr::REPORT_PORT;
 use crate::dataplane::{Dataplane, Inbound};
 use crate::flow::Direction;
 use crate::trace::{Step, Whom};
 use crate::wire::arp::Arp;
 use crate::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
-use crate::wire::{Ip, Transport, icmp, nd};
+use crate::wire::{Headers, Ip, Transport, icmp, nd};
 use crate::{DropReason, Frame, Instant, MacAddr, PortId, Protocol, Trace, Verdict};
 
 /// Whoever goes along, and what was found out so far.
@@ -47,21 +47,21 @@ impl Walk<'_> {
 
     fn decide(&mut self, frame: &mut Frame<'_>) -> Result<Verdict, DropReason> {
         let Walk { plane, ingress, now, .. } = *self;
-        let glance = plane.glance(ingress, frame.head)?;
-        let header = &glance.header;
+        let header = &Ethernet::parse(frame.head)?;
         self.note(Step::Frame(*header));
         if header.destination.is_reserved_group() {
             return Err(DropReason::LinkLocal);
         }
         frame.check(header)?;
         plane.check_source(header)?;
-        let lesson = plane.fdb.foresee(glance.source, ingress, now);
+        let source = plane.fdb.spot(header.source, header.vlan);
+        let lesson = plane.fdb.foresee(source, ingress, now);
         self.note(Step::Source(lesson));
         plane.judge_lesson(lesson, header, ingress)?;
         let to_us = plane.tables.is_virtual(header.destination);
         let decided = match header.ethertype {
             ETHERTYPE_ARP => self.arp(header, frame.head)?,
-            ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => self.ip(&glance, to_us, frame)?,
+            ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => self.ip(header, to_us, frame)?,
             _ => None,
         };
         match decided {
@@ -69,7 +69,7 @@ impl Walk<'_> {
             None if to_us => Err(DropReason::NotForUs),
             None => {
                 self.note(Step::Whom(Whom::Station));
-                let Glance { source, destination, .. } = glance;
+                let destination = plane.fdb.spot(header.destination, header.vlan);
                 let station = plane.fdb.foresee_lookup(destination, source, ingress, now);
                 let egress = plane.tables.switched(ingress, header.vlan);
                 plane.send_to(station, egress, ingress, header)
@@ -85,17 +85,16 @@ impl Walk<'_> {
 
     fn ip(
         &mut self,
-        glance: &Glance,
+        header: &Ethernet,
         to_us: bool,
         frame: &mut Frame<'_>,
     ) -> Result<Option<Verdict>, DropReason> {
         let Walk { plane, ingress, now, .. } = *self;
-        let header = &glance.header;
         let Peek { to_link_local, may_be_neighbor } = Peek::of(header, frame.head);
-        let parsed = Ip::parse(frame.head, frame.len, header.payload_at, header.ethertype);
-        if let Some(Ok(ip)) = &parsed {
-            self.describe(ip, frame.head);
-        }
+        let read = Headers::read(frame.head, frame.len);
+        let (parsed, segment) = read.map_or((None, None), |read| (read.ip, read.segment));
+        self.steps.extend(parsed.iter().flatten().copied().map(Step::Packet));
+        self.steps.extend(segment.map(Step::Segment));
         let is_guest = plane.is_guest(ingress);
         if to_link_local && !is_guest {
             return Err(DropReason::ReportPort);
@@ -138,15 +137,6 @@ impl Walk<'_> {
         if in_a_vips_name { Err(DropReason::VipSource) } else { Ok(None) }
     }
 
-    fn describe(&mut self, ip: &Ip, head: &[u8]) {
-        self.note(Step::Packet(*ip));
-        if !ip.is_later_part()
-            && let Ok(segment) = Transport::parse(head, ip)
-        {
-            self.note(Step::Segment(segment));
-        }
-    }
-
     fn at_vip(&mut self, packet: &mut Inbound<'_>) -> Result<Verdict, DropReason> {
         let plane = self.plane;
         let Inbound { header, ip, ref mut head, .. } = *packet;
@@ -184,27 +174,33 @@ impl Walk<'_> {
     }
 
     fn at_switch(&mut self, packet: &mut Inbound<'_>) -> Result<Verdict, DropReason> {
-        let Inbound { header, ip, ref mut head, .. } = *packet;
+        let Inbound { header, ip, .. } = *packet;
         if let Some(part) = ip.part() {
-            ip.check(head)?;
+            ip.check(packet.head)?;
             return self.part_of_real(packet, part)?.ok_or(DropReason::Fragment);
         }
         if let Some(answer) = self.plane.at_probe(packet) {
             return answer;
         }
-        let Inbound { ref mut head, .. } = *packet;
         if icmp::is_icmp(ip) {
-            ip.check(head)?;
-            return match icmp::is_error(head, ip) {
+            ip.check(packet.head)?;
+            return match icmp::is_error(packet.head, ip) {
                 true => self.error_of_real(packet)?.ok_or(DropReason::IcmpInner),
-                false => answer_echo(header, ip, head, MacAddr::SWITCH),
+                false => answer_echo(header, ip, packet.head, MacAddr::SWITCH),
             };
         }
-        let segment = Transport::parse(head, ip)?;
+        let segment = segment_of(packet)?;
         if (segment.protocol, segment.destination.port) == (Protocol::Udp, REPORT_PORT) {
-            ip.check(head)?;
+            ip.check(packet.head)?;
             return Ok(Verdict::Punt);
         }
         self.answer_of_real(packet)?.ok_or(DropReason::NotForUs)
     }
+}
+
+/// The transport header of a packet that has one.
+#[cold]
+#[inline(never)]
+fn segment_of(packet: &Inbound<'_>) -> Result<Transport, DropReason> {
+    Transport::parse(packet.head, packet.ip)
 }

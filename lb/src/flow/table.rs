@@ -134,6 +134,13 @@ impl FlowTable {
         self.find_at(self.hash(key, direction), key, direction)
     }
 
+    /// The same for those who only look: one copy is enough for them.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn look_up(&self, key: &FlowKey, direction: Direction) -> Option<FlowId> {
+        self.find(key, direction)
+    }
+
     #[inline]
     pub(crate) fn hash(&self, key: &FlowKey, direction: Direction) -> Hash {
         self.index.hash(key, direction)
@@ -239,7 +246,7 @@ impl FlowTable {
     ) -> Result<(), InsertError> {
         let NewFlow { protocol, vlan, client_at_real, real_end, .. } = *new;
         let key = FlowKey::new(protocol, vlan, client_at_real, real_end);
-        let taken = self.find(&key, Direction::ToClient);
+        let taken = self.look_up(&key, Direction::ToClient);
         if taken.is_some() && taken != removed {
             return Err(InsertError::TupleTaken);
         }

@@ -8,6 +8,7 @@ pub mod address;
 pub mod arp;
 pub mod checksum;
 pub mod ethernet;
+pub mod headers;
 pub mod icmp;
 pub mod ip;
 pub mod ipv4;
@@ -18,6 +19,7 @@ pub mod transport;
 
 pub use address::Address;
 pub use ethernet::Ethernet;
+pub use headers::Headers;
 pub use ip::Ip;
 pub use offload::Offload;
 pub use transport::{Endpoint, Transport};

@@ -15,7 +15,7 @@ use lb::trace::{Over, Step, Whom};
 use lb::wire::arp::{Arp, Operation};
 use lb::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
 use lb::wire::transport::TcpFlags;
-use lb::wire::{Ip, Offload, Transport};
+use lb::wire::{Headers, Ip, Offload, Transport};
 use lb::{
     Dataplane, Departure, DropReason, Entry, Frame, PortId, PortSet, Protocol, RealId, ServiceId,
     Verdict,
@@ -275,59 +275,38 @@ fn leaving(dataplane: &Dataplane, port: PortId, frame: &[u8]) -> String {
 
 /// In what a frame differs from what it was.
 fn changes(before: &[u8], after: &[u8]) -> String {
-    let (Some(was), Some(is)) = (Fields::of(before), Fields::of(after)) else {
-        return String::new();
-    };
-    let mut changed: Vec<String> = Vec::new();
-    for ((name, was), (_, is)) in was.all().into_iter().zip(is.all()) {
+    // The lengths were looked at when the frame was traced.
+    let fields = |frame| Headers::read(frame, usize::MAX).map_or(Vec::new(), |its| fields(&its));
+    let mut changed = String::new();
+    for ((name, was), (_, is)) in fields(before).into_iter().zip(fields(after)) {
         if was != is {
-            changed.push(format!("{name} {is}"));
+            let comma = if changed.is_empty() { "" } else { ", " };
+            changed.push_str(&format!("{comma}{name} {is}"));
         }
     }
     match (changed.is_empty(), before == after) {
         (true, true) => "nothing".to_string(),
         (true, false) => "what it says".to_string(),
-        (false, _) => changed.join(", "),
+        (false, _) => changed,
     }
 }
 
 /// What may be rewritten.
-struct Fields {
-    header: Ethernet,
-    arp: Option<Arp>,
-    ip: Option<Ip>,
-    segment: Option<Transport>,
-}
-
-impl Fields {
-    fn of(frame: &[u8]) -> Option<Fields> {
-        let header = Ethernet::parse(frame).ok()?;
-        let is_arp = header.ethertype == ETHERTYPE_ARP;
-        let arp = is_arp.then(|| Arp::parse(frame, header.payload_at).ok()).flatten();
-        // The lengths were looked at when the frame was traced.
-        let ip = Ip::parse(frame, usize::MAX, header.payload_at, header.ethertype);
-        let ip = ip.and_then(Result::ok);
-        let whole = ip.as_ref().filter(|ip| !ip.is_later_part());
-        let segment = whole.and_then(|ip| Transport::parse(frame, ip).ok());
-        Some(Fields { header, arp, ip, segment })
+fn fields(Headers { ethernet, arp: its_arp, ip, segment }: &Headers) -> Vec<Stage> {
+    let mut all = vec![
+        ("source MAC", ethernet.source.to_string()),
+        ("destination MAC", ethernet.destination.to_string()),
+    ];
+    all.extend(its_arp.iter().map(|its| ("ARP:", arp(its))));
+    if let Some(Ok(ip)) = ip {
+        all.push(("source", ip.source.to_string()));
+        all.push(("destination", ip.destination.to_string()));
     }
-
-    fn all(&self) -> Vec<Stage> {
-        let mut all = vec![
-            ("source MAC", self.header.source.to_string()),
-            ("destination MAC", self.header.destination.to_string()),
-        ];
-        all.extend(self.arp.iter().map(|its| ("ARP:", arp(its))));
-        if let Some(ip) = &self.ip {
-            all.push(("source", ip.source.to_string()));
-            all.push(("destination", ip.destination.to_string()));
-        }
-        if let Some(segment) = &self.segment {
-            all.push(("source port", segment.source.port.to_string()));
-            all.push(("destination port", segment.destination.port.to_string()));
-        }
-        all
+    if let Some(segment) = segment {
+        all.push(("source port", segment.source.port.to_string()));
+        all.push(("destination port", segment.destination.port.to_string()));
     }
+    all
 }
 
 fn port_name(dataplane: &Dataplane, port: PortId) -> String {

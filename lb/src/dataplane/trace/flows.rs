@@ -1,6 +1,6 @@
 //! Flows in a trace: which one a packet belongs to, or what the one that it begins would be.
 
-use super::Walk;
+use super::{Walk, segment_of};
 use crate::dataplane::Inbound;
 use crate::dataplane::balance::Delivery;
 use crate::dataplane::begin::Foreseen;
@@ -15,10 +15,10 @@ impl Walk<'_> {
     /// A segment to a VIP.
     pub(super) fn balance(&mut self, packet: &mut Inbound<'_>) -> Result<Verdict, DropReason> {
         let plane = self.plane;
-        let Inbound { header, ip, ref head, .. } = *packet;
-        let segment = Transport::parse(head, ip);
+        let Inbound { header, ip, .. } = *packet;
+        let segment = segment_of(packet);
         let segment = segment.map_err(|reason| plane.no_segment(packet, reason))?;
-        let known = plane.flows.find(&segment.key_to_real(header.vlan), Direction::ToReal);
+        let known = plane.flows.look_up(&segment.key_to_real(header.vlan), Direction::ToReal);
         if known.is_none() && !plane.tables.is_vip(header.vlan, ip.destination) {
             return Err(DropReason::NotForUs);
         }
@@ -155,11 +155,11 @@ impl Walk<'_> {
         packet: &mut Inbound<'_>,
     ) -> Result<Option<Verdict>, DropReason> {
         let plane = self.plane;
-        let Ok(segment) = Transport::parse(packet.head, packet.ip) else {
+        let Ok(segment) = segment_of(packet) else {
             return Ok(None);
         };
         let key = segment.key_to_client(packet.header.vlan);
-        let known = plane.flows.find(&key, Direction::ToClient);
+        let known = plane.flows.look_up(&key, Direction::ToClient);
         self.steps.extend(known.map(|id| Step::Flow(id, Direction::ToClient)));
         let known = known.map(Foreseen::Known);
         let Some(mut flow) = known.or_else(|| self.resume(packet, &segment)) else {

@@ -1,12 +1,12 @@
 //! Fragments in a trace: whether they follow their first, wait for it, or are refused.
 
-use super::Walk;
+use super::{Walk, segment_of};
 use crate::dataplane::Inbound;
 use crate::dataplane::follow::{Course, datagram, fragment};
 use crate::flow::Direction;
 use crate::fragments::Later;
 use crate::trace::Step;
-use crate::wire::{Transport, icmp, ip};
+use crate::wire::{icmp, ip};
 use crate::{DropReason, Verdict};
 
 impl Walk<'_> {
@@ -29,8 +29,9 @@ impl Walk<'_> {
         if fragment.is_tiny(packet.ip.protocol) {
             return Err(DropReason::TinyFragment);
         }
-        let segment = Transport::parse(packet.head, packet.ip)?;
-        let known = plane.flows.find(&segment.key_to_real(packet.header.vlan), Direction::ToReal);
+        let segment = segment_of(packet)?;
+        let known =
+            plane.flows.look_up(&segment.key_to_real(packet.header.vlan), Direction::ToReal);
         let flow = self.flow_to_real(packet, &segment, known)?;
         plane.fragments.foresee_first(&key, fragment, now).map_err(|_| DropReason::Fragment)?;
         self.deliver(packet, &segment, &flow)
@@ -55,9 +56,9 @@ impl Walk<'_> {
                 Ok(later) => self.follow(packet, later).map(Some),
             };
         }
-        let segment = Transport::parse(packet.head, packet.ip).ok();
+        let segment = segment_of(packet).ok();
         let key_to_client = segment.map(|segment| segment.key_to_client(packet.header.vlan));
-        let flow = key_to_client.and_then(|key| plane.flows.find(&key, Direction::ToClient));
+        let flow = key_to_client.and_then(|key| plane.flows.look_up(&key, Direction::ToClient));
         if flow.is_none() {
             return Ok(None);
         }
