@@ -102,20 +102,8 @@ fn all_nodes() -> IpAddr {
 /// The packet with these extension headers behind its IPv6 header, and of what it carries so many
 /// bytes at most.
 fn behind(frame: &[u8], at: usize, extensions: &[(u8, &[u8])], carried_max: usize) -> Vec<u8> {
-    let (headers, carried) = frame.split_at(at + 40);
-    let mut headers = headers.to_vec();
-    let mut next_at = at + 6;
-    let protocol = headers[next_at];
-    for (number, bytes) in extensions {
-        headers[next_at] = *number;
-        next_at = headers.len();
-        headers.extend(*bytes);
-    }
-    headers[next_at] = protocol;
-    headers.extend(&carried[..carried.len().min(carried_max)]);
-    let [len0, len1] = ((headers.len() - at - 40) as u16).to_be_bytes();
-    (headers[at + 4], headers[at + 5]) = (len0, len1);
-    headers
+    let len = frame.len().min(at + 40 + carried_max);
+    with_extensions(&frame[..len], at, extensions)
 }
 
 /// The frame with a tag of VLAN 0: of that priority, untagged.
