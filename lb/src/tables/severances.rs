@@ -29,10 +29,10 @@ impl Tables {
         self.look_at_severances(0, 1, now);
     }
 
-    /// Tells the log of those who were severed with flows that are open.
-    pub(super) fn tell_severances(&mut self, events: &mut Events) {
+    /// Tells the log of those among the same reals who were severed with flows that are open.
+    pub(super) fn tell_severances(&mut self, first: usize, step: usize, events: &mut Events) {
         let Tables { services, reals, .. } = self;
-        for real in reals.iter_mut().flatten() {
+        for real in reals.iter_mut().skip(first).step_by(step).flatten() {
             let Severance { severed, is_told, .. } = real.severance;
             real.severance.is_told = severed.is_some();
             let service = services[real.service.index()].as_ref();

@@ -129,7 +129,7 @@ impl Tables {
         let first = self.standings.look_round_at;
         self.standings.look_round_at = (first + 1) % LOOK_ROUND_TURNS;
         self.look_at_severances(first, LOOK_ROUND_TURNS, now);
-        self.tell_severances(events);
+        self.tell_severances(first, LOOK_ROUND_TURNS, events);
         for at in (first..SERVICES_MAX).step_by(LOOK_ROUND_TURNS) {
             let id = ServiceId(at as u16);
             self.look_at(id, now);
