@@ -13,7 +13,7 @@ use crate::dataplane::{Dataplane, Inbound};
 use crate::wire::checksum::Sum;
 use crate::wire::ethernet::{self, Ethernet, PAYLOAD_BYTES_MAX};
 use crate::wire::ip::{self, Version, pseudo_header};
-use crate::wire::{Endpoint, Ip, Transport, bytes_at, icmp, put};
+use crate::wire::{Address, Endpoint, Ip, Transport, bytes_at, icmp, put};
 use crate::{DropReason, Empty, Frame, Instant, MacAddr, PortId, PortSet, Protocol, ServiceId};
 
 const TTL: u8 = 64;
@@ -128,10 +128,24 @@ impl Dataplane {
     /// Sends a packet back the way that `packet` came, from where that went.
     fn tell(&mut self, mac: MacAddr, packet: &Inbound<'_>, protocol: u8, payload: &[u8]) {
         let Inbound { ingress, header, ip, .. } = *packet;
-        let ethernet = ethernet::header(header.source, mac, header.vlan, header.ethertype);
-        let len = payload.len() as u16;
-        let network = ip::header(ip.destination, ip.source, protocol, len, TTL);
-        self.outbox.push(PortSet::EMPTY.with(ingress), &[&ethernet, &network, payload]);
+        let (macs, ends) = ((header.source, mac), (ip.destination, ip.source));
+        self.send_packet(PortSet::EMPTY.with(ingress), macs, header.vlan, ends, protocol, payload);
+    }
+
+    /// Sends a packet of the switch's own making: MACs in their order in the frame, and the addresses
+    /// `from` which and `to` which.
+    pub(super) fn send_packet(
+        &mut self,
+        egress: PortSet,
+        (destination, source): (MacAddr, MacAddr),
+        vlan: u16,
+        (from, to): (Address, Address),
+        protocol: u8,
+        payload: &[u8],
+    ) {
+        let ethernet = ethernet::header(destination, source, vlan, from.version().ethertype());
+        let network = ip::header(from, to, protocol, payload.len() as u16, TTL);
+        self.outbox.push(egress, &[&ethernet, &network, payload]);
     }
 }
 

@@ -17,10 +17,8 @@
 use crate::dataplane::{Dataplane, Inbound, refuse};
 use crate::explain::Call;
 use crate::flow::{Direction, Flow, FlowId, FlowState};
-use crate::wire::{Endpoint, Transport, ethernet, ip};
+use crate::wire::{Endpoint, Transport};
 use crate::{DropReason, Health, Instant, MacAddr, PortSet, Protocol, Verdict};
-
-const TTL: u8 = 64;
 
 impl Dataplane {
     /// Ends one open flow, as the operator wishes; whether there is one.
@@ -63,7 +61,7 @@ impl Dataplane {
         packet: &Inbound<'_>,
         segment: &Transport,
     ) -> Result<(), DropReason> {
-        let goes_on = segment.protocol == Protocol::Tcp && !segment.flags.opens();
+        let goes_on = goes_on(segment);
         if goes_on {
             self.reset(MacAddr::virtual_of(packet.ip.destination.into()), packet, segment);
             self.reset_real(id, segment);
@@ -124,15 +122,18 @@ impl Dataplane {
     fn send(
         &mut self,
         egress: PortSet,
-        (destination, source): (MacAddr, MacAddr),
+        macs: (MacAddr, MacAddr),
         vlan: u16,
         (from, to): (Endpoint, Endpoint),
         segment: &[u8],
     ) {
-        let ethertype = from.address.version().ethertype();
-        let ethernet = ethernet::header(destination, source, vlan, ethertype);
-        let (protocol, len) = (Protocol::Tcp.number(), segment.len() as u16);
-        let network = ip::header(from.address, to.address, protocol, len, TTL);
-        self.outbox.push(egress, &[&ethernet, &network, segment]);
+        let (ends, protocol) = ((from.address, to.address), Protocol::Tcp.number());
+        self.send_packet(egress, macs, vlan, ends, protocol, segment);
     }
+}
+
+/// Whether a client's packet goes on with a connection, so that it is told of its end; others begin
+/// anew.
+pub(super) fn goes_on(segment: &Transport) -> bool {
+    segment.protocol == Protocol::Tcp && !segment.flags.opens()
 }

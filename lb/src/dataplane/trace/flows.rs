@@ -4,12 +4,13 @@ use super::{Walk, segment_of};
 use crate::dataplane::Inbound;
 use crate::dataplane::balance::Delivery;
 use crate::dataplane::begin::Foreseen;
+use crate::dataplane::sever;
 use crate::decisions::{Choice, Placed};
 use crate::flow::{Direction, FlowId, Stage};
 use crate::trace::{Over, Step, Whom};
 use crate::wire::Transport;
 use crate::wire::transport::TcpFlags;
-use crate::{DropReason, Protocol, ServiceId, Verdict};
+use crate::{DropReason, ServiceId, Verdict};
 
 impl Walk<'_> {
     /// A segment to a VIP.
@@ -43,8 +44,7 @@ impl Walk<'_> {
         self.note(Step::Flow(id, Direction::ToReal));
         if plane.is_severed(id) {
             self.note(Step::Over(id, Over::Severed));
-            let goes_on = segment.protocol == Protocol::Tcp && !segment.flags.opens();
-            return match goes_on {
+            return match sever::goes_on(segment) {
                 true => Err(DropReason::Severed),
                 false => self.begin(packet, segment, known),
             };
