@@ -68,7 +68,9 @@ impl Console {
         if !self.shell.is_script() {
             self.print("\n");
             self.print(text);
-            self.redraw();
+            if !self.is_busy() {
+                self.redraw();
+            }
         }
     }
 

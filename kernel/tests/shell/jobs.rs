@@ -218,6 +218,18 @@ fn a_monitor_goes_on_until_a_key() {
 }
 
 #[test]
+fn news_put_no_prompt_into_a_command_that_is_at_work() {
+    let mut bench = bench();
+    begin(&mut bench, "monitor service");
+    bench.console.tell("the commit is taken back\n");
+    (0..50).for_each(|_| bench.turn_and_poll());
+    let screen = bench.type_in(b"q");
+    assert!(screen.contains("\r\nthe commit is taken back\r\n"), "{screen}");
+    assert_eq!(screen.matches(PROMPT).count(), 1, "the one after it: {screen}");
+    assert!(screen.ends_with(PROMPT), "{screen}");
+}
+
+#[test]
 fn a_monitor_that_is_forgotten_ends() {
     let mut bench = bench();
     let before = bench.appliance.now();
