@@ -20,6 +20,8 @@ pub const REALS_MAX: usize = 1024;
 pub const REPORT_BYTES_MAX: usize = 512;
 /// Frames of our own that may wait for the loop.
 pub const OUTBOX_MAX: usize = 256;
+/// Answers among them; the rest is for what nobody asked us.
+pub const ANSWERS_MAX: usize = OUTBOX_MAX / 2;
 /// Bytes of a frame of our own: as long as a tagged one may be.
 pub const ORIGIN_BYTES_MAX: usize = 1518;
 /// Events that may wait for the log.

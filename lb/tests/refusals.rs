@@ -4,7 +4,7 @@ mod world;
 
 use std::time::Duration;
 
-use lb::limits::OUTBOX_MAX;
+use lb::limits::{ANSWERS_MAX, OUTBOX_MAX};
 use lb::service::ServiceCounters;
 use lb::wire::Offload;
 use lb::wire::ip::Version;
@@ -95,14 +95,22 @@ fn a_reset_says_what_the_segment_asked_for() {
     }
 }
 
+/// Whoever asks for more resets than there is room for loses the rest, and nobody else anything.
 #[test]
-fn resets_are_as_many_as_are_asked_for() {
+fn answers_leave_room_for_questions() {
     let mut world = world_without_reals(Served::default(), Empty::Reset, Scheduler::Wll);
     for client_port in 1000..1000 + OUTBOX_MAX as u16 {
         let syn = Ends::call(client_port, 80).tcp("S", b"");
         assert_eq!(world.send(UPLINK, &syn).unwrap_err(), DropReason::NoBackend);
     }
-    assert_eq!(world.originated().len(), OUTBOX_MAX);
+    let lost = (OUTBOX_MAX - ANSWERS_MAX) as u64;
+    assert_eq!(world.plane.outbox().lost(), lost);
+    // A guest that is to serve is asked whether it is there.
+    world.set_real("web", 1, None, 100);
+    world.now = world.now + Duration::from_secs(1);
+    world.plane.housekeep(world.now);
+    assert_eq!(world.plane.outbox().lost(), lost);
+    assert!(world.originated().len() > ANSWERS_MAX);
 }
 
 /// Reads an ICMP error that quotes a packet as far as fits into what every host takes.

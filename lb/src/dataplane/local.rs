@@ -261,7 +261,7 @@ impl Dataplane {
         let mac = MacAddr::SWITCH;
         let ethernet = ethernet::header(header.source, mac, header.vlan, header.ethertype);
         let egress = PortSet::EMPTY.with(port);
-        self.outbox.push(egress, &[&ethernet, &ip, &udp, text.as_bytes()]);
+        self.outbox.answer(egress, &[&ethernet, &ip, &udp, text.as_bytes()]);
     }
 }
 

@@ -145,7 +145,7 @@ impl Dataplane {
     ) {
         let ethernet = ethernet::header(destination, source, vlan, from.version().ethertype());
         let network = ip::header(from, to, protocol, payload.len() as u16, TTL);
-        self.outbox.push(egress, &[&ethernet, &network, payload]);
+        self.outbox.answer(egress, &[&ethernet, &network, payload]);
     }
 }
 

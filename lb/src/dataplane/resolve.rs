@@ -157,7 +157,7 @@ impl Dataplane {
         let destination = answer.link_destination().unwrap_or(header.source);
         let ethertype = Version::V6.ethertype();
         let header = ethernet::header(destination, mac, header.vlan, ethertype);
-        self.outbox.push(PortSet::EMPTY.with(ingress), &[&header, &answer.packet()]);
+        self.outbox.answer(PortSet::EMPTY.with(ingress), &[&header, &answer.packet()]);
     }
 
     /// Whether an address is that of a guest on another port of this VLAN whose link is up.

@@ -390,7 +390,7 @@ impl Switch {
 
     fn originated(&mut self) -> impl Iterator<Item = Egress> + '_ {
         let origins = std::iter::from_fn(|| self.plane.outbox().pop());
-        origins.flat_map(|Origin { egress, bytes }| {
+        origins.flat_map(|Origin { egress, bytes, .. }| {
             let bytes = bytes.to_vec();
             egress.map(move |port| Egress {
                 port: port.index(),
