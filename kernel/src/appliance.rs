@@ -133,6 +133,11 @@ impl Appliance {
         &self.busy
     }
 
+    /// Lets the longest turn be found anew.
+    pub fn clear_longest_turn(&mut self) {
+        self.busy.clear_longest_turn();
+    }
+
     /// Changes a table; the next frame meets the new one.
     pub fn apply(&mut self, command: &Command) -> Result<(), lb::Refusal> {
         self.dataplane.apply(command, self.now)?;
@@ -168,8 +173,9 @@ impl Appliance {
     /// Asks every NIC for an interrupt; `false` (and nothing asked) if one of them has work.
     pub fn arm(&mut self) -> bool {
         let may_halt = self.ports.iter_mut().all(|slot| slot.attached.nic.arm());
-        if !may_halt {
-            self.disarm();
+        match may_halt {
+            true => self.busy.rests(),
+            false => self.disarm(),
         }
         may_halt
     }

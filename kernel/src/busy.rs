@@ -1,7 +1,10 @@
-//! How busy the loop is: the part of the last second in which it moved frames.
+//! How busy the loop is: the part of the last second in which it moved frames, and the longest that
+//! a frame may have waited for its turn.
 //!
 //! A turn lasts until the next one begins, so no clock is read for this. A turn without a frame is
 //! idle whatever it did, and so is the rest after it: what is left for more frames is what counts.
+//! The longest turn is that of the loop with all that it does between frames, but for rests, which
+//! end when a frame comes; it tells of a host that gave the machine no processor, too.
 
 use core::time::Duration;
 
@@ -18,13 +21,18 @@ pub struct Busy {
     window_began: Instant,
     busy: Duration,
     last: Option<Fraction>,
+    longest: Duration,
 }
 
 impl Busy {
     /// A turn begins.
     pub fn begin(&mut self, now: Instant) {
-        if let Some((began, true)) = self.before {
-            self.busy += now.since(began);
+        if let Some((began, moved_frames)) = self.before {
+            let turn = now.since(began);
+            self.longest = self.longest.max(turn);
+            if moved_frames {
+                self.busy += turn;
+            }
         }
         let over = now.since(self.window_began);
         if over >= WINDOW {
@@ -37,6 +45,20 @@ impl Busy {
     /// The turn moved frames.
     pub fn moved_frames(&mut self) {
         self.before = self.before.map(|(began, _)| (began, true));
+    }
+
+    /// The processor halts until something comes: that is no turn.
+    pub fn rests(&mut self) {
+        self.before = None;
+    }
+
+    /// The longest turn since this was cleared.
+    pub fn longest_turn(&self) -> Duration {
+        self.longest
+    }
+
+    pub fn clear_longest_turn(&mut self) {
+        self.longest = Duration::ZERO;
     }
 
     /// Of the last whole window; `None` before there was one.
@@ -86,6 +108,19 @@ mod tests {
         for (turns, expected) in cases {
             assert_eq!(after(turns), expected, "{turns:?}");
         }
+    }
+
+    #[test]
+    fn the_longest_turn_is_no_rest() {
+        let mut busy = Busy::default();
+        [0, 3, 10].into_iter().for_each(|at| busy.begin(ms(at)));
+        assert_eq!(busy.longest_turn(), Duration::from_millis(7));
+        busy.rests();
+        [500, 504].into_iter().for_each(|at| busy.begin(ms(at)));
+        assert_eq!(busy.longest_turn(), Duration::from_millis(7));
+        busy.clear_longest_turn();
+        busy.begin(ms(505));
+        assert_eq!(busy.longest_turn(), Duration::from_millis(1));
     }
 
     #[test]

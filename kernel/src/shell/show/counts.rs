@@ -63,6 +63,9 @@ pub fn clear(desk: &mut Desk<'_>, said: &Sentence) -> Result<(), Problem> {
     for (owner, counts) in counts {
         desk.appliance.cleared.clear(&owner, counts.into_iter());
     }
+    if port.is_none() && service.is_none() {
+        desk.appliance.clear_longest_turn();
+    }
     Ok(())
 }
 

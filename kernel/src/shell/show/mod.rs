@@ -26,7 +26,7 @@ use super::grammar::Show;
 use super::page::{Cell, Page, Table, cell, words};
 use super::parse::Sentence;
 use super::problem::Problem;
-use super::units::{Age, Bytes, InText, Shown};
+use super::units::{Age, Bytes, InText, Latency, Shown};
 use crate::journal::JOURNAL;
 
 pub use choice::calls;
@@ -97,6 +97,7 @@ fn system(desk: &Desk<'_>) -> Page {
     let memory = appliance.memory_bytes.map(|bytes| Bytes(bytes as u64));
     page.fact("memory", cell("memory_bytes", memory));
     page.fact("busy", cell("busy", appliance.busy().last()));
+    page.fact("longest turn", cell("longest_turn_us", Latency(appliance.busy().longest_turn())));
     let started = desk.control.started();
     page.fact("started with", configuration::origin(words(started.from.to_string()), started));
     page.fact("saved as generation", cell("saved_generation", desk.control.saved_generation()));
