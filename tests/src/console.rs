@@ -121,10 +121,18 @@ pub fn number_after(table: &str, word: &str) -> Option<u64> {
 impl Screen {
     fn fill(&self, mut reader: ChildStdout) {
         let mut buffer = [0; 4096];
+        // A character may come in two pieces.
+        let mut open = Vec::new();
         loop {
             let length = reader.read(&mut buffer).unwrap_or(0);
+            open.extend_from_slice(&buffer[..length]);
+            let whole = match std::str::from_utf8(&open) {
+                Err(error) if error.error_len().is_none() && length > 0 => error.valid_up_to(),
+                _ => open.len(),
+            };
+            let text: Vec<u8> = open.drain(..whole).collect();
             let mut said = self.said.lock().unwrap();
-            said.text.push_str(&String::from_utf8_lossy(&buffer[..length]));
+            said.text.push_str(&String::from_utf8_lossy(&text));
             said.ended = length == 0;
             self.grown.notify_all();
             if said.ended {

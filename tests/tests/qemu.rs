@@ -25,3 +25,5 @@ mod save;
 mod start;
 #[path = "qemu/switch.rs"]
 mod switch;
+#[path = "qemu/transcripts.rs"]
+mod transcripts;

@@ -9,6 +9,7 @@ mod jobs;
 mod plate;
 mod reference;
 mod saving;
+mod screen;
 mod start;
 mod switching;
 mod transcripts;

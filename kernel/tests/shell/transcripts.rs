@@ -9,6 +9,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::screen::{prompt_of, show, unmarked};
 use crate::worlds::{enter, files};
 
 #[test]
@@ -41,10 +42,7 @@ fn play(world: &str, session: &str) -> String {
     let mut seen = String::new();
     show(&mut seen, &bench.type_in(b""));
     for line in session.lines() {
-        // The terminal's last line is the prompt, and perhaps what a `?` has left after it.
-        let open = seen.rsplit('\n').next().unwrap_or_default().to_string();
-        let prompt = open.find(['>', '#']).map_or("", |at| &open[..at + 2]);
-        let (line, prompt) = (unmarked(line), unmarked(prompt));
+        let (line, prompt) = (unmarked(line), unmarked(prompt_of(&seen)));
         let Some(typed) = line.strip_prefix(&prompt).filter(|_| !prompt.is_empty()) else {
             continue;
         };
@@ -55,21 +53,4 @@ fn play(world: &str, session: &str) -> String {
     // The prompt after the last answer has no line end in a file.
     seen.truncate(seen.rfind('\n').map_or(0, |at| at + 1));
     seen
-}
-
-fn unmarked(line: &str) -> String {
-    line.replacen("(config*)# ", "(config)# ", 1)
-}
-
-/// Puts on the screen what a terminal was told to show. A carriage return alone begins the
-/// drawing of a row anew.
-fn show(screen: &mut String, told: &str) {
-    const ERASE_TO_END: &str = "\x1b[K";
-    for c in told.replace("\r\n", "\n").replace(ERASE_TO_END, "").chars() {
-        match c {
-            '\r' => screen.truncate(screen.rfind('\n').map_or(0, |at| at + 1)),
-            '\x07' => {}
-            _ => screen.push(c),
-        }
-    }
 }
