@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 
 use crate::appliance::Appliance;
 use crate::control::Control;
+use crate::seats::Place;
 use crate::shell::complete::{Completion, complete, help};
 use crate::shell::editor::{Editor, Event};
 use crate::shell::{COLUMNS, Desk, Shell};
@@ -27,12 +28,21 @@ const WRITE_MAX: usize = 1024;
 /// Bytes that may be typed ahead of a command that is at work.
 const AHEAD_MAX: usize = 256;
 
-/// Where a person or a program sits: a UART, or a test.
+/// The wire of a seat: a UART, or a test.
 pub trait Tty {
     /// A byte, if one has come.
     fn read(&mut self) -> Option<u8>;
     /// Takes as many bytes as there is room for and says how many.
     fn write(&mut self, bytes: &[u8]) -> usize;
+}
+
+/// What a visit to the console came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visit {
+    /// Bytes were moved, if there were any.
+    Bytes,
+    /// A command was performed, or a piece of one.
+    Work,
 }
 
 #[derive(Default)]
@@ -45,7 +55,19 @@ pub struct Console {
 }
 
 impl Console {
-    /// Says the first words and shows the prompt.
+    pub fn at(place: Place) -> Console {
+        let shell = Shell::at(place);
+        let mut editor = Editor::default();
+        editor.be_silent(shell.is_script());
+        Console { shell, editor, ..Console::default() }
+    }
+
+    /// Whether a program sits here.
+    pub fn is_script(&self) -> bool {
+        self.shell.is_script()
+    }
+
+    /// Says the first words and shows the prompt; to a program neither.
     pub fn greet(&mut self, control: &Control) {
         let greeting = self.shell.greeting(control);
         self.print(greeting);
@@ -63,9 +85,10 @@ impl Console {
     }
 
     /// Text that nobody here has asked for: a person sees it above the line that is being typed, a
-    /// program, which would take it for an answer, does not.
+    /// program, which would take it for an answer, does not, and neither does somebody who reads nothing
+    /// at all: the log has it.
     pub fn tell(&mut self, text: &str) {
-        if !self.shell.is_script() {
+        if !self.shell.is_script() && self.output.len() <= OUTPUT_MARK {
             self.print("\n");
             self.print(text);
             if !self.is_busy() {
@@ -75,13 +98,35 @@ impl Console {
     }
 
     /// A bounded step: some output, some input, at most one command.
-    pub fn poll(&mut self, tty: &mut dyn Tty, control: &mut Control, appliance: &mut Appliance) {
+    pub fn poll(
+        &mut self,
+        tty: &mut dyn Tty,
+        control: &mut Control,
+        appliance: &mut Appliance,
+    ) -> Visit {
         self.write(tty);
         let desk = &mut Desk { control, appliance };
-        match self.shell.is_busy() {
-            true => self.work(tty, desk),
-            false => self.read(tty, desk),
+        if !self.shell.is_busy() {
+            return self.read(tty, desk);
         }
+        self.listen(tty, desk);
+        self.work(desk)
+    }
+
+    /// The same before the machine ends: nothing is read, a job is ended, and what was said goes out.
+    pub fn wind_up(
+        &mut self,
+        tty: &mut dyn Tty,
+        control: &mut Control,
+        appliance: &mut Appliance,
+    ) -> Visit {
+        let desk = &mut Desk { control, appliance };
+        if self.shell.is_busy() {
+            self.shell.end(desk);
+            self.work(desk);
+        }
+        self.write(tty);
+        Visit::Bytes
     }
 
     /// Whether a command is at work, and there is no prompt.
@@ -104,8 +149,8 @@ impl Console {
         }
     }
 
-    /// Looks for a key that is to stop the command, and gives it a step.
-    fn work(&mut self, tty: &mut dyn Tty, desk: &mut Desk<'_>) {
+    /// Looks for a key that is to stop the command.
+    fn listen(&mut self, tty: &mut dyn Tty, desk: &mut Desk<'_>) {
         while self.ahead.len() < AHEAD_MAX
             && let Some(byte) = tty.read()
         {
@@ -116,24 +161,29 @@ impl Console {
                 self.ahead.push_back(byte);
             }
         }
+    }
+
+    /// Gives the command a step, if there is room for what it may say.
+    fn work(&mut self, desk: &mut Desk<'_>) -> Visit {
         if self.output.len() > OUTPUT_MARK {
-            return;
+            return Visit::Bytes;
         }
         let text = self.shell.work(desk);
         self.print(&text);
         if !self.shell.is_busy() {
             self.prompt(desk.control);
         }
+        Visit::Work
     }
 
-    fn read(&mut self, tty: &mut dyn Tty, desk: &mut Desk<'_>) {
+    fn read(&mut self, tty: &mut dyn Tty, desk: &mut Desk<'_>) -> Visit {
         let mut echo = Vec::new();
         for _ in 0..READ_MAX {
             if self.output.len() > OUTPUT_MARK {
-                return;
+                break;
             }
             let Some(byte) = self.ahead.pop_front().or_else(|| tty.read()) else {
-                return;
+                break;
             };
             let event = self.editor.feed(byte, &mut echo);
             self.output.extend(echo.drain(..));
@@ -146,7 +196,7 @@ impl Console {
                     if !self.shell.is_busy() {
                         self.prompt(desk.control);
                     }
-                    return;
+                    return Visit::Work;
                 }
                 Some(Event::Leave) => {
                     let said = self.shell.leave(desk.control);
@@ -162,6 +212,7 @@ impl Console {
                 Some(Event::Complete) => self.complete(desk.control),
             }
         }
+        Visit::Bytes
     }
 
     fn prompt(&mut self, control: &Control) {

@@ -42,6 +42,7 @@ pub use self::saving::Kept;
 use crate::appliance::{Appliance, Attached};
 use crate::config::archive::Archive;
 use crate::config::{self, Config, NicId, Plan, Site, Statement, THINGS_MAX};
+use crate::seats::Place;
 use crate::shell::problem::{Error, Problem, unchanged};
 use crate::start::Started;
 use crate::store::Keeper;
@@ -54,8 +55,8 @@ pub struct Control {
     running: Config,
     plan: Plan,
     candidate: Config,
-    /// Consoles in configuration mode.
-    editors: usize,
+    /// The seats in configuration mode, in the order in which they came.
+    editors: Vec<Place>,
     /// What the machine started with, and how it came to that.
     start_up: Config,
     started: Started,
@@ -99,7 +100,7 @@ impl Control {
             running: Config::default(),
             plan: Plan::default(),
             candidate: Config::default(),
-            editors: 0,
+            editors: Vec::new(),
             start_up: Config::default(),
             started: Started::default(),
             archive: Archive::default(),
@@ -186,15 +187,19 @@ impl Control {
         Ok(())
     }
 
-    /// A console enters configuration mode; whether another is there already.
-    pub fn enter(&mut self) -> bool {
-        self.editors += 1;
-        self.editors > 1
+    /// The seats in configuration mode, in the order in which they came.
+    pub fn editors(&self) -> &[Place] {
+        &self.editors
     }
 
-    /// A console leaves it; the candidate stays as it is.
-    pub fn leave(&mut self) {
-        self.editors = self.editors.saturating_sub(1);
+    /// A seat enters configuration mode.
+    pub fn enter(&mut self, place: Place) {
+        self.editors.push(place);
+    }
+
+    /// A seat leaves it; the candidate stays as it is.
+    pub fn leave(&mut self, place: Place) {
+        self.editors.retain(|editor| *editor != place);
     }
 
     /// Changes the candidate by a statement.

@@ -2,7 +2,7 @@
 //!
 //! Bring up the machine, find the devices, choose the configuration, which may say how large a table is
 //! to be, divide the memory, build the appliance and configure it; then go round: a turn of the
-//! appliance, a visit to the console now and then, a rest when nothing happens.
+//! appliance, a visit to the seats now and then, a rest when nothing happens.
 #![no_std]
 #![no_main]
 
@@ -11,16 +11,17 @@ extern crate alloc;
 mod image;
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
-use image::{DeviceBus, Lines, Machine, Nics};
+use image::{Com, DeviceBus, Lines, Machine, Nics, Uart};
 use kernel::appliance::{Appliance, Request, Turn};
-use kernel::console::Console;
 use kernel::control::{self, Control};
 use kernel::journal::JOURNAL;
 use kernel::machine::pace::{Pace, REST_MAX};
 use kernel::machine::sizes::Sizes;
+use kernel::seats::{Place, Seats};
 use kernel::start::{Note, Offer, Start, Started, StartedFrom, offers_of};
 use kernel::store::{Commit, Found, Keeper};
 use lb::{Capacity, Dataplane};
@@ -31,7 +32,8 @@ boot::entry!(main);
 struct Built {
     appliance: Appliance,
     control: Control,
-    nic_lines: Lines,
+    /// The interrupt lines that end a rest.
+    lines: Lines,
 }
 
 /// What the disk has to offer, and what is wrong with it.
@@ -46,11 +48,11 @@ fn main(start_info: u64) -> ! {
     let mut machine = unsafe { Machine::start(start_info) };
     machine.crash_if_asked();
     let mut built = build(&mut machine);
-    let mut console = Console::default();
-    JOURNAL.lines().for_each(|line| console.print(&format!("{line}\n")));
-    tell(built.control.started(), &mut console);
-    console.greet(&built.control);
-    match run(&mut machine, &mut built, &mut console) {
+    let mut seats = find_seats(&mut built.lines);
+    JOURNAL.lines().for_each(|line| seats.print(&format!("{line}\n")));
+    tell(built.control.started(), &mut seats);
+    seats.greet(&built.control);
+    match run(&mut machine, &mut built, &mut seats) {
         Request::Reboot => image::reboot(),
         Request::PowerOff => image::power_off(),
     }
@@ -77,7 +79,7 @@ fn build(machine: &mut Machine) -> Built {
     let mut control = Control::begin(site.clone(), &mut appliance);
     control.adopt(keeper, &commits, machine.began);
     start.finish(&site, &mut control, &mut appliance);
-    Built { appliance, control, nic_lines: lines }
+    Built { appliance, control, lines }
 }
 
 /// Reads the disk, if there is one; waits a second for it at most.
@@ -113,19 +115,31 @@ fn offers<'a>(commits: &'a [Commit], module: Option<&'a [u8]>) -> Vec<Offer<'a>>
     offers
 }
 
-/// Says which configuration was taken and why no other one, on the console and in the log.
-fn tell(started: &Started, console: &mut Console) {
+/// A seat at every wire that there is.
+fn find_seats(lines: &mut Lines) -> Seats {
+    let mut seats = Seats::default();
+    for (place, com) in [(Place::Serial1, Com::ONE), (Place::Serial2, Com::TWO)] {
+        if let Some(uart) = Uart::find(com) {
+            *lines = lines.with(uart.line());
+            seats.add(place, Box::new(uart));
+        }
+    }
+    seats
+}
+
+/// Says which configuration was taken and why no other one, to people and in the log.
+fn tell(started: &Started, seats: &mut Seats) {
     for line in started.notes.iter().flat_map(Note::lines) {
-        console.print(&format!("{line}\n"));
+        seats.print(&format!("{line}\n"));
         log::error!("{line}");
     }
-    console.print(&format!("{started}\n"));
+    seats.print(&format!("{started}\n"));
     log::info!("{started}");
 }
 
 /// Goes round until somebody wants the machine to end.
-fn run(machine: &mut Machine, built: &mut Built, console: &mut Console) -> Request {
-    let Built { appliance, control, nic_lines } = built;
+fn run(machine: &mut Machine, built: &mut Built, seats: &mut Seats) -> Request {
+    let Built { appliance, control, lines } = built;
     let mut pace = Pace::begin(machine.now());
     loop {
         let now = machine.now();
@@ -133,22 +147,21 @@ fn run(machine: &mut Machine, built: &mut Built, console: &mut Console) -> Reque
             pace.worked(now);
         }
         if let Some(news) = control.tick(appliance) {
-            console.tell(&news);
+            seats.tell(&news);
         }
         if pace.is_console_due(now) {
-            console.poll(&mut machine.uart, control, appliance);
-            let moved = machine.uart.has_moved();
+            let moved = seats.poll(control, appliance);
             pace.visited_console(now, moved);
             // What was committed is saved first, and the last words go out, unless nobody reads them.
             if let Some(request) = appliance.request
                 && !control.is_saving()
-                && (console.waiting() == 0 || !moved)
+                && (seats.waiting() == 0 || !moved)
             {
                 return request;
             }
         }
         if pace.may_rest(now) && machine.idle.is_usable() && appliance.arm() {
-            machine.idle.wait(nic_lines.with(Lines::UART), REST_MAX);
+            machine.idle.wait(*lines, REST_MAX);
             appliance.disarm();
             pace.woke(machine.now());
         }

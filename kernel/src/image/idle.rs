@@ -35,7 +35,6 @@ const PIT_COMMAND: u16 = 0x43;
 
 impl Lines {
     pub const NONE: Lines = Lines(0);
-    pub const UART: Lines = Lines(1 << 4);
     const TIMER: Lines = Lines(1 << 0);
     /// The secondary controller reports through this line of the primary one.
     const CASCADE: Lines = Lines(1 << 2);

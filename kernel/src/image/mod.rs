@@ -28,11 +28,10 @@ pub use clock::TscClock;
 pub use devices::{DeviceBus, Nics};
 pub use idle::{Idle, Lines};
 pub use power::{power_off, reboot};
-pub use uart::Uart;
+pub use uart::{Com, Uart};
 
 /// The machine, brought up.
 pub struct Machine {
-    pub uart: Uart,
     pub clock: TscClock,
     /// Seconds since 1970 when the clock began, if that is known.
     pub began: Option<u64>,
@@ -78,7 +77,6 @@ impl Machine {
         let clock = TscClock::calibrate();
         let secret = random::secret();
         Machine {
-            uart: Uart::new(),
             clock,
             began: rtc::unix_seconds(),
             idle,

@@ -13,12 +13,9 @@ use super::problem::{Error, Problem};
 use super::value::Choice;
 use crate::config::{Config, Reading, Statement};
 use crate::control::{Control, Kept, Order, Remark, cut};
+use crate::seats::Place;
 use crate::store::Ticket;
 
-const OTHER_SEAT: &str = "\
-Another console is in configuration mode, too. There is one candidate: what
-one of you changes the other sees, and a commit is of both.
-";
 const EDITED: &str = "\
 The candidate has changes that are not committed (compare, discard).
 ";
@@ -77,15 +74,19 @@ impl Load {
     }
 }
 
-pub(super) fn enter(control: &mut Control) -> String {
-    let has_company = control.enter();
-    let others = if has_company { OTHER_SEAT } else { "" };
+pub(super) fn enter(place: Place, control: &mut Control) -> String {
+    let others: Vec<&str> = control.editors().iter().map(|place| place.as_str()).collect();
+    let company = match others.join(", ") {
+        names if names.is_empty() => names,
+        names => format!("Also in configuration mode: {names}. You share one candidate.\n"),
+    };
+    control.enter(place);
     let edited = if control.is_edited() { EDITED } else { "" };
-    format!("{others}{edited}")
+    company + edited
 }
 
-pub(super) fn leave(control: &mut Control) -> &'static str {
-    control.leave();
+pub(super) fn leave(place: Place, control: &mut Control) -> &'static str {
+    control.leave(place);
     if control.is_edited() { STAYS } else { "" }
 }
 

@@ -48,6 +48,7 @@ use self::saving::Saving;
 use self::support::Support;
 use crate::appliance::{Appliance, Request};
 use crate::control::Control;
+use crate::seats::{Place, Sitter};
 
 /// What a command works on.
 pub struct Desk<'a> {
@@ -58,6 +59,7 @@ pub struct Desk<'a> {
 /// One person's or program's seat at the appliance.
 #[derive(Default)]
 pub struct Shell {
+    place: Place,
     mode: Mode,
     /// A program is typing: no echo, no prompt, a closing line after each answer.
     is_script: bool,
@@ -114,6 +116,11 @@ const DONE: &str = "% OK\n";
 const FAILED: &str = "% FAILED\n";
 
 impl Shell {
+    pub fn at(place: Place) -> Shell {
+        let is_script = place.sitter() == Sitter::Program;
+        Shell { place, is_script, ..Shell::default() }
+    }
+
     pub fn is_script(&self) -> bool {
         self.is_script
     }
@@ -132,9 +139,10 @@ impl Shell {
         }
     }
 
-    /// The first words to whoever is there.
+    /// The first words to whoever is there, if it is a person.
     pub fn greeting(&self, control: &Control) -> &'static str {
-        if control.config().statements().is_empty() { FIRST_STEPS } else { "" }
+        let has_nothing = control.config().statements().is_empty();
+        if has_nothing && !self.is_script { FIRST_STEPS } else { "" }
     }
 
     /// Whether lines are not commands now but what is to be loaded.
@@ -146,7 +154,7 @@ impl Shell {
     pub fn leave(&mut self, control: &mut Control) -> String {
         let mut said = self.abandon();
         if core::mem::take(&mut self.mode) == Mode::Configuration {
-            said.push_str(configure::leave(control));
+            said.push_str(configure::leave(self.place, control));
         }
         said
     }
@@ -223,6 +231,13 @@ impl Shell {
             job.stop(desk);
         }
         is_meant
+    }
+
+    /// The command is to be over soon, whatever it is.
+    pub fn end(&mut self, desk: &mut Desk<'_>) {
+        if let Some(job) = &mut self.job {
+            job.stop(desk);
+        }
     }
 
     fn go_on_loading(&mut self, mut load: Load, line: &[u8], desk: &mut Desk<'_>) -> String {
@@ -303,7 +318,7 @@ impl Shell {
             }
             Action::Configure => {
                 self.mode = Mode::Configuration;
-                return Ok(configure::enter(desk.control));
+                return Ok(configure::enter(self.place, desk.control));
             }
             Action::Exit | Action::End => return Ok(self.leave(desk.control)),
             Action::Help => return Ok(HELP.to_string()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use kernel::config::archive::COMMITS_MAX;
 use kernel::config::{LINES_MAX, THINGS_MAX};
 use kernel::console::Console;
+use kernel::seats::Place;
 use lb::{Command, Name};
 
 use crate::desk::{Bench, Terminal};
@@ -426,7 +427,7 @@ fn c11_a_quote_that_is_not_closed_is_pointed_at() {
 #[test]
 fn there_is_one_candidate_for_all() {
     let mut bench = Bench::new(4);
-    let mut second = Console::default();
+    let mut second = Console::at(Place::Virtio);
     let mut type_second = |bench: &mut Bench, keys: &[u8]| -> String {
         let mut tty = Terminal { takes: 4096, ..Terminal::default() };
         tty.keys.extend(keys);
@@ -435,7 +436,7 @@ fn there_is_one_candidate_for_all() {
         }
         String::from_utf8(tty.screen).unwrap()
     };
-    let company = "Another console is in configuration mode, too.";
+    let company = "Also in configuration mode: serial1.";
     assert!(!bench.type_in(b"configure\r").contains(company));
     bench.type_in(b"set system hostname edge\r");
     let shown = type_second(&mut bench, b"configure\r");

@@ -10,6 +10,7 @@ mod plate;
 mod reference;
 mod saving;
 mod screen;
+mod seats;
 mod start;
 mod switching;
 mod transcripts;
