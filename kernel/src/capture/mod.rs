@@ -16,6 +16,9 @@
 //! what is switched is seen twice, with different addresses if it was balanced. What a NIC is still to
 //! do is not done in these bytes: a checksum may be unfinished, and a packet that is to be cut is seen
 //! whole. Both are counted, for a reader of the file will call such a checksum wrong.
+//!
+//! There is one ring, so there is one capture at a time, whoever began it. One that nobody reads to its
+//! end gives way to the next after [`READING_MAX`].
 
 mod base64;
 mod filter;
@@ -23,6 +26,7 @@ mod pcap;
 
 use alloc::collections::VecDeque;
 use core::mem;
+use core::time::Duration;
 
 use drivers::Frame;
 use lb::{Instant, PortId};
@@ -34,6 +38,8 @@ pub use filter::{Ends, Filter, Proto};
 pub const RING_BYTES: usize = 256 * 1024;
 /// The most that is kept of a frame: a whole one without a tag.
 pub const SNAP_BYTES_MAX: u16 = 1514;
+/// How long a capture may be read after its time.
+pub const READING_MAX: Duration = Duration::from_secs(30);
 /// The most frames in one go.
 pub const FRAMES_MAX: u16 = 1000;
 
@@ -51,7 +57,13 @@ pub struct Wanted {
     pub frames: u16,
     /// How much of each frame is kept.
     pub snap_bytes: u16,
+    /// When whoever began it will end it.
+    pub until: Instant,
 }
+
+/// Which capture it is, of all that there ever were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Number(u64);
 
 /// What was seen so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +83,7 @@ pub struct Tally {
 /// The ring, and what goes into it.
 pub struct Capture {
     ring: VecDeque<u8>,
+    number: Number,
     wanted: Wanted,
     is_on: bool,
     tally: Tally,
@@ -94,6 +107,7 @@ impl Default for Capture {
     fn default() -> Capture {
         Capture {
             ring: VecDeque::with_capacity(RING_BYTES),
+            number: Number::default(),
             wanted: Wanted::default(),
             is_on: false,
             tally: Tally::default(),
@@ -102,13 +116,26 @@ impl Default for Capture {
 }
 
 impl Capture {
-    /// Begins anew.
-    pub fn begin(&mut self, wanted: Wanted) {
+    /// Begins anew, whatever was going on.
+    pub fn begin(&mut self, wanted: Wanted) -> Number {
+        self.number.0 += 1;
         self.ring.clear();
         self.ring.extend(pcap::file_header(wanted.snap_bytes));
         self.tally = Tally::default();
         self.is_on = wanted.frames > 0;
         self.wanted = wanted;
+        self.number
+    }
+
+    pub fn number(&self) -> Number {
+        self.number
+    }
+
+    /// How long the ring is somebody's still, at most.
+    pub fn is_taken_for(&self, now: Instant) -> Option<Duration> {
+        let until = self.wanted.until + READING_MAX;
+        let is_in_use = self.is_on || !self.ring.is_empty();
+        (is_in_use && now < until).then(|| until.since(now))
     }
 
     /// Takes no more frames; what the ring holds can still be read.

@@ -113,7 +113,7 @@ fn a_filter_reads_frames_that_are_cut_anywhere() {
 }
 
 fn wanted(frames: u16, snap_bytes: u16) -> Wanted {
-    Wanted { filter: Filter::default(), frames, snap_bytes }
+    Wanted { frames, snap_bytes, ..Wanted::default() }
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {

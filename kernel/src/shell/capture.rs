@@ -7,10 +7,11 @@
 //! ```
 //!
 //! It ends when it has its frames, when its time is over, or at Ctrl-C; what it has by then is a whole
-//! file.
+//! file. Who comes while another seat captures is told so and gets none.
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -21,9 +22,9 @@ use lb::{Instant, Name, Real, Service};
 use super::Desk;
 use super::job::{Job, Step};
 use super::parse::Sentence;
-use super::problem::Problem;
+use super::problem::{Error, Problem};
 use super::value::{Choice, Value};
-use crate::capture::{Base64, Ends, FRAMES_MAX, Filter, SNAP_BYTES_MAX, Tally, Wanted};
+use crate::capture::{Base64, Ends, FRAMES_MAX, Filter, Number, SNAP_BYTES_MAX, Tally, Wanted};
 
 const BEGIN: &str = "-----BEGIN PCAP-----\n";
 const END: &str = "-----END PCAP-----\n";
@@ -34,6 +35,7 @@ const TIME_DEFAULT: Duration = Duration::from_secs(10);
 const STEP_BYTES: usize = 1024;
 
 pub struct Capturing {
+    number: Number,
     until: Instant,
     text: Base64,
     is_begun: bool,
@@ -42,14 +44,19 @@ pub struct Capturing {
 impl Capturing {
     /// Begins what a line asks for.
     pub fn begin(said: &Sentence, desk: &mut Desk<'_>) -> Result<Capturing, Problem> {
+        let now = desk.appliance.now();
+        if let Some(left) = desk.appliance.capture.is_taken_for(now) {
+            return Err(Problem::CaptureTaken { left });
+        }
+        let until = now + said.look().unwrap_or(TIME_DEFAULT);
         let wanted = Wanted {
             filter: filter(said, desk)?,
             frames: said.frames().unwrap_or(FRAMES_DEFAULT).min(FRAMES_MAX),
             snap_bytes: said.snap_bytes().unwrap_or(SNAP_BYTES_MAX),
+            until,
         };
-        let until = desk.appliance.now() + said.look().unwrap_or(TIME_DEFAULT);
-        desk.appliance.capture.begin(wanted);
-        Ok(Capturing { until, text: Base64::default(), is_begun: false })
+        let number = desk.appliance.capture.begin(wanted);
+        Ok(Capturing { number, until, text: Base64::default(), is_begun: false })
     }
 }
 
@@ -57,6 +64,9 @@ impl Job for Capturing {
     fn step(&mut self, desk: &mut Desk<'_>) -> Step {
         let now = desk.appliance.now();
         let capture = &mut desk.appliance.capture;
+        if capture.number() != self.number {
+            return Step::Ends(Err(vec![Error::whole(Problem::CaptureLost)]));
+        }
         if now >= self.until {
             capture.stop();
         }
@@ -75,7 +85,9 @@ impl Job for Capturing {
     }
 
     fn stop(&mut self, desk: &mut Desk<'_>) {
-        desk.appliance.capture.stop();
+        if desk.appliance.capture.number() == self.number {
+            desk.appliance.capture.stop();
+        }
     }
 }
 

@@ -63,6 +63,12 @@ pub enum Problem {
     },
     /// There is no open flow between these ends.
     NoFlow,
+    /// Another seat captures, for so long at most.
+    CaptureTaken {
+        left: Duration,
+    },
+    /// It was not read for so long that another seat has begun one.
+    CaptureLost,
     /// `|` after something that is not `show`.
     NoFilter,
     /// `|` after `| json`.
@@ -157,6 +163,8 @@ impl Problem {
             Problem::NotStated(_) => 207,
             Problem::Refused(refusal) => refusal_code(refusal),
             Problem::NoFlow => 306,
+            Problem::CaptureTaken { .. } => 307,
+            Problem::CaptureLost => 308,
             Problem::TooManyLines { .. } => 602,
             Problem::TooManyErrors { .. } => 603,
             Problem::TooManyThings { .. } => 604,
@@ -252,6 +260,13 @@ impl Problem {
             Problem::NoTrial => f.write_str("no commit waits to be confirmed"),
             Problem::NoCommit { back, last } => {
                 write!(f, "there is no configuration {back} commits ago (show commits: 0..{last})")
+            }
+            Problem::CaptureTaken { left } => {
+                let seconds = left.as_millis().div_ceil(1000);
+                write!(f, "another seat captures, for {seconds} seconds more at most")
+            }
+            Problem::CaptureLost => {
+                f.write_str("the capture was not read, and another seat has begun its own")
             }
             Problem::Abandoned => f.write_str("abandoned; the candidate is as it was"),
             Problem::NotSaved(trouble) => write!(

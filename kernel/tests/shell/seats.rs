@@ -196,6 +196,31 @@ fn a_visit_is_for_one_command_of_one_seat() {
     assert_eq!(lefts, [[3, 4, 4], [3, 3, 4], [3, 3, 3], [2, 3, 3], [2, 2, 3], [2, 2, 2]]);
 }
 
+/// There is one capture at a time; one that nobody reads gives way, and whoever began it is told.
+#[test]
+fn one_seat_captures_at_a_time() {
+    let mut room = Room::greeted();
+    room.type_at(Place::Serial1, "capture port p1 for 60s\r");
+    let refused = room.type_at(Place::Serial2, "capture port p2\n");
+    assert_eq!(
+        refused,
+        "% E307 another seat captures, for 90 seconds more at most\r\n% FAILED\r\n"
+    );
+    room.terminal(Place::Serial1).borrow_mut().takes = 0;
+    // Until it hangs for good, there is more to show than it takes.
+    room.seats.tell(&"x".repeat(2 * OUTPUT_MARK));
+    room.pass(Duration::from_secs(91));
+    let begun = room.type_at(Place::Serial2, "capture port p2\n");
+    assert!(begun.starts_with("-----BEGIN PCAP-----"), "{begun}");
+    room.terminal(Place::Serial1).borrow_mut().takes = 4096;
+    room.settle();
+    let told = room.look(Place::Serial1);
+    assert!(told.ends_with("has begun its own\r\nfulcrum> "), "{told}");
+    room.pass(Duration::from_secs(11));
+    let file = room.look(Place::Serial2);
+    assert!(file.contains("-----END PCAP-----") && file.ends_with("% OK\r\n"), "{file}");
+}
+
 /// The machine ends at one seat's word: what was said goes out, jobs at others are ended, and what is
 /// typed from then on is not done.
 #[test]
