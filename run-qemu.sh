@@ -26,6 +26,8 @@ Options:
                       10.0.2.0/24, the virtual IP is 10.0.2.100
   --disk FILE         the appliance keeps its configuration on this disk, which is made if it is
                       missing. What was committed there comes before every other configuration
+  --serial2 SOCKET    the second serial port, a program's, is this UNIX socket (docs/json.md);
+                      to try it: socat - UNIX:SOCKET
   --memory SIZE       the appliance's memory, such as 64M (default 256M)
   --accel auto|kvm|tcg   default auto: kvm if the image really runs under it, else tcg.
                       The environment variable ACCEL says the same
@@ -44,6 +46,7 @@ guests=3
 port=8080
 uplink=user
 disk=
+serial2=
 accel=${ACCEL:-auto}
 vip=10.0.2.100
 qemu_options=()
@@ -63,7 +66,7 @@ read_options() {
                 help
                 exit 0
                 ;;
-            --guests | --port | --uplink | --disk | --memory | --accel)
+            --guests | --port | --uplink | --disk | --serial2 | --memory | --accel)
                 (($# >= 2)) || misuse "$1 wants a value"
                 read_option "$1" "$2"
                 shift 2
@@ -99,6 +102,10 @@ read_option() {
                 misuse "--disk: '$2' is no file or block device with a name without commas"
             disk=$2
             ;;
+        --serial2)
+            is_socket_name "$2" || misuse "$1: '$2' is no name for a socket, without commas"
+            serial2=$2
+            ;;
         --memory)
             [[ $2 =~ ^[1-9][0-9]{0,5}[MG]$ ]] || misuse "--memory: '$2' is no size such as 64M or 1G"
             appliance_memory=$2
@@ -106,6 +113,9 @@ read_option() {
         --accel) accel=$2 ;;
     esac
 }
+
+# QEMU makes the socket, and makes it anew where one was left.
+is_socket_name() { [[ -n $1 && $1 != *,* && ( ! -e $1 || -S $1 ) ]]; }
 
 is_number_in() { [[ $1 =~ ^[1-9][0-9]{0,4}$ ]] && (($1 >= $2 && $1 <= $3)); }
 

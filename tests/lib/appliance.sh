@@ -46,6 +46,12 @@ appliance_command() {
     if [[ -n ${disk-} ]]; then
         appliance_disk
     fi
+    if [[ -n ${serial2-} ]]; then
+        appliance+=(
+            -chardev "socket,id=serial2,path=$serial2,server=on,wait=off"
+            -device isa-serial,chardev=serial2,index=1
+        )
+    fi
 }
 
 # The disk that the configuration is kept on: `$disk`, all zeros if it is new.

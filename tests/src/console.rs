@@ -1,19 +1,19 @@
-//! The appliance's serial console: keys in, text out.
+//! One of the appliance's consoles: keys in, text out.
 //!
-//! The port is QEMU's standard input and output: pipes, which hold 64 KiB, where a socket is full
-//! after some hundred single bytes. A thread reads all the time, since a serial port nobody reads
-//! loses what it says. Tests wait for a text from where they last looked, or use script mode, where
-//! every command is answered by its output and a closing line.
+//! The wire is QEMU's standard input and output unless a test wants another one: pipes, which hold
+//! 64 KiB, where a socket is full after some hundred single bytes. A thread reads all the time, since
+//! a serial port nobody reads loses what it says. Tests wait for a text from where they last looked,
+//! or use script mode, where every command is answered by its output and a closing line.
 
 use std::io::{Read, Write};
-use std::process::{ChildStdin, ChildStdout};
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::LIMIT;
 
 pub struct Console {
-    keyboard: Mutex<ChildStdin>,
+    keyboard: Mutex<Box<dyn Write + Send>>,
     screen: Arc<Screen>,
 }
 
@@ -32,11 +32,19 @@ struct Said {
 }
 
 impl Console {
-    pub(crate) fn new(keyboard: ChildStdin, output: ChildStdout) -> Console {
+    pub(crate) fn new(
+        keyboard: impl Write + Send + 'static,
+        output: impl Read + Send + 'static,
+    ) -> Console {
         let screen = Arc::new(Screen::default());
         let written = screen.clone();
         std::thread::spawn(move || written.fill(output));
-        Console { keyboard: Mutex::new(keyboard), screen }
+        Console { keyboard: Mutex::new(Box::new(keyboard)), screen }
+    }
+
+    /// A console at the far end of a socket.
+    pub fn over(stream: UnixStream) -> Console {
+        Console::new(stream.try_clone().expect("a descriptor is free"), stream)
     }
 
     /// Keys, as they are.
@@ -60,6 +68,16 @@ impl Console {
         self.screen.wait_for(text, limit).is_ok()
     }
 
+    /// Presses Enter until there is a prompt: what is said before anybody is there may be lost.
+    #[track_caller]
+    pub fn await_prompt(&self) {
+        let is_there = |_: &u32| {
+            self.press("\r");
+            self.says_within(Duration::from_millis(500), "fulcrum> ")
+        };
+        assert!((0..40).any(|round| is_there(&round)), "no prompt: {}", self.transcript());
+    }
+
     /// From here on [`Console::command`] may be used.
     #[track_caller]
     pub fn script_mode(&self) {
@@ -76,6 +94,12 @@ impl Console {
         }
     }
 
+    /// Gives the next line, without its end.
+    #[track_caller]
+    pub fn line(&self) -> String {
+        self.wait_for("\n").trim_end_matches('\r').to_string()
+    }
+
     /// In script mode: a command, and what it says; `Err` if it was refused.
     #[track_caller]
     pub fn ask(&self, line: &str) -> Result<String, String> {
@@ -83,8 +107,7 @@ impl Console {
         self.press("\r");
         let mut answer = String::new();
         loop {
-            let read = self.wait_for("\n");
-            match read.trim_end_matches('\r') {
+            match &*self.line() {
                 "% OK" => return Ok(answer),
                 "% FAILED" => return Err(answer),
                 line => answer.extend([line, "\n"]),
@@ -119,7 +142,7 @@ pub fn number_after(table: &str, word: &str) -> Option<u64> {
 }
 
 impl Screen {
-    fn fill(&self, mut reader: ChildStdout) {
+    fn fill(&self, mut reader: impl Read) {
         let mut buffer = [0; 4096];
         // A character may come in two pieces.
         let mut open = Vec::new();

@@ -31,7 +31,7 @@ pub use disk::DiskFile;
 pub use flow::TcpFlow;
 pub use frame::{Arp, Echo, Ends, Frame, Raw, Tcp, TcpFlags, Udp};
 pub use lb::MacAddr;
-pub use machine::{Machine, Setup};
+pub use machine::{Machine, Reach, Setup};
 pub use qmp::Qmp;
 pub use station::Station;
 pub use world::World;

@@ -1,11 +1,12 @@
 //! One QEMU with the image: started, booted, and ended with the value that owns it.
 //!
-//! Wires and control port are socket pairs whose far ends QEMU inherits as numbered descriptors, the
-//! console is QEMU's standard input and output: no root, no names, nothing to clean up, and no two
-//! machines can meet.
+//! Wires, control port and further seats are socket pairs whose far ends QEMU inherits as numbered
+//! descriptors, the console is QEMU's standard input and output: no root, no names, nothing to clean
+//! up, and no two machines can meet.
 
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -19,8 +20,10 @@ use crate::station::Wires;
 use crate::trace::Direction;
 use crate::{Console, LIMIT, Qmp, Station};
 
-/// Where QEMU finds the ends that it inherits: control port, and wires from here on.
+/// Where QEMU finds the ends that it inherits: control port, consoles, and wires from here on.
 const QMP_FD: i32 = 11;
+const CONSOLE_FD: i32 = 12;
+const SERIAL2_FD: i32 = 13;
 const WIRES_FD: i32 = 20;
 
 /// NICs on the first PCI bus; further ones sit behind bridges, as many on each.
@@ -42,10 +45,30 @@ pub struct Setup {
     pub command_line: &'static str,
     /// QEMU's name of the processor.
     pub processor: &'static str,
+    /// How the console is reached.
+    pub reach: Reach,
+    /// Whether there is a second serial port.
+    pub serial2: bool,
+}
+
+/// How a console is reached from outside of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// QEMU's standard input and output.
+    #[default]
+    Pipes,
+    /// A UNIX socket that QEMU listens at.
+    Unix,
+    /// A TCP port that QEMU listens at.
+    Tcp,
+    /// The same, with telnet's negotiation first.
+    Telnet,
 }
 
 pub struct Machine {
     pub console: Console,
+    /// The far end of the second serial port, for a [`Console`] or to be left alone.
+    pub serial2: Option<UnixStream>,
     pub qmp: Qmp,
     ports: usize,
     wires: Arc<Wires>,
@@ -64,6 +87,8 @@ impl Default for Setup {
             disk: None,
             command_line: "",
             processor: "max",
+            reach: Reach::Pipes,
+            serial2: false,
         }
     }
 }
@@ -105,6 +130,15 @@ impl Machine {
     fn launch(setup: Setup, plug: impl FnOnce(Vec<UnixDatagram>) -> Arc<Wires>) -> Machine {
         let (qmp, qmp_end) = UnixStream::pair().expect("a descriptor is free");
         let mut inherited = vec![inherit(qmp_end.into(), QMP_FD)];
+        let console = setup.reach.connect().map(|(console, listener)| {
+            inherited.push(inherit(listener, CONSOLE_FD));
+            console
+        });
+        let serial2 = setup.serial2.then(|| {
+            let (near, far) = UnixStream::pair().expect("a descriptor is free");
+            inherited.push(inherit(far.into(), SERIAL2_FD));
+            near
+        });
         let mut wires = Vec::new();
         for port in 0..setup.ports {
             let (near, far) = UnixDatagram::pair().expect("a descriptor is free");
@@ -121,7 +155,8 @@ impl Machine {
         // The command held our copies of QEMU's ends.
         drop(command);
         Machine {
-            console: Console::new(keyboard, screen),
+            console: console.unwrap_or_else(|| Console::new(keyboard, screen)),
+            serial2,
             qmp: Qmp::new(qmp),
             ports: setup.ports,
             wires: plug(wires),
@@ -205,6 +240,39 @@ impl Drop for Machine {
     }
 }
 
+impl Reach {
+    /// A console that is connected already, and where QEMU is to listen for it; `None` for pipes.
+    #[track_caller]
+    fn connect(self) -> Option<(Console, OwnedFd)> {
+        match self {
+            Reach::Pipes => None,
+            Reach::Unix => {
+                let path = temporary_path();
+                let listener = UnixListener::bind(&path).expect("nobody has the path");
+                let stream = UnixStream::connect(&path).expect("it listens");
+                let _ = fs::remove_file(&path);
+                Some((Console::over(stream), listener.into()))
+            }
+            Reach::Tcp | Reach::Telnet => {
+                let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+                let address = listener.local_addr().expect("it is bound");
+                let stream = TcpStream::connect(address).expect("it listens");
+                let keyboard = stream.try_clone().expect("a descriptor is free");
+                Some((Console::new(keyboard, stream), listener.into()))
+            }
+        }
+    }
+
+    fn chardev(self) -> String {
+        let socket = format!("socket,id=console,fd={CONSOLE_FD},server=on,wait=off");
+        match self {
+            Reach::Pipes => "stdio,id=console,signal=off".into(),
+            Reach::Unix | Reach::Tcp => socket,
+            Reach::Telnet => socket + ",telnet=on",
+        }
+    }
+}
+
 /// The image under test.
 #[track_caller]
 pub fn image_path() -> PathBuf {
@@ -237,7 +305,11 @@ fn qemu(setup: &Setup, configuration: Option<&Path>, fw_cfg: Option<&Path>) -> C
         command.args(["-device", "virtio-blk-pci,drive=disk,bus=pci.0,addr=0x1e"]);
     }
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
-    command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
+    command.args(["-chardev", &setup.reach.chardev(), "-serial", "chardev:console"]);
+    if setup.serial2 {
+        command.args(["-chardev", &format!("socket,id=serial2,fd={SERIAL2_FD}")]);
+        command.args(["-serial", "chardev:serial2"]);
+    }
     command.args(["-chardev", &format!("socket,id=qmp,fd={QMP_FD}")]);
     command.args(["-mon", "chardev=qmp,mode=control"]);
     for port in 0..setup.ports {

@@ -21,6 +21,8 @@ mod hostile;
 mod load;
 #[path = "qemu/save.rs"]
 mod save;
+#[path = "qemu/seats.rs"]
+mod seats;
 #[path = "qemu/start.rs"]
 mod start;
 #[path = "qemu/switch.rs"]
