@@ -92,7 +92,7 @@ impl Editor {
         // More than one key, and the first are text; only the last can be an event.
         let keys = self.decoder.feed(byte);
         if self.is_silent {
-            return self.take_silently(byte, keys.contains(&Key::Enter));
+            return self.take_silently(byte, &keys);
         }
         keys.into_iter().fold(None, |event, key| event.or(self.press(key, out)))
     }
@@ -312,13 +312,15 @@ impl Editor {
         true
     }
 
-    fn take_silently(&mut self, byte: u8, ends_line: bool) -> Option<Event> {
+    fn take_silently(&mut self, byte: u8, keys: &[Key]) -> Option<Event> {
         const INTERRUPT: u8 = 0x03;
         const END_OF_TRANSMISSION: u8 = 0x04;
         match byte {
-            _ if ends_line => return Some(Event::Line(core::mem::take(&mut self.line))),
-            // The second half of a CRLF.
-            b'\n' => {}
+            _ if keys.contains(&Key::Enter) => {
+                return Some(Event::Line(core::mem::take(&mut self.line)));
+            }
+            // The second half of CR LF, or of CR NUL.
+            b'\n' | 0 if keys.is_empty() => {}
             INTERRUPT => {
                 self.line.clear();
                 return Some(Event::Abandon);

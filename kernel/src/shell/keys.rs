@@ -1,7 +1,7 @@
 //! From bytes to keys.
 //!
 //! A terminal sends a key as a byte, as UTF-8 or as an escape sequence, and a line end as CR, LF
-//! or both. Whatever else comes over the line is either text that nobody can read or nothing: no
+//! or both, or as telnet's CR NUL (RFC 854). Whatever else comes over the line is either text that nobody can read or nothing: no
 //! byte leads into a state that the next carriage return does not lead out of.
 
 use heapless::Vec;
@@ -67,7 +67,7 @@ impl Decoder {
             add(&mut keys, unreadable(byte));
         }
         let after_return = core::mem::replace(&mut self.after_return, byte == b'\r');
-        if byte == b'\n' && after_return {
+        if matches!(byte, b'\n' | 0) && after_return {
             return keys;
         }
         let is_control = byte.is_ascii_control();
@@ -189,6 +189,7 @@ mod tests {
     #[test]
     fn line_ends() {
         assert_eq!(keys(b"\r\n\n\r\r\n"), [Key::Enter, Key::Enter, Key::Enter, Key::Enter]);
+        assert_eq!(keys(b"\r\0\0\n\0"), [Key::Enter, Key::Break, Key::Enter, Key::Break]);
     }
 
     #[test]

@@ -24,10 +24,11 @@ fn hostname_after(keys: &[u8]) -> String {
 
 #[test]
 fn keys_edit_the_line() {
-    let cases: [(&str, &[u8], &str); 24] = [
+    let cases: [(&str, &[u8], &str); 25] = [
         ("CR", b"set system hostname abc\r", "abc"),
         ("LF", b"set system hostname abc\n", "abc"),
         ("CRLF", b"set system hostname abc\r\n", "abc"),
+        ("CR NUL", b"set system hostname abc\r\0", "abc"),
         ("backspace", b"set system hostname abx\x08c\r", "abc"),
         ("rubout", b"set system hostname abx\x7fc\r", "abc"),
         ("left", b"set system hostname ac\x1b[Db\r", "abc"),
@@ -137,7 +138,7 @@ fn a_program_sees_answers_and_nothing_else() {
         ("\n", ""),
         ("# a comment\n", ""),
         ("configure\n", "% OK\r\n"),
-        ("set guest web1\tport p1 mac 52:54:00:01:00:01\r\n", "% OK\r\n"),
+        ("set guest web1\tport p1 mac 52:54:00:01:00:01\r\0", "% OK\r\n"),
         ("show\n", "set guest web1 port p1 mac 52:54:00:01:00:01\r\n% OK\r\n"),
         (
             "set gest\n",
