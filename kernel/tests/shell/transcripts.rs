@@ -9,7 +9,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::screen::{prompt_of, show, unmarked};
+use crate::paper::{prompt_of, show, unmarked};
 use crate::worlds::{enter, files};
 
 #[test]

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use tests::{Machine, Setup};
 
-#[path = "../../../kernel/tests/shell/screen.rs"]
-mod screen;
+#[path = "../../../kernel/tests/shell/paper.rs"]
+mod paper;
 
-use screen::{prompt_of, show, unmarked};
+use paper::{prompt_of, show, unmarked};
 
 const WORLD: &str = "# world: four NICs, no configuration\n";
 /// QEMU's MACs, and those of the transcripts.
