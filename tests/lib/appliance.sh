@@ -116,7 +116,7 @@ start_appliance_piped() {
     appliance_pid=$background
     background cat "$run/console.out" >"$run/console.log"
     exec {console_in}<>"$run/console.in"
-    within 30 grep --quiet --text 'fulcrum>' "$run/console.log" ||
+    within 30 grep --quiet --text --extended-regexp '^[[:alnum:]._-]+> ' "$run/console.log" ||
         fail "the appliance's console did not come up"
     console terminal script on >/dev/null
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes one end of a veth pair the untagged side of a VLAN on a network device.
 
-  tag.py DEVICE END VLAN      in the namespace of both, as root, with /sys/fs/bpf mounted
+  tag.py DEVICE [END VLAN]…   in the namespace of all, as root, with /sys/fs/bpf mounted
 
 What comes out of END leaves DEVICE with the tag; what comes into DEVICE with the tag goes into END
 without it; all else passes by. The same as a device of the kernel's 8021q, which not every kernel
@@ -66,14 +66,17 @@ def tagging(device, vlan):
     return [move(2, ETHERTYPE_TAG), move(3, vlan), call(VLAN_PUSH), *out_of(device)]
 
 
-def untagging(end, vlan):
-    found = [call(VLAN_POP), *out_of(end)]
+def untagging(ends):
+    """`ends`: pairs of a device and a VLAN."""
+    found = []
+    for end, vlan in ends:
+        this_one = [call(VLAN_POP), *out_of(end)]
+        found += [skip_unless_equal(2, vlan, len(this_one)), *this_one]
     return [
         load(2, 1, VLAN_PRESENT),
-        skip_if_equal(2, 0, 3 + len(found)),
+        skip_if_equal(2, 0, 2 + len(found)),
         load(2, 1, VLAN_TCI),
         keep_bits(2, 0xFFF),
-        skip_unless_equal(2, vlan, len(found)),
         *found,
         move(0, TC_ACT_OK),
         EXIT,
@@ -114,9 +117,11 @@ def tc(*words):
 
 
 def main():
-    device, end, vlan = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    attach(end, tagging(device, vlan))
-    attach(device, untagging(end, vlan))
+    device, *rest = sys.argv[1:]
+    ends = [(end, int(vlan)) for end, vlan in zip(rest[::2], rest[1::2], strict=True)]
+    for end, vlan in ends:
+        attach(end, tagging(device, vlan))
+    attach(device, untagging(ends))
 
 
 main()
