@@ -6,6 +6,7 @@ mod console;
 mod desk;
 mod files;
 mod jobs;
+mod pages;
 mod paper;
 mod plate;
 mod reference;
