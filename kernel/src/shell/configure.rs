@@ -60,9 +60,13 @@ impl Load {
         if text_of(line).is_ok_and(is_end) {
             return false;
         }
+        self.line(line);
+        true
+    }
+
+    pub(super) fn line(&mut self, line: &[u8]) {
         self.lines += 1;
         self.reading.line(line);
-        true
     }
 
     /// Makes what was loaded the candidate, all of it or nothing.

@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 use super::COLUMNS;
 use super::history::History;
 use super::keys::{Decoder, Key};
+use super::request::{REQUEST_BYTES_MAX, is_request};
 use crate::config::LINE_BYTES_MAX;
 
 /// What the shell has to do something about.
@@ -326,10 +327,15 @@ impl Editor {
                 return Some(Event::Abandon);
             }
             END_OF_TRANSMISSION if self.line.is_empty() => return Some(Event::Abandon),
-            _ if self.line.len() <= LINE_BYTES_MAX => self.line.push(byte),
+            _ if self.line.len() <= self.silent_bytes_max() => self.line.push(byte),
             _ => {}
         }
         None
+    }
+
+    /// How long a program's line may be. One byte more is kept, so that it is refused and not cut.
+    fn silent_bytes_max(&self) -> usize {
+        if is_request(&self.line) { REQUEST_BYTES_MAX } else { LINE_BYTES_MAX }
     }
 
     /// Whether what comes is for people: it is in a comment or after a quote.

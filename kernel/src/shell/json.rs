@@ -90,6 +90,13 @@ pub fn errors(line: &[u8], errors: &[Error]) -> Option<String> {
     if pipe.text != "|" || !WORD.starts_with(last.text) {
         return None;
     }
+    let mut document = Object::of_schema(ERROR_SCHEMA);
+    document.objects("errors", each(errors).iter());
+    Some(document.line())
+}
+
+/// An object for each error.
+pub fn each(errors: &[Error]) -> Vec<Object> {
     let objects = errors.iter().map(|error| {
         Object::default()
             .with("code", format!("E{}", error.problem.code()))
@@ -97,10 +104,7 @@ pub fn errors(line: &[u8], errors: &[Error]) -> Option<String> {
             .with("column", error.column)
             .with("message", error.message())
     });
-    let objects: Vec<Object> = objects.collect();
-    let mut document = Object::of_schema(ERROR_SCHEMA);
-    document.objects("errors", objects.iter());
-    Some(document.line())
+    objects.collect()
 }
 
 /// A string: quotes, backslashes and all that is no printable ASCII are escaped, beyond the basic

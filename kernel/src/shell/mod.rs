@@ -20,6 +20,7 @@ mod monitor;
 mod page;
 pub mod parse;
 pub mod problem;
+pub mod request;
 mod reset;
 mod saving;
 mod show;
@@ -44,6 +45,7 @@ use self::job::{Job, Step};
 use self::monitor::Monitor;
 use self::parse::Sentence;
 use self::problem::{Error, Problem};
+use self::request::is_request;
 use self::saving::Saving;
 use self::support::Support;
 use crate::appliance::{Appliance, Request};
@@ -67,6 +69,8 @@ pub struct Shell {
     load: Option<Load>,
     /// A command that is not done yet.
     job: Option<Box<dyn Job>>,
+    /// What it says goes into the open answer of a request.
+    is_replying: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -181,6 +185,9 @@ impl Shell {
         if let Some(load) = self.load.take() {
             return self.go_on_loading(load, line, desk);
         }
+        if self.is_script && is_request(line) {
+            return self.fulfil(line, desk);
+        }
         let prompt = self.prompt(desk.control);
         let read = parse::text_of(line).and_then(|text| self.read(text));
         let answer = match read {
@@ -213,8 +220,9 @@ impl Shell {
         match job.step(desk) {
             Step::Goes(text) => {
                 self.job = Some(job);
-                text
+                if self.is_replying { request::more(&text) } else { text }
             }
+            Step::Ends(answer) if core::mem::take(&mut self.is_replying) => request::end(answer),
             Step::Ends(answer) => self.reply(answer, "", b""),
         }
     }

@@ -72,8 +72,13 @@ struct OpenClauses {
 
 /// The bytes of a line as text: neither too long nor binary.
 pub fn text_of(line: &[u8]) -> Result<&str, Error> {
-    if line.len() > LINE_BYTES_MAX {
-        return Err(Error::at(LINE_BYTES_MAX + 1, Problem::LineTooLong));
+    text_within(line, LINE_BYTES_MAX)
+}
+
+/// The same of a line that may have another length.
+pub fn text_within(line: &[u8], bytes_max: usize) -> Result<&str, Error> {
+    if line.len() > bytes_max {
+        return Err(Error::at(bytes_max + 1, Problem::LineTooLong { bytes_max }));
     }
     let mut columns = 0;
     for chunk in line.utf8_chunks() {
@@ -303,6 +308,13 @@ impl Sentence {
         };
         self.said.iter().find(|said| is_it(&said.value)).map(|said| said.column)
     }
+
+    /// A program wants it as a document, whether it says so or not.
+    pub fn ask_for_document(&mut self) {
+        if self.filters.last().is_none_or(|filter| filter.sieve != Sieve::Json) {
+            self.filters.push(Filter { sieve: Sieve::Json, operand: None });
+        }
+    }
 }
 
 macro_rules! accessors {
@@ -389,7 +401,7 @@ fn ambiguous<'a>(word: Word<'_>, nodes: impl Iterator<Item = &'a &'static Node>)
 }
 
 /// The word that `text` was perhaps meant to be: at most two slips away.
-fn nearest(text: &str, words: &[&'static str]) -> Option<&'static str> {
+pub fn nearest(text: &str, words: &[&'static str]) -> Option<&'static str> {
     const SLIPS_MAX: usize = 2;
     let near = words.iter().map(|word| (slips(text, word), *word));
     let near = near.filter(|(slips, word)| *slips <= SLIPS_MAX && *slips < word.len());

@@ -13,7 +13,8 @@ use core::time::Duration;
 
 use lb::Refusal;
 
-use crate::config::{self, Finding, Item};
+use super::request::Flaw;
+use crate::config::{Finding, Item};
 use crate::store::Trouble;
 
 /// A problem and its place.
@@ -49,7 +50,9 @@ pub enum Problem {
     TooMuch {
         word: String,
     },
-    LineTooLong,
+    LineTooLong {
+        bytes_max: usize,
+    },
     Byte(u8),
     OtherMode {
         word: String,
@@ -61,6 +64,8 @@ pub enum Problem {
     TooShort {
         word: &'static str,
     },
+    /// A program's line that begins like a request.
+    NoRequest(Flaw),
     /// There is no open flow between these ends.
     NoFlow,
     /// Another seat captures, for so long at most.
@@ -150,12 +155,13 @@ impl Problem {
             Problem::Incomplete { .. } => 103,
             Problem::NotAValue { .. } => 104,
             Problem::TooMuch { .. } => 105,
-            Problem::LineTooLong => 106,
+            Problem::LineTooLong { .. } => 106,
             Problem::Byte(_) => 107,
             Problem::OtherMode { .. } => 108,
             Problem::SaidTwice { .. } => 109,
             Problem::NoFilter | Problem::AfterJson => 110,
             Problem::TooShort { .. } => 111,
+            Problem::NoRequest(_) => 112,
             Problem::Absent { .. } => 201,
             Problem::Unchanged { .. } => 202,
             Problem::StatedBefore { .. } => 203,
@@ -209,9 +215,7 @@ impl Problem {
                     At(column)
                 )
             }
-            Problem::LineTooLong => {
-                write!(f, "line longer than {} bytes", config::LINE_BYTES_MAX)
-            }
+            Problem::LineTooLong { bytes_max } => write!(f, "line longer than {bytes_max} bytes"),
             Problem::Byte(byte) => write!(f, "byte 0x{byte:02x}{} is no text", At(column)),
             Problem::OtherMode { word, way } => write!(f, "'{word}' is for {way}"),
             Problem::SaidTwice { word } => {
@@ -220,6 +224,7 @@ impl Problem {
             Problem::TooShort { word } => {
                 write!(f, "'{word}' has to be typed in full")
             }
+            Problem::NoRequest(flaw) => write!(f, "{flaw}{}", At(column)),
             Problem::NoFilter => f.write_str("'|' filters what show prints, nothing else"),
             Problem::NoFlow => {
                 f.write_str("no flow is open between these ends (show flow client …)")

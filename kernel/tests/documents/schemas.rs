@@ -58,7 +58,29 @@ fn every_show_makes_a_document_of_its_schema() {
     let in_a_file = Error::whole(Problem::NoFilter).on_line(7);
     let errors = json::errors(b"load merge | json", &[in_a_file]).expect("a document");
     schemas.take(&serde_json::from_str(&errors).unwrap());
+    replies().iter().for_each(|reply| schemas.take(reply));
     schemas.compare(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schemas.txt"));
+}
+
+/// A reply of each kind. What is in a document is told under its own schema.
+fn replies() -> Vec<Value> {
+    let mut bench = Bench::new(4);
+    bench.type_in(b"terminal script on\r");
+    let lines = [
+        r#"{"id": 7, "command": "show version"}"#,
+        r#"{"id": "a", "command": "help"}"#,
+        r#"{"command": "show servce"}"#,
+        r#"{"command": "load merge", "text": "set"}"#,
+    ];
+    let replies = lines.map(|line| {
+        bench.type_in(b"configure\n");
+        let mut reply = document(&mut bench, line);
+        if let Some(document) = reply.get_mut("document").and_then(Value::as_object_mut) {
+            document.retain(|member, _| member == "schema");
+        }
+        reply
+    });
+    replies.into()
 }
 
 /// Everything that the tree knows to show.

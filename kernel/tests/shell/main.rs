@@ -10,6 +10,7 @@ mod pages;
 mod paper;
 mod plate;
 mod reference;
+mod requests;
 mod saving;
 mod seats;
 mod start;

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 
-use tests::{Console, Machine, Reach, Setup};
+use tests::{Console, DiskFile, Machine, Reach, Setup};
 
 /// A short session is the same whatever lies between: pipes, a UNIX socket, TCP, telnet.
 #[test]
@@ -101,4 +101,42 @@ fn a_seat_that_is_not_read_delays_nobody() {
 
 fn with_serial2() -> Machine {
     Machine::start(Setup { serial2: true, ..Setup::default() })
+}
+
+/// A whole change in requests: asked in JSON, answered in JSON, a line for a line, with lines of words
+/// between them.
+#[test]
+fn requests_at_the_second_port() {
+    let disk = DiskFile::blank();
+    let setup = Setup { serial2: true, disk: Some(disk.path.clone()), ..Setup::default() };
+    let mut machine = Machine::start(setup);
+    let program = Console::over(machine.serial2.take().unwrap());
+    let ask = |request: &str| {
+        program.press(&format!("{request}\n"));
+        program.line()
+    };
+    let is_ok = |reply: &str| reply.contains("\"ok\":true");
+    program.press("\n");
+    assert_eq!(program.command("show port | count"), "4\n");
+    let ports = ask(r#"{"id": "p", "command": "show port"}"#);
+    let head = r#"{"schema":"fulcrum.reply/1","id":"p","ok":true,"document":{"schema":"fulcrum.show.ports/1","#;
+    assert!(ports.starts_with(head), "{ports}");
+    assert!(is_ok(&ask(r#"{"command": "configure"}"#)));
+    let names = |range: std::ops::Range<u32>| -> String {
+        range.map(|n| format!("set guest g{n} port p1 mac 52:54:00:01:00:{n:02x}\\n")).collect()
+    };
+    let load =
+        |text: &str| ask(&format!("{{\"id\":1,\"command\":\"load replace\",\"text\":\"{text}\"}}"));
+    let refused = load("set system hostname edge1\\nset guest web1 prot p1");
+    assert!(refused.contains(r#""ok":false,"errors":[{"code":"E101","line":2,"column":16,"#));
+    assert!(load(&names(0..200)).contains("200 lines loaded"));
+    assert_eq!(
+        ask(r#"{"id":2,"command":"commit"}"#),
+        r#"{"schema":"fulcrum.reply/1","id":2,"output":"Generation 1 runs.\u000aSaved as generation 1.\u000a","ok":true}"#
+    );
+    assert_eq!(program.command("show configuration | count"), "200\n");
+    assert!(ask("{\"id\":3,").contains(r#""id":3,"ok":false,"errors":[{"code":"E112","#));
+    assert!(is_ok(&ask(r#"{"command": "exit"}"#)));
+    assert!(is_ok(&ask(r#"{"command": "poweroff"}"#)));
+    assert_eq!(machine.await_exit(), Some(0));
 }
