@@ -55,6 +55,8 @@ pub struct Control {
     running: Config,
     plan: Plan,
     candidate: Config,
+    /// Changes of the candidate so far.
+    edits: u64,
     /// The seats in configuration mode, in the order in which they came.
     editors: Vec<Place>,
     /// What the machine started with, and how it came to that.
@@ -100,6 +102,7 @@ impl Control {
             running: Config::default(),
             plan: Plan::default(),
             candidate: Config::default(),
+            edits: 0,
             editors: Vec::new(),
             start_up: Config::default(),
             started: Started::default(),
@@ -145,6 +148,11 @@ impl Control {
     /// Notes how the machine started.
     pub fn note_start(&mut self, started: Started) {
         self.started = started;
+    }
+
+    /// A number that changes with the candidate.
+    pub fn edits(&self) -> u64 {
+        self.edits
     }
 
     /// Whether a commit would change anything.
@@ -208,16 +216,20 @@ impl Control {
         if is_more && self.candidate.things() >= THINGS_MAX {
             return Err(Problem::TooManyThings { max: THINGS_MAX });
         }
-        self.candidate.take(statement)
+        self.candidate.take(statement)?;
+        self.edits += 1;
+        Ok(())
     }
 
     /// Makes another configuration the candidate.
     pub fn replace_candidate(&mut self, candidate: Config) {
+        self.edits += 1;
         self.candidate = candidate;
     }
 
     /// Makes the candidate what runs.
     pub fn discard(&mut self) {
+        self.edits += 1;
         self.candidate.clone_from(&self.running);
     }
 

@@ -43,15 +43,17 @@ pub(super) struct Answer {
 pub(super) struct Load {
     reading: Reading,
     lines: usize,
+    /// What it goes on top of, by the number that the candidate had then.
+    onto: Option<u64>,
 }
 
 impl Load {
     pub(super) fn begin(loading: Loading, control: &Control) -> Load {
-        let onto = match loading {
-            Loading::Merge => control.candidate().clone(),
-            Loading::Replace => Config::default(),
+        let (config, onto) = match loading {
+            Loading::Merge => (control.candidate().clone(), Some(control.edits())),
+            Loading::Replace => (Config::default(), None),
         };
-        Load { reading: Reading::onto(onto, control.site()), lines: 0 }
+        Load { reading: Reading::onto(config, control.site()), lines: 0, onto }
     }
 
     /// Takes a line in; `false` if it is the one that ends the load.
@@ -71,7 +73,10 @@ impl Load {
 
     /// Makes what was loaded the candidate, all of it or nothing.
     pub(super) fn end(self, control: &mut Control) -> Result<String, Vec<Error>> {
-        let Load { reading, lines } = self;
+        let Load { reading, lines, onto } = self;
+        if onto.is_some_and(|edits| edits != control.edits()) {
+            return Err(vec![Error::whole(Problem::Overtaken)]);
+        }
         control.replace_candidate(reading.end(control.site())?);
         let lines = if lines == 1 { "1 line".to_string() } else { format!("{lines} lines") };
         Ok(format!("{lines} loaded into the candidate.\n"))

@@ -119,6 +119,8 @@ pub enum Problem {
         back: usize,
         last: usize,
     },
+    /// Another seat has changed the candidate meanwhile.
+    Overtaken,
     /// Somebody stopped typing what is to be loaded.
     Abandoned,
     /// What was committed runs, but is not on the disk.
@@ -171,6 +173,7 @@ impl Problem {
             Problem::NoFlow => 306,
             Problem::CaptureTaken { .. } => 307,
             Problem::CaptureLost => 308,
+            Problem::Overtaken => 309,
             Problem::TooManyLines { .. } => 602,
             Problem::TooManyErrors { .. } => 603,
             Problem::TooManyThings { .. } => 604,
@@ -272,6 +275,9 @@ impl Problem {
             }
             Problem::CaptureLost => {
                 f.write_str("the capture was not read, and another seat has begun its own")
+            }
+            Problem::Overtaken => {
+                f.write_str("another seat has changed the candidate meanwhile; nothing was loaded")
             }
             Problem::Abandoned => f.write_str("abandoned; the candidate is as it was"),
             Problem::NotSaved(trouble) => write!(

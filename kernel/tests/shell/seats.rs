@@ -145,6 +145,23 @@ fn seats_share_the_candidate_and_nothing_else() {
     assert!(room.type_at(Place::Virtio, "configure\r").contains("mode: serial1. You"));
 }
 
+/// What one seat loads on top of the candidate does not undo what another has changed meanwhile.
+#[test]
+fn a_merge_is_not_for_a_candidate_that_has_changed() {
+    let mut room = Room::greeted();
+    room.type_at(Place::Serial2, "configure\nload merge\nset system hostname a\n");
+    room.type_at(Place::Serial1, "configure\rset guest g1 port p1\r");
+    let refused = room.type_at(Place::Serial2, "end\n");
+    assert!(refused.starts_with("% E309 another seat has changed"), "{refused}");
+    let mine = room.type_at(Place::Serial2, "load merge\nset system hostname a\nend\nshow\n");
+    assert!(mine.contains("set system hostname a\r\nset guest g1 port p1\r\n"), "{mine}");
+    room.type_at(Place::Serial2, "load replace\nset system hostname b\n");
+    room.type_at(Place::Serial1, "set system hostname c\r");
+    room.type_at(Place::Serial2, "end\n");
+    let replaced = room.type_at(Place::Serial2, "show\n");
+    assert_eq!(replaced, "set system hostname b\r\n% OK\r\n", "whatever there was");
+}
+
 #[test]
 fn news_are_for_people() {
     let mut room = Room::greeted();
