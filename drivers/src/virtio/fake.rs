@@ -1,146 +1,113 @@
-//! A virtio-net device for tests: the other side of the same shared memory.
+//! A virtio device for tests: registers, and the other side of the same shared memory.
 //!
-//! It finds the rings where the driver said, reads descriptors and writes used elements as a
-//! device does, and checks on the way that everything the driver posts is a whole buffer of the
-//! pool, or several to send, that it does not have already. Honest behaviour is a call (`deliver`, `transmitted`);
-//! for the other kind a test writes to the used ring what it likes.
+//! [`FakeDevice`] answers the driver's handshake, well or not, and remembers where the rings are;
+//! [`FarEnd`] reads descriptors and writes used elements as a device does. What is behind them makes
+//! the [`Kind`]: a network device is in `net`, a disk and a console are with the tests of their
+//! drivers.
 
-use super::header::{HEADER_BYTES, Header};
+pub mod net;
+
+use super::Doorbell;
 use super::memory::RingAddresses;
-use super::ring::RECEIVE_BYTES;
-use super::{Doorbell, Queue};
-use crate::pool::{BUFFER_BYTES, HEADROOM_BYTES, Pool};
 use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::ops::Range;
 use std::rc::Rc;
 use virtio_drivers::Error;
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-pub const MAC: [u8; 6] = [0x52, 0x54, 0, 0xaa, 0, 1];
-/// VERSION_1, STATUS, MAC, MRG_RXBUF, and some that the driver must not take.
-pub const OFFERED: u64 = 1 << 32 | 1 << 16 | 1 << 15 | 1 << 5 | 1 << 29 | 1 << 28 | 1 << 17;
-/// Checksums, TSO and USO, for sending and for receiving.
-pub const HOST_CUTS: u64 = 1 << 11 | 1 << 12 | 1 << 56;
-pub const GUEST_CUTS: u64 = 1 << 7 | 1 << 8 | 1 << 54 | 1 << 55;
-pub const CSUM: u64 = 1;
-pub const GUEST_CSUM: u64 = 1 << 1;
-/// All of that, and ECN and UFO, which the driver must not take.
-pub const OFFLOADS: u64 =
-    HOST_CUTS | GUEST_CUTS | CSUM | GUEST_CSUM | 1 << 9 | 1 << 10 | 1 << 13 | 1 << 14;
-pub const MRG_RXBUF: u64 = 1 << 15;
-pub const STATUS: u64 = 1 << 16;
+/// The most queues that a device of ours has.
+const QUEUES: usize = 2;
 
-/// A header of a received frame without any offload, in one buffer.
-pub const PLAIN: Header = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0];
+/// What the registers belong to.
+pub trait Kind {
+    /// The device's end of a ring, and what the device does with it.
+    type Queue;
+    const TYPE: DeviceType;
 
-/// Where in a buffer the header lies.
-const HEADER_AT: u64 = (HEADROOM_BYTES - HEADER_BYTES) as u64;
+    fn queue(&self, number: u16, addresses: RingAddresses, size: u16) -> Self::Queue;
 
-/// A pool and where its buffers lie, as a device would know it.
-#[derive(Clone)]
-pub struct Arena {
-    pub pool: &'static Pool,
-    region: Range<u64>,
+    fn config(&self) -> Vec<u8>;
 }
 
-impl Arena {
-    pub fn new(count: usize) -> Arena {
-        let pool = Pool::new(count);
-        let frames: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
-        let buffers = || frames.iter().map(|frame| frame.device_address() - HEADER_AT);
-        let end = buffers().max().unwrap() + BUFFER_BYTES as u64;
-        let region = buffers().min().unwrap()..end;
-        Arena { pool, region }
-    }
+/// The registers, and what a test wants them to do.
+pub struct FakeDevice<K: Kind> {
+    pub kind: K,
+    pub offered: u64,
+    pub accepted: u64,
+    pub refuses_features: bool,
+    pub ignores_reset: bool,
+    /// No two reads of the generation are equal.
+    pub restless: bool,
+    pub status: DeviceStatus,
+    pub generation: u32,
+    pub interrupt: u32,
+    pub sizes: [u32; QUEUES],
+    pub doorbells: [usize; QUEUES],
+    /// Resets that were asked for.
+    pub resets: usize,
+    queues: [Option<K::Queue>; QUEUES],
 }
 
-/// A frame that the driver has posted: its first buffer, and what follows that.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Posted {
-    pub id: u16,
-    pub address: u64,
-    pub len: u32,
-    pub further: Vec<(u64, u32)>,
-}
-
-impl Posted {
-    pub fn total_len(&self) -> u32 {
-        self.len + self.further.iter().map(|part| part.1).sum::<u32>()
-    }
-}
+/// The device, as driver and test share it.
+pub struct Handle<K: Kind>(Rc<RefCell<FakeDevice<K>>>);
 
 /// The device's end of a ring.
-pub struct FakeQueue {
+pub struct FarEnd {
     addresses: RingAddresses,
     size: u16,
-    writes: bool,
-    region: Range<u64>,
     available: u16,
     pub used: u16,
-    /// Fetched and not answered.
-    pub held: VecDeque<Posted>,
-    /// The test answers what it does not hold, so that the driver may post what it does.
-    pub lies: bool,
 }
 
-impl FakeQueue {
-    pub fn new(queue: Queue, addresses: RingAddresses, size: u16, arena: &Arena) -> FakeQueue {
-        FakeQueue {
-            addresses,
-            size,
-            writes: queue == Queue::Receive,
-            region: arena.region.clone(),
-            available: 0,
-            used: 0,
-            held: VecDeque::new(),
-            lies: false,
-        }
+/// Descriptors that belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    pub id: u16,
+    pub parts: Vec<Part>,
+}
+
+/// What a descriptor says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub address: u64,
+    pub len: u32,
+    pub writes: bool,
+}
+
+impl FarEnd {
+    pub fn new(addresses: RingAddresses, size: u16) -> FarEnd {
+        FarEnd { addresses, size, available: 0, used: 0 }
     }
 
-    /// Takes what the driver has published since the last time.
-    pub fn fetch(&mut self) -> &mut VecDeque<Posted> {
+    /// The next chain that the driver has published.
+    pub fn fetch(&mut self) -> Option<Chain> {
         let published = read::<u16>(self.addresses.available + 2);
         assert!(published.wrapping_sub(self.available) <= self.size, "published beyond the ring");
-        while self.available != published {
-            let posted = self.read_posted(self.available % self.size);
-            let held = self.held.len();
-            self.held.retain(|held| held.id != posted.id);
-            assert!(self.lies || self.held.len() == held, "posted twice: {posted:?}");
-            self.held.push_back(posted);
-            self.available = self.available.wrapping_add(1);
+        if self.available == published {
+            return None;
         }
-        &mut self.held
-    }
-
-    fn read_posted(&self, slot: u16) -> Posted {
-        let id = read::<u16>(self.addresses.available + 4 + 2 * u64::from(slot));
-        let (address, len, mut next) = self.read_descriptor(id);
-        assert!(len as usize >= HEADER_BYTES, "{len} bytes");
-        let mut further = Vec::new();
+        let slot = u64::from(self.available % self.size);
+        self.available = self.available.wrapping_add(1);
+        let id = read::<u16>(self.addresses.available + 4 + 2 * slot);
+        let mut parts = Vec::new();
+        let mut next = Some(id);
         while let Some(id) = next {
-            let (address, len, after) = self.read_descriptor(id);
-            further.push((address, len));
-            assert!(further.len() < usize::from(self.size), "an endless chain");
+            assert!(parts.len() < usize::from(self.size), "an endless chain");
+            let (part, after) = self.descriptor(id);
+            parts.push(part);
             next = after;
         }
-        assert!(further.is_empty() || !self.writes, "one buffer each to write to");
-        Posted { id, address, len, further }
+        Some(Chain { id, parts })
     }
 
-    /// Address and length of a buffer, and the next descriptor.
-    fn read_descriptor(&self, id: u16) -> (u64, u32, Option<u16>) {
+    /// What a descriptor says, and which one comes after it.
+    fn descriptor(&self, id: u16) -> (Part, Option<u16>) {
         assert!(id < self.size, "descriptor {id} of {}", self.size);
         let at = self.addresses.descriptors + 16 * u64::from(id);
-        let (address, len) = (read::<u64>(at), read::<u32>(at + 8));
         let (flags, next) = (read::<u16>(at + 12), read::<u16>(at + 14));
-        assert_eq!(flags & !1, if self.writes { 2 } else { 0 }, "flags");
-        // Right before the frame's place in its buffer, and to the end of it at most.
-        assert!(self.region.contains(&address), "outside of the pool");
-        assert_eq!((address - self.region.start) % BUFFER_BYTES as u64, HEADER_AT);
-        assert!((1..=RECEIVE_BYTES).contains(&len), "{len} bytes");
-        (address, len, (flags & 1 != 0).then_some(next))
+        assert_eq!(flags & !3, 0, "flags");
+        let part = Part { address: read(at), len: read(at + 8), writes: flags & 2 != 0 };
+        (part, (flags & 1 != 0).then_some(next))
     }
 
     /// Writes the next used element, without showing it.
@@ -175,145 +142,64 @@ impl FakeQueue {
     pub fn wants_interrupts(&self) -> bool {
         read::<u16>(self.addresses.available) == 0
     }
-
-    /// Writes to a buffer that the driver has posted.
-    pub fn fill(&self, posted: &Posted, header: &[u8], bytes: &[u8]) {
-        assert!(header.len() + bytes.len() <= posted.len as usize);
-        for (offset, &byte) in header.iter().chain(bytes).enumerate() {
-            write::<u8>(posted.address + offset as u64, byte);
-        }
-    }
-
-    /// Receives one frame in one buffer, whatever header and length are claimed.
-    pub fn deliver_as(&mut self, header: Header, bytes: &[u8], written_bytes: u32) {
-        let posted = self.fetch().pop_front().expect("the driver has posted a buffer");
-        self.fill(&posted, &header, bytes);
-        self.answer(posted.id.into(), written_bytes);
-        self.show();
-    }
-
-    /// Receives a frame honestly, with nothing left to do, in as many buffers as it takes.
-    pub fn deliver(&mut self, bytes: &[u8]) {
-        self.deliver_with(PLAIN, bytes);
-    }
-
-    /// The same with a header of which only the number of buffers is not yet right.
-    pub fn deliver_with(&mut self, mut header: Header, bytes: &[u8]) {
-        let first_room = RECEIVE_BYTES as usize - HEADER_BYTES;
-        let (first, rest) = bytes.split_at(bytes.len().min(first_room));
-        let rest: Vec<&[u8]> = rest.chunks(RECEIVE_BYTES as usize).collect();
-        header[10..].copy_from_slice(&(1 + rest.len() as u16).to_le_bytes());
-        let chunks =
-            std::iter::once((&header[..], first)).chain(rest.iter().map(|&r| (&[][..], r)));
-        for (header, chunk) in chunks {
-            let posted = self.fetch().pop_front().expect("the driver has posted enough");
-            self.fill(&posted, header, chunk);
-            self.answer(posted.id.into(), (header.len() + chunk.len()) as u32);
-        }
-        self.show();
-    }
-
-    /// Sends honestly: answers everything that was posted and returns the frames, of which nothing
-    /// is left to do.
-    pub fn transmitted(&mut self) -> Vec<Vec<u8>> {
-        let plain = |(header, bytes)| {
-            assert_eq!(header, [0; HEADER_BYTES], "no offload");
-            bytes
-        };
-        self.transmitted_with().into_iter().map(plain).collect()
-    }
-
-    /// The same, with what was said of each.
-    pub fn transmitted_with(&mut self) -> Vec<(Header, Vec<u8>)> {
-        let posted: Vec<Posted> = self.fetch().drain(..).collect();
-        let mut frames = Vec::new();
-        for posted in posted {
-            let first = (posted.address, posted.len);
-            let parts = std::iter::once(first).chain(posted.further);
-            let bytes_of = |(address, len)| (address..address + u64::from(len)).map(read::<u8>);
-            let mut bytes: Vec<u8> = parts.flat_map(bytes_of).collect();
-            let header = bytes.drain(..HEADER_BYTES).collect::<Vec<u8>>().try_into().unwrap();
-            frames.push((header, bytes));
-            self.answer(posted.id.into(), 0);
-        }
-        self.show();
-        frames
-    }
 }
 
-/// The registers, and what a test wants them to do.
-pub struct FakeDevice {
-    pub arena: Arena,
-    pub offered: u64,
-    pub accepted: u64,
-    pub refuses_features: bool,
-    pub ignores_reset: bool,
-    /// No two reads of the generation are equal.
-    pub restless: bool,
-    pub status: DeviceStatus,
-    pub mac: [u8; 6],
-    pub link_status: u16,
-    pub generation: u32,
-    pub interrupt: u32,
-    pub sizes: [u32; 2],
-    pub doorbells: [usize; 2],
-    /// Resets that were asked for.
-    pub resets: usize,
-    queues: [Option<FakeQueue>; 2],
-}
-
-/// The device, as driver and test share it.
-#[derive(Clone)]
-pub struct Handle(pub Rc<RefCell<FakeDevice>>);
-
-impl Handle {
-    pub fn new(arena: &Arena) -> Handle {
-        Handle(Rc::new(RefCell::new(FakeDevice {
-            arena: arena.clone(),
-            offered: OFFERED,
+impl<K: Kind> FakeDevice<K> {
+    /// A device that means well, with queues of 256.
+    pub fn new(kind: K, offered: u64) -> FakeDevice<K> {
+        FakeDevice {
+            kind,
+            offered,
             accepted: 0,
             refuses_features: false,
             ignores_reset: false,
             restless: false,
             status: DeviceStatus::empty(),
-            mac: MAC,
-            link_status: 1,
             generation: 0,
             interrupt: 0,
-            sizes: [8, 8],
-            doorbells: [0, 0],
+            sizes: [256; QUEUES],
+            doorbells: [0; QUEUES],
             resets: 0,
-            queues: [None, None],
-        })))
-    }
-
-    /// Changes the device's mind about something.
-    pub fn set(&self, change: impl FnOnce(&mut FakeDevice)) {
-        change(&mut self.0.borrow_mut());
-    }
-
-    pub fn get<R>(&self, look: impl FnOnce(&FakeDevice) -> R) -> R {
-        look(&self.0.borrow())
-    }
-
-    pub fn receive<R>(&self, act: impl FnOnce(&mut FakeQueue) -> R) -> R {
-        act(self.0.borrow_mut().queues[0].as_mut().expect("the device is driven"))
-    }
-
-    pub fn transmit<R>(&self, act: impl FnOnce(&mut FakeQueue) -> R) -> R {
-        act(self.0.borrow_mut().queues[1].as_mut().expect("the device is driven"))
+            queues: [const { None }; QUEUES],
+        }
     }
 }
 
-impl Doorbell for Handle {
+impl<K: Kind> Handle<K> {
+    pub fn new(device: FakeDevice<K>) -> Handle<K> {
+        Handle(Rc::new(RefCell::new(device)))
+    }
+
+    /// Changes the device's mind about something.
+    pub fn set(&self, change: impl FnOnce(&mut FakeDevice<K>)) {
+        change(&mut self.0.borrow_mut());
+    }
+
+    pub fn get<R>(&self, look: impl FnOnce(&FakeDevice<K>) -> R) -> R {
+        look(&self.0.borrow())
+    }
+
+    /// Acts at the device's end of a ring.
+    pub fn queue<R>(&self, number: usize, act: impl FnOnce(&mut K::Queue) -> R) -> R {
+        act(self.0.borrow_mut().queues[number].as_mut().expect("the device is driven"))
+    }
+}
+
+impl<K: Kind> Clone for Handle<K> {
+    fn clone(&self) -> Handle<K> {
+        Handle(self.0.clone())
+    }
+}
+
+impl<K: Kind> Doorbell for Handle<K> {
     fn ring(&mut self, queue: u16) {
         self.0.borrow_mut().doorbells[usize::from(queue)] += 1;
     }
 }
 
-impl Transport for Handle {
+impl<K: Kind> Transport for Handle<K> {
     fn device_type(&self) -> DeviceType {
-        DeviceType::Network
+        K::TYPE
     }
 
     fn read_device_features(&mut self) -> u64 {
@@ -351,7 +237,7 @@ impl Transport for Handle {
         if !device.ignores_reset {
             device.status = status;
             (device.interrupt, device.accepted) = (0, 0);
-            device.queues = [None, None];
+            device.queues = [const { None }; QUEUES];
         }
     }
 
@@ -364,8 +250,7 @@ impl Transport for Handle {
     fn queue_set(&mut self, queue: u16, size: u32, descriptors: u64, available: u64, used: u64) {
         let mut device = self.0.borrow_mut();
         let addresses = RingAddresses { descriptors, available, used };
-        let which = if queue == 0 { Queue::Receive } else { Queue::Transmit };
-        let fake = FakeQueue::new(which, addresses, size as u16, &device.arena);
+        let fake = device.kind.queue(queue, addresses, size as u16);
         device.queues[usize::from(queue)] = Some(fake);
     }
 
@@ -386,10 +271,7 @@ impl Transport for Handle {
     }
 
     fn read_config_space<T: FromBytes + IntoBytes>(&self, offset: usize) -> Result<T, Error> {
-        let device = self.0.borrow();
-        let mut config = [0; 8];
-        config[..6].copy_from_slice(&device.mac);
-        config[6..].copy_from_slice(&device.link_status.to_le_bytes());
+        let config = self.0.borrow().kind.config();
         let bytes =
             config.get(offset..offset + size_of::<T>()).ok_or(Error::ConfigSpaceTooSmall)?;
         Ok(T::read_from_bytes(bytes).expect("as many bytes as the type has"))
@@ -400,7 +282,7 @@ impl Transport for Handle {
         _: usize,
         _: T,
     ) -> Result<(), Error> {
-        panic!("nothing of a network device's configuration is the driver's to write");
+        panic!("nothing of the configuration is the driver's to write");
     }
 }
 
@@ -424,13 +306,13 @@ impl Random {
     }
 }
 
-fn read<T: Copy>(address: u64) -> T {
-    // SAFETY: a ring's address, or one inside of a buffer that `read_posted` has checked; both
-    // are memory that is never freed, and the tests of a ring run on one thread.
+pub fn read<T: Copy>(address: u64) -> T {
+    // SAFETY: a ring's address, or one inside of a buffer that the driver has posted; both are
+    // memory that is never freed, and the tests of a ring run on one thread.
     unsafe { (address as usize as *const T).read_volatile() }
 }
 
-fn write<T: Copy>(address: u64, value: T) {
+pub fn write<T: Copy>(address: u64, value: T) {
     // SAFETY: as in `read`.
     unsafe { (address as usize as *mut T).write_volatile(value) }
 }

@@ -1,106 +1,67 @@
 //! The driver and a device that is honest, or not.
 
 use super::*;
+use crate::virtio::fake::{Chain, FakeDevice, FarEnd, Handle, Kind, Part, read, write};
 use crate::virtio::memory::RingAddresses;
-use std::cell::RefCell;
-use std::rc::Rc;
-use virtio_drivers::Error;
-use virtio_drivers::transport::{DeviceType, InterruptStatus};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use virtio_drivers::transport::DeviceType;
 
 /// VERSION_1, FLUSH, and some that the driver must not take.
 const OFFERED: u64 = 1 << 32 | FEATURE_FLUSH | 1 << 28 | 1 << 29 | 1 << 6 | 1 << 11;
 
-/// The registers, and a disk of 16 blocks behind them.
-struct Inside {
-    offered: u64,
-    accepted: u64,
-    status: DeviceStatus,
-    ignores_reset: bool,
-    restless: bool,
-    queue_max: u32,
+/// A disk of 16 blocks behind the registers.
+struct Blocks {
     sectors: u64,
-    generation: u32,
-    doorbells: usize,
-    ring: Option<RingAddresses>,
-    available: u16,
-    used: u16,
     bytes: Vec<u8>,
 }
 
-#[derive(Clone)]
-struct Device(Rc<RefCell<Inside>>);
+type Device = Handle<Blocks>;
 
 /// A request as the device sees it.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     kind: u32,
     sector: u64,
-    /// Address, length, and whether the device writes there.
-    parts: Vec<(u64, u32, bool)>,
+    parts: Vec<Part>,
+}
+
+impl Kind for Blocks {
+    type Queue = FarEnd;
+    const TYPE: DeviceType = DeviceType::Block;
+
+    fn queue(&self, number: u16, addresses: RingAddresses, size: u16) -> FarEnd {
+        assert_eq!((number, size), (QUEUE, 4));
+        FarEnd::new(addresses, size)
+    }
+
+    fn config(&self) -> Vec<u8> {
+        self.sectors.to_le_bytes().to_vec()
+    }
 }
 
 impl Device {
-    fn new() -> Device {
-        Device(Rc::new(RefCell::new(Inside {
-            offered: OFFERED,
-            accepted: 0,
-            status: DeviceStatus::empty(),
-            ignores_reset: false,
-            restless: false,
-            queue_max: 256,
-            sectors: 16 * SECTORS_PER_BLOCK + 7,
-            generation: 0,
-            doorbells: 0,
-            ring: None,
-            available: 0,
-            used: 0,
-            bytes: vec![0; 16 * BLOCK_BYTES],
-        })))
+    fn with_blocks() -> Device {
+        let sectors = 16 * SECTORS_PER_BLOCK + 7;
+        let blocks = Blocks { sectors, bytes: vec![0; 16 * BLOCK_BYTES] };
+        Handle::new(FakeDevice::new(blocks, OFFERED))
     }
 
     fn driver(&self) -> VirtioBlock<Device, Device> {
         VirtioBlock::new(self.clone(), self.clone()).expect("a device that can be used")
     }
 
-    fn set(&self, change: impl FnOnce(&mut Inside)) {
-        change(&mut self.0.borrow_mut());
-    }
-
-    fn addresses(&self) -> RingAddresses {
-        self.0.borrow().ring.expect("the device is driven")
-    }
-
     /// The request that was published last, if there is a new one.
     fn fetch(&self) -> Option<Seen> {
-        let ring = self.addresses();
-        let mut inside = self.0.borrow_mut();
-        if read::<u16>(ring.available + 2) == inside.available {
-            return None;
-        }
-        let head = read::<u16>(ring.available + 4 + 2 * u64::from(inside.available % 4));
-        inside.available = inside.available.wrapping_add(1);
-        let mut parts = Vec::new();
-        let mut id = Some(head);
-        while let Some(at) = id.map(|id| ring.descriptors + 16 * u64::from(id)) {
-            let flags = read::<u16>(at + 12);
-            parts.push((read::<u64>(at), read::<u32>(at + 8), flags & WRITE != 0));
-            assert!(parts.len() <= 3, "a chain without end");
-            id = (flags & NEXT != 0).then(|| read::<u16>(at + 14));
-        }
-        let (header, bytes, writes) = parts[0];
-        assert_eq!((bytes, writes), (16, false));
+        let Chain { parts, .. } = self.queue(0, FarEnd::fetch)?;
+        let Part { address: header, len, writes } = parts[0];
+        assert_eq!((len, writes), (16, false));
         Some(Seen { kind: read(header), sector: read(header + 8), parts })
     }
 
     fn answer(&self, id: u32, len: u32) {
-        let ring = self.addresses();
-        let mut inside = self.0.borrow_mut();
-        let at = ring.used + 4 + 8 * u64::from(inside.used % 4);
-        write(at, id);
-        write(at + 4, len);
-        inside.used = inside.used.wrapping_add(1);
-        write(ring.used + 2, inside.used);
+        self.queue(0, |ring| {
+            ring.answer(id, len);
+            ring.show();
+        });
     }
 
     /// Does what is asked, honestly.
@@ -108,12 +69,16 @@ impl Device {
         let seen = self.fetch().expect("a request");
         let at = seen.sector as usize * 512;
         let mut written = 1;
-        if let [_, (address, len, writes), _] = seen.parts[..] {
-            let mut inside = self.0.borrow_mut();
-            let bytes = &mut inside.bytes[at..at + len as usize];
-            for (offset, byte) in (0..).zip(bytes) {
-                if writes { write(address + offset, *byte) } else { *byte = read(address + offset) }
-            }
+        if let [_, Part { address, len, writes }, _] = seen.parts[..] {
+            self.set(|it| {
+                let bytes = &mut it.kind.bytes[at..at + len as usize];
+                for (offset, byte) in (0..).zip(bytes) {
+                    match writes {
+                        true => write(address + offset, *byte),
+                        false => *byte = read(address + offset),
+                    }
+                }
+            });
             written += if writes { len } else { 0 };
         }
         self.finish(&seen, STATUS_OK, written);
@@ -121,111 +86,18 @@ impl Device {
     }
 
     fn finish(&self, seen: &Seen, status: u8, written: u32) {
-        let &(address, len, writes) = seen.parts.last().expect("a chain has parts");
+        let &Part { address, len, writes } = seen.parts.last().expect("a chain has parts");
         assert_eq!((len, writes), (1, true));
         write(address, status);
         self.answer(0, written);
     }
 }
 
-impl Doorbell for Device {
-    fn ring(&mut self, queue: u16) {
-        assert_eq!(queue, QUEUE);
-        self.0.borrow_mut().doorbells += 1;
-    }
-}
-
-impl Transport for Device {
-    fn device_type(&self) -> DeviceType {
-        DeviceType::Block
-    }
-
-    fn read_device_features(&mut self) -> u64 {
-        self.0.borrow().offered
-    }
-
-    fn write_driver_features(&mut self, driver_features: u64) {
-        self.0.borrow_mut().accepted = driver_features;
-    }
-
-    fn max_queue_size(&mut self, _: u16) -> u32 {
-        self.0.borrow().queue_max
-    }
-
-    fn notify(&mut self, _: u16) {
-        panic!("the doorbell is the driver's own");
-    }
-
-    fn get_status(&self) -> DeviceStatus {
-        self.0.borrow().status
-    }
-
-    fn set_status(&mut self, status: DeviceStatus) {
-        let mut inside = self.0.borrow_mut();
-        if !status.is_empty() || !inside.ignores_reset {
-            inside.status = status;
-        }
-    }
-
-    fn set_guest_page_size(&mut self, _: u32) {}
-
-    fn requires_legacy_layout(&self) -> bool {
-        false
-    }
-
-    fn queue_set(&mut self, queue: u16, size: u32, descriptors: u64, available: u64, used: u64) {
-        assert_eq!((queue, size), (QUEUE, 4));
-        self.0.borrow_mut().ring = Some(RingAddresses { descriptors, available, used });
-    }
-
-    fn queue_unset(&mut self, _: u16) {}
-
-    fn queue_used(&mut self, _: u16) -> bool {
-        self.0.borrow().ring.is_some()
-    }
-
-    fn ack_interrupt(&mut self) -> InterruptStatus {
-        InterruptStatus::empty()
-    }
-
-    fn read_config_generation(&self) -> u32 {
-        let mut inside = self.0.borrow_mut();
-        inside.generation += u32::from(inside.restless);
-        inside.generation
-    }
-
-    fn read_config_space<T: FromBytes + IntoBytes>(&self, offset: usize) -> Result<T, Error> {
-        let config = self.0.borrow().sectors.to_le_bytes();
-        let bytes =
-            config.get(offset..offset + size_of::<T>()).ok_or(Error::ConfigSpaceTooSmall)?;
-        Ok(T::read_from_bytes(bytes).expect("as many bytes as the type has"))
-    }
-
-    fn write_config_space<T: IntoBytes + Immutable>(
-        &mut self,
-        _: usize,
-        _: T,
-    ) -> Result<(), Error> {
-        panic!("nothing of a disk's configuration is the driver's to write");
-    }
-}
-
-fn read<T: Copy>(address: u64) -> T {
-    // SAFETY: the ring's memory or a buffer that the driver has posted; both are never freed, and
-    // a test runs on one thread.
-    unsafe { (address as usize as *const T).read_volatile() }
-}
-
-fn write<T: Copy>(address: u64, value: T) {
-    // SAFETY: as in `read`.
-    unsafe { (address as usize as *mut T).write_volatile(value) }
-}
-
 const READ: Request<'static> = Request::Read { block: 2, blocks: 1 };
 
 #[test]
 fn blocks_are_written_read_and_flushed() {
-    let device = Device::new();
+    let device = Device::with_blocks();
     let mut disk = device.driver();
     assert_eq!((disk.blocks(), disk.is_read_only()), (16, false), "a last part is left");
     assert!(disk.poll().is_none(), "nothing was asked for");
@@ -234,10 +106,10 @@ fn blocks_are_written_read_and_flushed() {
     disk.begin(Request::Write { block: 3, bytes: &bytes }).unwrap();
     assert!(disk.poll().is_none(), "the device has not answered");
     let seen = device.serve();
-    assert_eq!((seen.kind, seen.sector, seen.parts[1].1), (TYPE_OUT, 24, 8192));
-    assert!(!seen.parts[1].2);
+    assert_eq!((seen.kind, seen.sector, seen.parts[1].len), (TYPE_OUT, 24, 8192));
+    assert!(!seen.parts[1].writes);
     assert_eq!(disk.poll(), Some(Ok(&[][..])));
-    assert_eq!(device.0.borrow().bytes[3 * BLOCK_BYTES..][..bytes.len()], bytes);
+    assert_eq!(device.get(|it| it.kind.bytes[3 * BLOCK_BYTES..][..bytes.len()].to_vec()), bytes);
 
     disk.begin(Request::Flush).unwrap();
     let seen = device.serve();
@@ -249,13 +121,13 @@ fn blocks_are_written_read_and_flushed() {
     let read = disk.poll().unwrap().unwrap().to_vec();
     assert_eq!((&read[..BLOCK_BYTES], &read[BLOCK_BYTES..]), (&[0; BLOCK_BYTES][..], &bytes[..]));
     assert!(disk.poll().is_none() && device.fetch().is_none());
-    assert_eq!(device.0.borrow().doorbells, 3);
+    assert_eq!(device.get(|it| it.doorbells), [3, 0]);
 }
 
 /// The ring has four places: indices wrap, and then the numbers do.
 #[test]
 fn requests_without_number() {
-    let device = Device::new();
+    let device = Device::with_blocks();
     let mut disk = device.driver();
     for round in 0..70_000_u32 {
         disk.begin(Request::Flush).unwrap();
@@ -266,16 +138,16 @@ fn requests_without_number() {
 
 #[test]
 fn only_features_that_are_used_are_taken() {
-    let device = Device::new();
+    let device = Device::with_blocks();
     device.set(|it| it.offered |= FEATURE_RO);
     let disk = device.driver();
-    assert_eq!(device.0.borrow().accepted, 1 << 32 | FEATURE_FLUSH | FEATURE_RO);
+    assert_eq!(device.get(|it| it.accepted), 1 << 32 | FEATURE_FLUSH | FEATURE_RO);
     assert!(disk.is_read_only());
 }
 
 #[test]
 fn without_a_cache_there_is_nothing_to_flush() {
-    let device = Device::new();
+    let device = Device::with_blocks();
     device.set(|it| it.offered = 1 << 32);
     let mut disk = device.driver();
     disk.begin(Request::Flush).unwrap();
@@ -285,7 +157,7 @@ fn without_a_cache_there_is_nothing_to_flush() {
 
 #[test]
 fn a_request_that_the_device_refuses_costs_only_itself() {
-    let device = Device::new();
+    let device = Device::with_blocks();
     let mut disk = device.driver();
     for status in [1, 2, STATUS_NONE] {
         disk.begin(READ).unwrap();
@@ -306,7 +178,7 @@ fn d15_a_device_that_lies_is_stopped() {
         ("two answers", |it| (0..2).for_each(|_| it.answer(0, 1)), RingFault::UsedIdx),
         (
             "an index that goes back",
-            |it| write(it.addresses().used + 2, 0xffff_u16),
+            |it| it.queue(0, |ring| ring.show_index(0xffff)),
             RingFault::UsedIdx,
         ),
         ("no such descriptor", |it| it.answer(4, 1), RingFault::UsedId),
@@ -316,44 +188,44 @@ fn d15_a_device_that_lies_is_stopped() {
         ("much more", |it| it.answer(0, u32::MAX), RingFault::UsedLen),
     ];
     for (what, lie, fault) in cases {
-        let device = Device::new();
+        let device = Device::with_blocks();
         let mut disk = device.driver();
         disk.begin(READ).unwrap();
         device.fetch().unwrap();
         lie(&device);
         let stopped = DiskFault::Ring(fault);
         assert_eq!(disk.poll(), Some(Err(stopped)), "{what}");
-        assert!(device.0.borrow().status.is_empty(), "{what}: it was reset");
+        assert!(device.get(|it| it.status).is_empty(), "{what}: it was reset");
         assert_eq!(disk.begin(READ), Err(stopped), "{what}");
         assert_eq!(disk.poll(), Some(Err(stopped)), "{what}");
-        assert!(device.fetch().is_none(), "{what}: nothing more was asked of it");
+        assert_eq!(device.get(|it| it.doorbells), [1, 0], "{what}: nothing more was asked of it");
     }
 }
 
 /// What was read does not change under the reader.
 #[test]
 fn a_device_that_goes_on_writing_changes_nothing() {
-    let device = Device::new();
+    let device = Device::with_blocks();
     let mut disk = device.driver();
     disk.begin(READ).unwrap();
     let seen = device.serve();
     let read = disk.poll().unwrap().unwrap();
-    write(seen.parts[1].0, 0xee_u8);
+    write(seen.parts[1].address, 0xee_u8);
     assert_eq!(read[0], 0);
 }
 
 #[test]
 fn d15_a_device_that_cannot_be_used_is_absent_for_a_reason() {
-    type Change = fn(&mut Inside);
+    type Change = fn(&mut FakeDevice<Blocks>);
     let cases: &[(Change, Absent)] = &[
         (|it| it.offered &= !(1 << 32), Absent::FeaturesMissing { bits: 1 << 32 }),
         (|it| (it.ignores_reset, it.status) = (true, DeviceStatus::DRIVER_OK), Absent::NoReset),
         (|it| it.restless = true, Absent::Config),
-        (|it| it.queue_max = 0, Absent::QueueSize { queue: 0, offered: 0 }),
-        (|it| it.queue_max = 2, Absent::QueueSize { queue: 0, offered: 2 }),
+        (|it| it.sizes[0] = 0, Absent::QueueSize { queue: 0, offered: 0 }),
+        (|it| it.sizes[0] = 2, Absent::QueueSize { queue: 0, offered: 2 }),
     ];
     for &(change, reason) in cases {
-        let device = Device::new();
+        let device = Device::with_blocks();
         device.set(change);
         let result = VirtioBlock::new(device.clone(), device);
         assert_eq!(result.err(), Some(reason));

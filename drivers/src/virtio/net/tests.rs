@@ -1,6 +1,6 @@
 use super::*;
 use crate::nic::RingFault::{UsedId, UsedIdx, UsedLen, UsedNotHead};
-use crate::virtio::fake::{Arena, Handle, MAC, MRG_RXBUF, OFFERED, PLAIN, STATUS};
+use crate::virtio::fake::net::{Arena, Handle, MAC, MRG_RXBUF, OFFERED, PLAIN, STATUS};
 use crate::virtio::header::{FRAME_LEN_MAX, Header};
 use crate::virtio::ring::RECEIVE_BYTES;
 
@@ -29,7 +29,7 @@ impl Bench {
     }
 
     fn on(arena: &Arena, change: impl FnOnce(&Handle)) -> Bench {
-        let device = Handle::new(arena);
+        let device = Handle::of(arena);
         change(&device);
         let nic = VirtioNet::new(device.clone(), device.clone(), arena.pool).unwrap();
         let mut bench = Bench { pool: arena.pool, device, nic, now_ms: 5_000 };

@@ -1,7 +1,8 @@
 use super::*;
 use crate::pool::HEAD_BYTES_MAX;
 use crate::virtio::Queue;
-use crate::virtio::fake::{Arena, FakeQueue, Handle, Posted, Random};
+use crate::virtio::fake::Random;
+use crate::virtio::fake::net::{Arena, FakeQueue, Handle, Posted};
 use RingFault::{UsedId, UsedIdx, UsedLen, UsedNotHead};
 
 /// A ring, the device's end of it, and a pool with twice the buffers.
@@ -70,7 +71,7 @@ impl Bench {
     fn end(mut self, in_flight: usize) {
         let pool = self.arena.pool;
         assert_eq!(pool.total() - pool.free(), in_flight, "still owned by the ring");
-        let quiet = Quiet::check(&Handle::new(&self.arena)).unwrap();
+        let quiet = Quiet::check(&Handle::of(&self.arena)).unwrap();
         self.ring.take_back(&quiet);
         assert_eq!(pool.free(), pool.total());
         assert_eq!(self.ring.room(), usize::from(self.ring.size().get()));
@@ -321,7 +322,8 @@ fn d5_used_idx_jumps() {
         for jump in [4, 8, 9, 256, 0x7fff, 0x8000, 0xfffe] {
             for mut bench in [Bench::new(8, direction), Bench::near_the_wrap(8, direction)] {
                 bench.push_published(3);
-                bench.device.show_index(bench.device.used.wrapping_add(jump));
+                let index = bench.device.used.wrapping_add(jump);
+                bench.device.show_index(index);
                 assert_eq!(bench.ring.pending(), Err(UsedIdx), "{jump}");
                 bench.end(3);
             }
@@ -336,7 +338,8 @@ fn d6_used_idx_goes_back() {
             bench.push_published(3);
             let id = bench.device.fetch()[0].id.into();
             assert_eq!(bench.answered(id, 12), Ok(12));
-            bench.device.show_index(bench.device.used.wrapping_sub(2));
+            let index = bench.device.used.wrapping_sub(2);
+            bench.device.show_index(index);
             assert_eq!(bench.ring.pending(), Err(UsedIdx));
             bench.end(2);
         }

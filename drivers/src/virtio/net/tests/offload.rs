@@ -3,7 +3,7 @@
 use super::*;
 use crate::offload::{Offload, PartialChecksum, SegmentKind, Segments};
 use crate::pool::{BUFFERS_PER_FRAME_MAX, FRAME_BYTES_MAX};
-use crate::virtio::fake::{CSUM, GUEST_CSUM, GUEST_CUTS, HOST_CUTS, OFFLOADS};
+use crate::virtio::fake::net::{CSUM, GUEST_CSUM, GUEST_CUTS, HOST_CUTS, OFFLOADS};
 
 /// As QEMU offers it on a tap.
 const TAP: u64 = OFFERED | OFFLOADS;

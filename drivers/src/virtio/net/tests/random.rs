@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::pool::FRAME_BYTES_MAX;
-use crate::virtio::fake::{FakeQueue, OFFLOADS, Random};
+use crate::virtio::fake::Random;
+use crate::virtio::fake::net::{FakeQueue, OFFLOADS};
 
 /// Frames that the test holds, full of a pattern that nobody may touch.
 const WITNESSES: usize = 16;

@@ -5,7 +5,7 @@ use super::*;
 /// What a device does to its used ring, and the rule that this breaks.
 #[test]
 fn d1_d2_d4_d5_d6_a_broken_rule_breaks_one_port_and_is_healed_by_a_reset() {
-    type Deed = fn(&mut crate::virtio::fake::FakeQueue);
+    type Deed = fn(&mut crate::virtio::fake::net::FakeQueue);
     let cases: &[(Deed, RingFault)] = &[
         (|ring| ring.answer(8, 72), UsedId),
         (|ring| ring.answer(0x1_0000, 72), UsedId),
@@ -52,7 +52,7 @@ fn d1_d2_d4_d5_d6_a_broken_rule_breaks_one_port_and_is_healed_by_a_reset() {
 /// The transmit ring is believed no more than the other.
 #[test]
 fn d1_d2_d4_d5_on_the_transmit_ring() {
-    type Deed = fn(&mut crate::virtio::fake::FakeQueue);
+    type Deed = fn(&mut crate::virtio::fake::net::FakeQueue);
     let cases: &[(Deed, RingFault)] = &[
         (|ring| ring.answer(0x1_0000, 0), UsedId),
         (|ring| ring.answer(7, 0), UsedNotHead),
@@ -164,7 +164,7 @@ fn d16_transmission_that_stands_still_is_counted_and_long_after_given_up() {
 #[test]
 fn a_link_that_is_down_is_no_standstill() {
     let mut bench = Bench::new();
-    bench.device.set(|it| it.link_status = 0);
+    bench.device.set(|it| it.kind.link_status = 0);
     bench.pass(100);
     assert!(bench.send(b"into the void"));
     bench.pass(300_000);
@@ -226,7 +226,7 @@ fn d13_the_link_is_seen_within_a_tenth_of_a_second() {
     for (status, state) in
         [(0, NicState::LinkDown), (1, NicState::Up), (0xfffe, NicState::LinkDown)]
     {
-        bench.device.set(|it| it.link_status = status);
+        bench.device.set(|it| it.kind.link_status = status);
         bench.pass(100);
         assert_eq!(bench.nic.state(), state);
     }
@@ -251,12 +251,12 @@ fn d13_a_configuration_that_never_stands_still() {
 #[test]
 fn d13_a_mac_address_that_changes() {
     let mut bench = Bench::new();
-    bench.device.set(|it| it.mac[5] += 1);
+    bench.device.set(|it| it.kind.mac[5] += 1);
     bench.pass(100);
     assert_eq!(bench.fault(), Some(Fault::Config));
     bench.pass(1_000);
     assert_eq!(bench.fault(), Some(Fault::Config), "not after the reset either");
-    bench.device.set(|it| it.mac = MAC);
+    bench.device.set(|it| it.kind.mac = MAC);
     bench.pass(2_000);
     bench.assert_works();
     bench.end();

@@ -1,11 +1,13 @@
 //! What a device must be to become a port.
 
 use super::*;
+use crate::virtio::fake::FakeDevice;
+use crate::virtio::fake::net::Net;
 
 #[test]
 fn without_the_status_feature_the_link_is_up() {
     let bench = Bench::with(|device| {
-        device.set(|it| (it.offered, it.link_status) = (OFFERED & !STATUS, 0));
+        device.set(|it| (it.offered, it.kind.link_status) = (OFFERED & !STATUS, 0));
     });
     assert_eq!(bench.nic.state(), NicState::Up);
     bench.end();
@@ -23,15 +25,15 @@ fn only_features_that_are_used_are_taken() {
 
 #[test]
 fn d15_a_device_that_cannot_be_used_is_absent_for_a_reason() {
-    type Change = fn(&mut crate::virtio::fake::FakeDevice);
+    type Change = fn(&mut FakeDevice<Net>);
     let cases: &[(Change, Absent)] = &[
         (|it| it.offered &= !(1 << 32), Absent::FeaturesMissing { bits: 1 << 32 }),
         (|it| it.offered &= !(1 << 5), Absent::FeaturesMissing { bits: 1 << 5 }),
         (|it| it.refuses_features = true, Absent::FeaturesRefused),
         (|it| (it.ignores_reset, it.status) = (true, DeviceStatus::DRIVER_OK), Absent::NoReset),
         (|it| it.restless = true, Absent::Config),
-        (|it| it.mac = [0; 6], Absent::Mac([0; 6])),
-        (|it| it.mac = [0xff; 6], Absent::Mac([0xff; 6])),
+        (|it| it.kind.mac = [0; 6], Absent::Mac([0; 6])),
+        (|it| it.kind.mac = [0xff; 6], Absent::Mac([0xff; 6])),
         (|it| it.sizes[0] = 0, Absent::QueueSize { queue: 0, offered: 0 }),
         (|it| it.sizes[1] = 3, Absent::QueueSize { queue: 1, offered: 3 }),
         (|it| it.sizes[1] = 65_535, Absent::QueueSize { queue: 1, offered: 65_535 }),
@@ -39,7 +41,7 @@ fn d15_a_device_that_cannot_be_used_is_absent_for_a_reason() {
     ];
     for &(change, reason) in cases {
         let arena = Arena::new(32);
-        let device = Handle::new(&arena);
+        let device = Handle::of(&arena);
         device.set(change);
         let result = VirtioNet::new(device.clone(), device, arena.pool);
         assert_eq!(result.err(), Some(reason));

@@ -199,7 +199,7 @@ fn d14_interrupts_are_wanted_only_while_armed() {
     bench.nic.disarm();
     assert_eq!(bench.received().len(), 1);
 
-    bench.device.set(|it| (it.interrupt, it.link_status) = (2, 0));
+    bench.device.set(|it| (it.interrupt, it.kind.link_status) = (2, 0));
     assert!(!bench.nic.arm(), "the link changed");
     bench.nic.service(bench.now_ms);
     assert_eq!(bench.nic.state(), NicState::LinkDown, "seen without waiting");
