@@ -41,31 +41,38 @@ fetch_busybox() {
     mv "$files/bin/busybox" "$busybox"
 }
 
-# linux-image-cloud-amd64 is an empty package that names the newest kernel's.
 fetch_linux() {
     guest_kernel=$packages/vmlinuz
-    [[ -f $guest_kernel ]] && return
+    unpack_linux "$packages" "${guest_modules[@]}"
+}
+
+# unpack_linux INTO MODULE…: Debian's kernel for machines like these, `vmlinuz`, and of its modules
+# those. linux-image-cloud-amd64 is an empty package that names the newest kernel's.
+unpack_linux() {
+    local into=$1 files package module
+    shift
+    [[ -f $into/vmlinuz ]] && return
     scratch_directory
-    local files=$directory package
+    files=$directory
     apt-cache show --no-all-versions linux-image-cloud-amd64 >/dev/null 2>&1 || refresh_package_lists
     package=$(apt-cache depends linux-image-cloud-amd64 | awk '$1 == "Depends:" { print $2; exit }')
     [[ -n $package ]] || fail "linux-image-cloud-amd64 does not say which kernel it stands for"
     unpack_package "$package" "$files"
-    mkdir -p "$packages/modules"
-    local module
-    for module in "${guest_modules[@]}"; do
-        copy_module "$files"/lib/modules/*/kernel "$module"
+    mkdir -p "$into/modules"
+    for module in "$@"; do
+        copy_module "$files"/lib/modules/*/kernel "$module" "$into/modules"
     done
-    mv "$files"/boot/vmlinuz-* "$guest_kernel"
+    mv "$files"/boot/vmlinuz-* "$into/vmlinuz"
 }
 
-# Modules lie under drivers/ or net/, and are compressed or not, as the kernel's packager likes.
+# copy_module TREE MODULE INTO: modules lie under drivers/ or net/, and are compressed or not, as the
+# kernel's packager likes.
 copy_module() {
-    local tree=$1 name=${2##*/} found
+    local tree=$1 name=${2##*/} into=$3 found
     found=$(find "$tree" -name "$name.ko*" -print -quit)
     case $found in
-        *.ko) cp "$found" "$packages/modules/" ;;
-        *.ko.xz) xz --decompress --stdout "$found" >"$packages/modules/$name.ko" ;;
+        *.ko) cp "$found" "$into/" ;;
+        *.ko.xz) xz --decompress --stdout "$found" >"$into/$name.ko" ;;
         *) fail "the kernel's package has no module $name" ;;
     esac
 }
