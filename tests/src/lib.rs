@@ -9,9 +9,11 @@
 //! what must arrive, compared byte for byte, checksums included. A test that fails prints the
 //! console and the trace of all frames, which is also left as a pcap file.
 //!
-//! Beside it, without a machine, the scheduling laboratory: [`lab`].
+//! Beside it, without a machine, the scheduling laboratory: [`lab`]; and the benchmark, which drives
+//! other machines too: [`bench`].
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod console;
 pub mod dice;
 pub mod disk;
