@@ -266,6 +266,29 @@ impl Control {
         Ok(Done { kept, remarks })
     }
 
+    /// Makes what ran before the last commit run again: a commit of its own, but for one that is on
+    /// trial, which ends. Nobody's changes to the candidate are lost.
+    pub fn undo(&mut self, appliance: &mut Appliance) -> Result<Done, Vec<Error>> {
+        let refuse = |problem| Err(vec![Error::whole(problem)]);
+        if let Some(trial) = &self.trial {
+            let (before, plan_before) = (self.running.clone(), self.plan.clone());
+            self.change(trial.before.clone(), appliance)?;
+            self.trial = None;
+            log::info!("configuration: the commit on trial is taken back");
+            let remarks = remarks::of(&before, &plan_before, self, appliance);
+            return Ok(Done { kept: None, remarks });
+        }
+        if self.is_edited() {
+            return refuse(Problem::Edited);
+        }
+        if self.archive.commits().nth(1).is_none_or(|commit| commit.generation == 0) {
+            return refuse(Problem::NothingToUndo);
+        }
+        self.candidate = self.committed(1).map_err(|problem| vec![Error::whole(problem)])?;
+        let order = Order { comment: Some("undo".to_string()), ..Order::default() };
+        self.commit(order, appliance).inspect_err(|_| self.discard())
+    }
+
     /// Ends the trial of the last commit.
     pub fn confirm(&mut self, now: Instant) -> Result<Kept, Problem> {
         let trial = self.trial.take().ok_or(Problem::NoTrial)?;

@@ -142,6 +142,7 @@ impl Statement {
             | Action::Confirm
             | Action::Rollback
             | Action::Discard
+            | Action::Undo
             | Action::Exit
             | Action::End
             | Action::Help

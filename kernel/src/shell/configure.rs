@@ -11,7 +11,7 @@ use super::grammar::Loading;
 use super::parse::{Sentence, text_of, words};
 use super::problem::{Error, Problem};
 use super::value::Choice;
-use crate::config::{Config, Reading, Statement};
+use crate::config::{Config, Reading, Statement, compare};
 use crate::control::{Control, Kept, Order, Remark, cut};
 use crate::seats::Place;
 use crate::store::Ticket;
@@ -136,6 +136,22 @@ fn said_of(remarks: &[Remark]) -> String {
 pub(super) fn confirm(desk: &mut Desk<'_>) -> Result<Answer, Vec<Error>> {
     let confirmed = desk.control.confirm(desk.appliance.now());
     confirmed.map(kept).map_err(|problem| vec![Error::whole(problem)])
+}
+
+/// Takes back the last commit, or the one that is on trial, and says which statements that changed.
+pub(super) fn undo(desk: &mut Desk<'_>) -> Result<Answer, Vec<Error>> {
+    let before = desk.control.config().clone();
+    let done = desk.control.undo(desk.appliance)?;
+    let differences = compare(&before, desk.control.config());
+    let mut said: String = differences.iter().map(|line| format!("{line}\n")).collect();
+    let answer = done.kept.map_or_else(trial_ended, kept);
+    said.push_str(&(answer.said + &said_of(&done.remarks)));
+    Ok(Answer { said, ..answer })
+}
+
+fn trial_ended() -> Answer {
+    let said = "The commit on trial is taken back. The candidate still has it.\n".to_string();
+    Answer { said, saving: None }
 }
 
 pub(super) fn rollback(sentence: &Sentence, control: &mut Control) -> Result<String, Vec<Error>> {

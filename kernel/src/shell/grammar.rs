@@ -79,6 +79,8 @@ pub enum Action {
     Confirm,
     Rollback,
     Discard,
+    /// What ran before the last commit runs again.
+    Undo,
     /// One mode up.
     Exit,
     /// Back to operational mode.
@@ -89,6 +91,39 @@ pub enum Action {
     Reboot,
     Poweroff,
     Filter(Sieve),
+}
+
+impl Action {
+    /// Whether it is done to the candidate, for which one is in configuration mode.
+    pub const fn is_configuring(self) -> bool {
+        match self {
+            Action::Set(_)
+            | Action::Delete(_)
+            | Action::Load(_)
+            | Action::Commit
+            | Action::CommitCheck
+            | Action::Confirm
+            | Action::Rollback
+            | Action::Discard => true,
+            Action::Show(_)
+            | Action::Administer(_)
+            | Action::Clear
+            | Action::ResetFlow
+            | Action::Monitor(_)
+            | Action::Capture
+            | Action::Support
+            | Action::Configure
+            | Action::Undo
+            | Action::Exit
+            | Action::End
+            | Action::Help
+            | Action::Write
+            | Action::Script(_)
+            | Action::Reboot
+            | Action::Poweroff
+            | Action::Filter(_) => false,
+        }
+    }
 }
 
 /// What `show` shows.

@@ -91,6 +91,7 @@ Two modes. Here you look at the appliance and act on guests:
   drain | enable | maint …     take guests out of service and back
   clear counters …             let what show counts begin anew
   reset flow …                 end one flow
+  undo                         take the last commit back
   reboot | poweroff
 and after 'configure' you say what it is to be, in a candidate:
   set …                        make a statement
@@ -285,7 +286,26 @@ impl Shell {
         Some(Error::at(first.column, Problem::OtherMode { word, way }))
     }
 
+    /// Does what a line says, in the mode that it is for.
     fn perform(&mut self, sentence: &Sentence, desk: &mut Desk<'_>) -> Result<String, Vec<Error>> {
+        let mut said = String::new();
+        if self.mode == Mode::Operational && sentence.action.is_configuring() {
+            said = self.configure(desk.control);
+        }
+        said.push_str(&self.carry_out(sentence, desk)?);
+        Ok(said)
+    }
+
+    fn configure(&mut self, control: &mut Control) -> String {
+        self.mode = Mode::Configuration;
+        configure::enter(self.place, control)
+    }
+
+    fn carry_out(
+        &mut self,
+        sentence: &Sentence,
+        desk: &mut Desk<'_>,
+    ) -> Result<String, Vec<Error>> {
         match sentence.action {
             Action::Show(what) => {
                 let page = show::show(what, sentence, desk)
@@ -302,6 +322,7 @@ impl Shell {
             Action::Confirm => return configure::confirm(desk).map(|said| self.wait(said)),
             Action::Rollback => return configure::rollback(sentence, desk.control),
             Action::Discard => return Ok(configure::discard(desk.control)),
+            Action::Undo => return configure::undo(desk).map(|said| self.wait(said)),
             Action::Administer(state) => {
                 if let Some(guest) = sentence.guest() {
                     let service = sentence.service();
@@ -324,10 +345,7 @@ impl Shell {
                     begun.map_err(|problem| vec![locate(Error::whole(problem), sentence)])?;
                 self.job = Some(Box::new(begun));
             }
-            Action::Configure => {
-                self.mode = Mode::Configuration;
-                return Ok(configure::enter(self.place, desk.control));
-            }
+            Action::Configure => return Ok(self.configure(desk.control)),
             Action::Exit | Action::End => return Ok(self.leave(desk.control)),
             Action::Help => return Ok(HELP.to_string()),
             Action::Write => return configure::write(desk).map(|said| self.wait(said)),

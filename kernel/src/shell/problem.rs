@@ -114,6 +114,10 @@ pub enum Problem {
     },
     /// No commit waits to be confirmed.
     NoTrial,
+    /// The candidate has changes that would be lost.
+    Edited,
+    /// Before what runs there was nothing but the plain switch.
+    NothingToUndo,
     /// There were not so many commits.
     NoCommit {
         back: usize,
@@ -181,6 +185,8 @@ impl Problem {
             Problem::NoTrial => 303,
             Problem::NoCommit { .. } => 304,
             Problem::Abandoned => 305,
+            Problem::Edited => 307,
+            Problem::NothingToUndo => 308,
             Problem::NotSaved(trouble) => trouble.code(),
         }
     }
@@ -261,11 +267,17 @@ impl Problem {
             }
             Problem::OnTrial { left } => write!(
                 f,
-                "the last commit waits to be confirmed for {} more seconds (confirm; else it is \
-                 taken back)",
+                "the last commit waits to be confirmed for {} more seconds (confirm, or undo; else \
+                 it is taken back)",
                 left.as_millis().div_ceil(1000)
             ),
             Problem::NoTrial => f.write_str("no commit waits to be confirmed"),
+            Problem::Edited => {
+                f.write_str("the candidate has changes that are not committed (compare, discard)")
+            }
+            Problem::NothingToUndo => f.write_str(
+                "before what runs there was only the plain switch (rollback 1 and commit make it one)",
+            ),
             Problem::NoCommit { back, last } => {
                 write!(f, "there is no configuration {back} commits ago (show commits: 0..{last})")
             }

@@ -15,7 +15,7 @@ use lb::{AdminState, Protocol};
 
 use self::capture::CAPTURE;
 pub use self::configuration::CONFIGURATION;
-use self::configuration::SHOW_CONFIGURATION;
+use self::configuration::{CONFIGURE_LINE, SHOW_CONFIGURATION};
 use self::look::{MONITOR, TEST_PACKET};
 use self::set::SET;
 use super::grammar::Then::{End, EndOr, Next};
@@ -40,6 +40,7 @@ pub static OPERATIONAL: &[Node] = &[
     word("show", "look at something; disturbs nothing", Next(SHOW)),
     TERMINAL,
     word("test", "ask what would happen; changes nothing", Next(TEST)),
+    UNDO,
     WRITE,
     alias("quit", End(Action::Exit)),
 ];
@@ -81,8 +82,10 @@ const fn value(kind: Kind, help: &'static str, then: Then) -> Node {
 const CONFIGURE: Node = word(
     "configure",
     "change the configuration (set, delete, commit)",
-    EndOr(Action::Configure, &[alias("terminal", End(Action::Configure))]),
+    EndOr(Action::Configure, CONFIGURE_LINE),
 );
+const UNDO: Node =
+    whole("undo", "make what ran before the last commit run again", End(Action::Undo));
 const HELP: Node = word("help", "how this shell works", End(Action::Help));
 const WRITE: Node = word(
     "write",

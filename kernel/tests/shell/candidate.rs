@@ -245,8 +245,8 @@ fn c21_a_commit_on_trial_is_taken_back_by_itself_unless_it_is_confirmed() {
     say(&mut bench, "set system hostname edge");
     let there = state(&bench);
     for order in ["commit", "commit confirmed 1m", "commit comment again"] {
-        let waits = "% E302 the last commit waits to be confirmed for 20 more seconds (confirm; else \
-                     it is taken back)\n% FAILED\n";
+        let waits = "% E302 the last commit waits to be confirmed for 20 more seconds (confirm, or \
+                     undo; else it is taken back)\n% FAILED\n";
         assert_eq!(say(&mut bench, order), waits);
         assert_eq!(state(&bench), there);
     }

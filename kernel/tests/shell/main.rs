@@ -13,6 +13,7 @@ mod reference;
 mod requests;
 mod saving;
 mod seats;
+mod short;
 mod start;
 mod switching;
 mod transcripts;

@@ -17,7 +17,7 @@ const HELP_AT: usize = 34;
 #[derive(Default)]
 struct Reference {
     text: String,
-    /// By where a list lies, the line that it was printed below.
+    /// By where a list lies, what is printed instead of it.
     printed: BTreeMap<usize, String>,
 }
 
@@ -49,13 +49,25 @@ impl Reference {
     }
 
     fn below(&mut self, nodes: &'static [Node], line: &str, depth: usize) {
-        if let Some(printed) = self.printed.get(&(nodes.as_ptr() as usize)) {
-            let same = format!("{:1$}as after '{printed}'", "", 2 * depth);
-            writeln!(self.text, "{same}").unwrap();
+        if let Some(instead) = self.printed.get(&place(nodes)) {
+            writeln!(self.text, "{:1$}{instead}", "", 2 * depth).unwrap();
             return;
         }
-        self.printed.insert(nodes.as_ptr() as usize, line.to_string());
+        self.printed.insert(place(nodes), format!("as after '{line}'"));
         self.list(nodes, line, depth);
+    }
+}
+
+fn place(nodes: &'static [Node]) -> usize {
+    nodes.as_ptr() as usize
+}
+
+/// Its nodes are those of configuration mode, which has a part of its own.
+fn after_configure() -> &'static [Node] {
+    let is_it = |node: &&Node| node.token.word() == Some("configure");
+    match OPERATIONAL.iter().find(is_it).map(|node| node.then) {
+        Some(Then::EndOr(_, nodes)) => nodes,
+        _ => panic!("configure is a command, and may go on"),
     }
 }
 
@@ -65,6 +77,7 @@ fn the_reference_is_what_the_tree_says() {
     let page = fs::read_to_string(&path).unwrap();
     let (before, after) = page.split_once(MARK).expect("the mark");
     let mut reference = Reference::default();
+    reference.printed.insert(place(after_configure()), "as in configuration mode".to_string());
     reference.root("Operational mode", OPERATIONAL);
     reference.root("Configuration mode", CONFIGURATION);
     reference.root("After `|`", FILTERS);

@@ -1,32 +1,58 @@
 //! Configuration mode: the candidate, and what becomes of it.
 
-use super::delete::DELETE;
+use super::delete::DELETE as DELETE_NEXT;
 use super::set::SET;
-use super::{HELP, SHOW, TERMINAL, WRITE, alias, choice, show, value, word};
+use super::{HELP, SHOW, TERMINAL, UNDO, WRITE, alias, choice, show, value, word};
 use crate::shell::grammar::Then::{End, EndOr, MaybeClauses, Next, Once};
 use crate::shell::grammar::{Action, Loading, Node, Show, Then};
 use crate::shell::value::{Choice, Kind};
 
 pub static CONFIGURATION: &[Node] = &[
-    word("commit", "make the candidate run, all of it or nothing", COMMIT),
+    COMMIT,
     word("compare", "what a commit would change", COMPARE),
-    word("confirm", "keep what a commit has put on trial", End(Action::Confirm)),
-    word("delete", "take a statement out of the candidate", Next(DELETE)),
-    word("discard", "make the candidate what runs", End(Action::Discard)),
+    CONFIRM,
+    DELETE,
+    DISCARD,
     word("exit", "leave configuration mode; the candidate stays", End(Action::Exit)),
     HELP,
-    word("load", "set lines into the candidate, up to a line 'end'", Next(LOAD)),
-    word("no", "the same as delete", Next(DELETE)),
-    word("rollback", "make the candidate what ran before", Next(ROLLBACK)),
+    LOAD,
+    NO,
+    ROLLBACK,
     SET,
     word("show", "look at something; by itself: the candidate", CANDIDATE_SHOW),
     TERMINAL,
+    UNDO,
     WRITE,
     alias("end", End(Action::End)),
     alias("quit", End(Action::Exit)),
 ];
 
-const COMMIT: Then = MaybeClauses(Action::Commit, COMMIT_CLAUSES);
+/// After `configure`: a line of configuration mode, with which one enters it.
+pub(super) static CONFIGURE_LINE: &[Node] = &[
+    COMMIT,
+    CONFIRM,
+    DELETE,
+    DISCARD,
+    LOAD,
+    NO,
+    ROLLBACK,
+    SET,
+    alias("terminal", End(Action::Configure)),
+];
+
+const COMMIT: Node = word(
+    "commit",
+    "make the candidate run, all of it or nothing",
+    MaybeClauses(Action::Commit, COMMIT_CLAUSES),
+);
+const CONFIRM: Node = word("confirm", "keep what a commit has put on trial", End(Action::Confirm));
+const DELETE: Node = word("delete", "take a statement out of the candidate", Next(DELETE_NEXT));
+const DISCARD: Node = word("discard", "make the candidate what runs", End(Action::Discard));
+const LOAD: Node =
+    word("load", "set lines into the candidate, up to a line 'end'", Next(LOAD_NEXT));
+const NO: Node = word("no", "the same as delete", Next(DELETE_NEXT));
+const ROLLBACK: Node = word("rollback", "make the candidate what ran before", Next(ROLLBACK_NEXT));
+
 static COMMIT_CLAUSES: &[Node] = &[
     word("check", "only say what is wrong with it", End(Action::CommitCheck)),
     word(
@@ -44,12 +70,12 @@ static COMMIT_CLAUSES: &[Node] = &[
 
 const CANDIDATE_SHOW: Then = EndOr(Action::Show(Show::Candidate), SHOW);
 
-static LOAD: &[Node] = &[
+static LOAD_NEXT: &[Node] = &[
     word("merge", "on top of what it says", End(Action::Load(Loading::Merge))),
     word("replace", "in place of what it says", End(Action::Load(Loading::Replace))),
 ];
 
-static ROLLBACK: &[Node] = &[back(End(Action::Rollback))];
+static ROLLBACK_NEXT: &[Node] = &[back(End(Action::Rollback))];
 
 const COMPARE: Then = EndOr(Action::Show(Show::Comparison), COMPARE_WITH);
 static COMPARE_WITH: &[Node] =
