@@ -311,23 +311,29 @@ impl Control {
         Some(format!("Configuration: {news}. The candidate still has it.\n"))
     }
 
-    /// Makes a guest's reals (or one of them) ready, drains them or takes them out.
+    /// Makes a guest's reals (or one of them) ready, drains them or takes them out; then there are
+    /// flows to wait for.
     pub fn administer(
         &mut self,
         service: Option<Name>,
         guest: Name,
         state: AdminState,
         appliance: &mut Appliance,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Remark>, Error> {
         let whose =
             service.as_ref().map_or(String::new(), |service| format!(" in service {service}"));
         let line = format!("guest {guest}{whose}: {}", state.as_str());
-        let command = Command::Administer { service, guest, state };
+        let command = Command::Administer { service: service.clone(), guest: guest.clone(), state };
         appliance
             .apply(&command)
             .map_err(|refusal| Error::whole(Problem::Refused(Box::new(refusal))))?;
         log::info!("operator: {line}");
-        Ok(())
+        Ok(match state {
+            AdminState::Ready => Vec::new(),
+            AdminState::Drain | AdminState::Maint => {
+                remarks::left(service.as_ref(), &guest, appliance)
+            }
+        })
     }
 
     /// Makes `config` the running configuration, or changes nothing.

@@ -1,4 +1,4 @@
-//! What there is to say of a commit that was made.
+//! What there is to say of a commit that was made, or of a guest that was taken out of service.
 
 use alloc::format;
 use alloc::string::ToString;
@@ -13,6 +13,8 @@ use crate::config::{Config, Plan};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remark {
+    /// So many flows of a real that gets no new ones are still open.
+    Left { service: Name, guest: Name, flows: u32 },
     /// A real went; its open flows go on.
     Drains { service: Name, guest: Name, flows: u32 },
     /// A real went, and its open flows have ended with it.
@@ -42,6 +44,19 @@ pub(super) fn of(
         remarks.push(Remark::NextStart { flows: appliance.dataplane.flows().capacity() });
     }
     remarks
+}
+
+/// What is left to wait for at a guest, in a service or in all of them.
+pub(super) fn left(service: Option<&Name>, guest: &Name, appliance: &Appliance) -> Vec<Remark> {
+    let tables = appliance.dataplane.tables();
+    let reals = tables.reals().filter(|(_, real)| !real.retired && real.spec.guest == *guest);
+    let remarks = reals.filter_map(|(_, real)| {
+        let name = &tables.service(real.service)?.spec.name;
+        let (guest, flows) = (guest.clone(), real.counters.flows_open);
+        let is_meant = service.is_none_or(|service| service == name);
+        is_meant.then(|| Remark::Left { service: name.clone(), guest, flows })
+    });
+    remarks.collect()
 }
 
 /// Reals that went with this change and have open flows.
@@ -82,15 +97,11 @@ pub(super) fn waiting(appliance: &Appliance) -> Vec<Waiting> {
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Remark::Left { service, guest, flows } => {
+                write!(f, "Service {service}: real {guest} has {}.", Open(*flows))
+            }
             Remark::Drains { service, guest, flows } => {
-                let (flows, rest) = match flows {
-                    1 => (1, "flow, which goes on until it ends"),
-                    more => (*more, "flows, which go on until they end"),
-                };
-                write!(
-                    f,
-                    "Service {service}: real {guest} has {flows} open {rest} (or: commit now)."
-                )
+                write!(f, "Service {service}: real {guest} has {} (or: commit now).", Open(*flows))
             }
             Remark::Cut { service, guest, flows } => {
                 let flows =
@@ -108,6 +119,19 @@ impl fmt::Display for Remark {
             Remark::NextStart { flows } => {
                 write!(f, "The flow table has {flows} places until the next start.")
             }
+        }
+    }
+}
+
+/// Flows that nobody ends before their time.
+struct Open(u32);
+
+impl fmt::Display for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("no open flow"),
+            1 => f.write_str("1 open flow, which goes on until it ends"),
+            more => write!(f, "{more} open flows, which go on until they end"),
         }
     }
 }

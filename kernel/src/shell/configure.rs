@@ -129,7 +129,7 @@ fn on_trial(time: Duration) -> Answer {
     Answer { said, saving: None }
 }
 
-fn said_of(remarks: &[Remark]) -> String {
+pub(super) fn said_of(remarks: &[Remark]) -> String {
     remarks.iter().map(|remark| format!("{remark}\n")).collect()
 }
 

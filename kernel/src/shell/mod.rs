@@ -326,9 +326,11 @@ impl Shell {
             Action::Administer(state) => {
                 if let Some(guest) = sentence.guest() {
                     let service = sentence.service();
-                    desk.control
+                    let remarks = desk
+                        .control
                         .administer(service, guest, state, desk.appliance)
                         .map_err(|error| vec![locate(error, sentence)])?;
+                    return Ok(configure::said_of(&remarks));
                 }
             }
             Action::Clear => show::clear(desk, sentence)
