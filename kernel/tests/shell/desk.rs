@@ -193,7 +193,7 @@ impl Bench {
 
     /// A client calls the VIP, its real answers, and the connection stands.
     pub fn call(&mut self, client_port: u16) {
-        self.put(0, tcp_to_vip(client_port, |tcp| tcp.syn()));
+        self.knock(client_port);
         self.now = self.now + Duration::from_millis(1);
         self.appliance.turn(self.now);
         for at in 1..self.cables.len() {
@@ -206,6 +206,29 @@ impl Bench {
         self.appliance.turn(self.now);
         self.put(0, tcp_to_vip(client_port, |tcp| tcp.ack(1)));
         self.run(Duration::from_millis(7));
+    }
+
+    /// A client's first segment waits at the uplink.
+    pub fn knock(&self, client_port: u16) {
+        self.put(0, tcp_to_vip(client_port, |tcp| tcp.syn()));
+    }
+
+    /// A client ends its connection to the VIP at once.
+    pub fn hang_up(&mut self, client_port: u16) {
+        self.put(0, tcp_to_vip(client_port, |tcp| tcp.rst()));
+        self.run(Duration::from_millis(10));
+    }
+
+    /// Whoever is behind a port sends frames to everybody, from this MAC.
+    pub fn shout(&mut self, at: usize, mac: [u8; 6], times: usize) {
+        const EXPERIMENTAL: [u8; 2] = [0x88, 0xb5];
+        let frame = [&[0xff; 6][..], &mac, &EXPERIMENTAL, &[0; 46]].concat();
+        for _ in 0..times {
+            self.put(at, frame.clone());
+            self.now = self.now + Duration::from_millis(1);
+            self.appliance.turn(self.now);
+        }
+        self.run(Duration::from_millis(10));
     }
 
     /// A client goes on with a connection to the VIP; whether it is told that there is none.

@@ -16,6 +16,8 @@ mod seats;
 mod short;
 mod start;
 mod switching;
+mod task_list;
+mod tasks;
 mod transcripts;
 mod tree;
 mod walk;

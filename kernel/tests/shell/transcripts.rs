@@ -9,6 +9,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::desk::Bench;
 use crate::paper::{prompt_of, show, unmarked};
 use crate::worlds::{enter, files};
 
@@ -38,19 +39,30 @@ fn plays(file: &Path) -> bool {
 
 fn play(world: &str, session: &str) -> String {
     let mut bench = enter(world);
+    let mut seen = sit_down(&mut bench);
+    type_lines(&mut bench, session, &mut seen);
+    // The prompt after the last answer has no line end in a file.
+    seen.truncate(seen.rfind('\n').map_or(0, |at| at + 1));
+    seen
+}
+
+/// What whoever comes to a console sees.
+pub fn sit_down(bench: &mut Bench) -> String {
     bench.console.greet(&bench.control);
     let mut seen = String::new();
     show(&mut seen, &bench.type_in(b""));
+    seen
+}
+
+/// Types what is typed in a session, and adds to what was seen.
+pub fn type_lines(bench: &mut Bench, session: &str, seen: &mut String) {
     for line in session.lines() {
-        let (line, prompt) = (unmarked(line), unmarked(prompt_of(&seen)));
+        let (line, prompt) = (unmarked(line), unmarked(prompt_of(seen)));
         let Some(typed) = line.strip_prefix(&prompt).filter(|_| !prompt.is_empty()) else {
             continue;
         };
         let end = if typed.ends_with('?') && !typed.contains('#') { "" } else { "\r" };
         const ERASE_LINE: char = '\x15';
-        show(&mut seen, &bench.type_in(format!("{ERASE_LINE}{typed}{end}").as_bytes()));
+        show(seen, &bench.type_in(format!("{ERASE_LINE}{typed}{end}").as_bytes()));
     }
-    // The prompt after the last answer has no line end in a file.
-    seen.truncate(seen.rfind('\n').map_or(0, |at| at + 1));
-    seen
 }
