@@ -15,6 +15,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::COLUMNS;
+use super::cells::{Cell, cells, columns};
 use super::history::History;
 use super::keys::{Decoder, Key};
 use super::request::{REQUEST_BYTES_MAX, is_request};
@@ -111,8 +112,8 @@ impl Editor {
         let at_end = self.cursor == self.line.len();
         self.line.splice(self.cursor..self.cursor, text.iter().copied());
         self.cursor += text.len();
-        if at_end && self.cells() - self.hidden < self.room() {
-            cells_of(text).for_each(|(_, glyph)| push(out, glyph));
+        if at_end && self.has_room_at_end() {
+            draw(cells(text), out);
         } else {
             self.redraw(out);
         }
@@ -121,30 +122,33 @@ impl Editor {
     /// Draws prompt and line anew, on the row where the cursor is.
     pub fn redraw(&mut self, out: &mut Vec<u8>) {
         let room = self.room();
-        let (all, before) = (self.cells(), cells_of(&self.line[..self.cursor]).count());
-        if all < room {
-            self.hidden = 0;
-        } else if before <= self.hidden || before - self.hidden >= room {
-            self.hidden = before.saturating_sub(room / 2);
-        }
+        let line: Vec<Cell<'_>> = cells(&self.line).collect();
+        let at = cells(&self.line[..self.cursor]).count().min(line.len());
+        let hidden = window(&line, at, self.hidden, room);
+        let mut left = room;
+        let shown = line[hidden..].iter().take_while(|cell| {
+            let fits = cell.columns <= left;
+            left = left.saturating_sub(cell.columns);
+            fits
+        });
+        let end = hidden + shown.count();
         out.push(b'\r');
         self.push_prompt(out);
-        let shown = all.min(self.hidden + room) - self.hidden;
-        for (at, (_, glyph)) in cells_of(&self.line).skip(self.hidden).take(shown).enumerate() {
-            let more_left = at == 0 && self.hidden > 0;
-            let more_right = at + 1 == shown && self.hidden + shown < all;
-            let shown = match (more_left, more_right) {
-                (true, _) => '<',
-                (false, true) => '>',
-                (false, false) => glyph,
-            };
-            push(out, shown);
+        for (number, cell) in line.iter().enumerate().take(end).skip(hidden) {
+            let more_left = number == hidden && hidden > 0;
+            let more_right = number + 1 == end && end < line.len();
+            match (more_left, more_right) {
+                (true, _) => out.extend(b"< ".iter().take(cell.columns)),
+                (false, true) => out.extend(b"> ".iter().take(cell.columns)),
+                (false, false) => cell.draw(out),
+            }
         }
         out.extend_from_slice(b"\x1b[K");
-        if before < self.hidden + shown {
-            let column = self.prompt_width() + before - self.hidden;
+        if at < end {
+            let column = self.prompt_width() + sum(line[hidden..at].iter().copied());
             out.extend_from_slice(format!("\r\x1b[{column}C").as_bytes());
         }
+        self.hidden = hidden;
     }
 
     fn press(&mut self, key: Key, out: &mut Vec<u8>) -> Option<Event> {
@@ -225,13 +229,13 @@ impl Editor {
         Event::Line(line)
     }
 
-    /// To the next row, after a mark of the key that led there. A line that was seen through a window is shown whole, for whoever scrolls
-    /// back; the terminal may wrap it.
+    /// To the next row, after a mark of the key that led there. A line that was seen through a window
+    /// is shown whole, for whoever scrolls back; the terminal may wrap it.
     fn leave_row(&self, mark: &[u8], out: &mut Vec<u8>) {
-        if self.cells() > self.room() {
+        if columns(&self.line) > self.room() {
             out.push(b'\r');
             out.extend_from_slice(self.prompt.as_bytes());
-            cells_of(&self.line).for_each(|(_, glyph)| push(out, glyph));
+            draw(cells(&self.line), out);
         }
         out.extend_from_slice(mark);
         out.extend_from_slice(b"\r\n");
@@ -350,13 +354,13 @@ impl Editor {
     }
 
     fn left(&self) -> usize {
-        let last = cells_of(&self.line[..self.cursor]).last();
-        self.cursor - last.map_or(0, |(len, _)| len)
+        let last = cells(&self.line[..self.cursor]).last();
+        self.cursor - last.map_or(0, |cell| cell.bytes.len())
     }
 
     fn right(&self) -> usize {
-        let next = cells_of(&self.line[self.cursor..]).next();
-        self.cursor + next.map_or(0, |(len, _)| len)
+        let next = cells(&self.line[self.cursor..]).next();
+        self.cursor + next.map_or(0, |cell| cell.bytes.len())
     }
 
     fn word_start(&self) -> usize {
@@ -364,8 +368,11 @@ impl Editor {
         before.iter().rposition(u8::is_ascii_whitespace).map_or(0, |blank| blank + 1)
     }
 
-    fn cells(&self) -> usize {
-        cells_of(&self.line).count()
+    /// Whether the line's end is in the window and does not fill it. A byte takes a column at most.
+    fn has_room_at_end(&self) -> bool {
+        let room = self.room();
+        let is_short = self.hidden == 0 && self.line.len() < room;
+        is_short || sum(cells(&self.line).skip(self.hidden)) < room
     }
 
     /// Columns for the line; the last of the row stays empty, where a terminal might wrap.
@@ -375,8 +382,8 @@ impl Editor {
 
     fn prompt_width(&self) -> usize {
         match &self.search {
-            None => self.prompt.chars().count(),
-            Some(search) => SEARCH.len() + cells_of(&search.pattern).count() + 2,
+            None => columns(self.prompt.as_bytes()),
+            Some(search) => SEARCH.len() + columns(&search.pattern) + 2,
         }
     }
 
@@ -385,22 +392,36 @@ impl Editor {
             None => out.extend_from_slice(self.prompt.as_bytes()),
             Some(search) => {
                 out.extend_from_slice(SEARCH);
-                cells_of(&search.pattern).for_each(|(_, glyph)| push(out, glyph));
+                draw(cells(&search.pattern), out);
                 out.extend_from_slice(b": ");
             }
         }
     }
 }
 
-/// The line as it is seen: bytes and glyph of each cell. What is not to be printed is a `?`.
-fn cells_of(line: &[u8]) -> impl Iterator<Item = (usize, char)> {
-    line.utf8_chunks().flat_map(|chunk| {
-        let text = chunk.valid().chars();
-        let readable = text.map(|c| (c.len_utf8(), if c.is_control() { '?' } else { c }));
-        readable.chain(chunk.invalid().iter().map(|_| (1, '?')))
-    })
+/// The first cell of a window that holds the cursor, which stands before cell `at`: the one that it
+/// had, or one that puts the cursor into its middle.
+fn window(line: &[Cell<'_>], at: usize, hidden: usize, room: usize) -> usize {
+    let is_left_of = at <= hidden;
+    let columns = |part: &[Cell<'_>]| sum(part.iter().copied());
+    if columns(line) < room {
+        0
+    } else if !is_left_of && columns(&line[hidden..at]) < room {
+        hidden
+    } else {
+        let mut before = 0;
+        let half = line[..at].iter().rev().take_while(|cell| {
+            before += cell.columns;
+            before <= room / 2
+        });
+        at - half.count()
+    }
 }
 
-fn push(out: &mut Vec<u8>, glyph: char) {
-    out.extend_from_slice(glyph.encode_utf8(&mut [0; 4]).as_bytes());
+fn sum<'a>(cells: impl Iterator<Item = Cell<'a>>) -> usize {
+    cells.map(|cell| cell.columns).sum()
+}
+
+fn draw<'a>(cells: impl Iterator<Item = Cell<'a>>, out: &mut Vec<u8>) {
+    cells.for_each(|cell| cell.draw(out));
 }

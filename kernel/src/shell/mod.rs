@@ -8,6 +8,7 @@
 //! What configuration mode does with the candidate is in `configure`, through [`crate::control`].
 
 mod capture;
+pub mod cells;
 pub mod complete;
 mod configure;
 pub mod editor;
@@ -38,6 +39,7 @@ use alloc::vec::Vec;
 use lb::Refusal;
 
 use self::capture::Capturing;
+use self::cells::columns;
 use self::complete::Known;
 use self::configure::{Answer, Load};
 use self::grammar::{Action, Loading, Node, Switch};
@@ -399,15 +401,20 @@ impl Shell {
 /// long to be seen whole, the part around the column is shown again.
 fn caret(prompt: &str, line: &[u8], column: usize) -> String {
     const CONTEXT: usize = 30;
-    let line = String::from_utf8_lossy(line);
-    let (prompt_width, before) = (prompt.chars().count(), column - 1);
-    if prompt_width + line.chars().count().max(column) < COLUMNS {
-        return format!("{:1$}^\n", "", prompt_width + before);
+    let line = String::from_utf8_lossy(line).replace(char::is_control, " ");
+    let before = |start: usize| -> String {
+        let missing = (column - 1).saturating_sub(line.chars().count());
+        let there = line.chars().take(column - 1).skip(start);
+        there.chain(core::iter::repeat_n(' ', missing)).collect()
+    };
+    let wide = |text: &str| columns(text.as_bytes());
+    let caret_at = wide(prompt) + wide(&before(0));
+    if (caret_at + 1).max(wide(prompt) + wide(&line)) < COLUMNS {
+        return format!("{:1$}^\n", "", caret_at);
     }
-    let start = before.saturating_sub(CONTEXT);
-    let part = line.chars().skip(start).take(2 * CONTEXT);
-    let part: String = part.map(|c| if c.is_control() { ' ' } else { c }).collect();
-    format!("… {part}\n{:1$}^\n", "", before - start + 2)
+    let start = (column - 1).saturating_sub(CONTEXT);
+    let part: String = line.chars().skip(start).take(2 * CONTEXT).collect();
+    format!("… {part}\n{:1$}^\n", "", 2 + wide(&before(start)))
 }
 
 /// An error about a name, at the place where the name was said.

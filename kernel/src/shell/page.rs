@@ -13,6 +13,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::cells::{columns, gap};
 use super::grammar::Sieve;
 use super::json::Object;
 use super::parse::Filter;
@@ -284,11 +285,11 @@ impl Table {
     }
 
     fn widths(&self) -> Vec<usize> {
-        let titles = self.columns.iter().map(|(title, _)| title.chars().count());
+        let titles = self.columns.iter().map(|(title, _)| columns(title.as_bytes()));
         let mut widths: Vec<usize> = titles.collect();
         for (row, _) in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = cell.chars().count().max(*width);
+            for (widest, cell) in widths.iter_mut().zip(row) {
+                *widest = columns(cell.as_bytes()).max(*widest);
             }
         }
         widths
@@ -302,10 +303,16 @@ fn line<'a>(
 ) -> String {
     let mut line = String::new();
     for (at, ((cell, &width), (_, align))) in cells.zip(widths).zip(columns).enumerate() {
-        let gap = if at == 0 { "" } else { "  " };
+        line.push_str(if at == 0 { "" } else { "  " });
         match align {
-            Align::Left => line.push_str(&format!("{gap}{cell:<width$}")),
-            Align::Right => line.push_str(&format!("{gap}{cell:>width$}")),
+            Align::Left => {
+                line.push_str(cell);
+                line.extend(gap(cell, width));
+            }
+            Align::Right => {
+                line.extend(gap(cell, width));
+                line.push_str(cell);
+            }
         }
     }
     line.truncate(line.trim_end().len());
