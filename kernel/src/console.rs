@@ -5,7 +5,8 @@
 //! control holds a paste back and nothing is lost. One poll reads a bounded number of bytes and
 //! performs at most one command, so a paste of a whole configuration does not hold up frames for
 //! longer than its slowest line. The queue is bounded by the mark and the longest answer, which
-//! `show` bounds by rows.
+//! `show` bounds by rows. An answer that is longer than somebody's screen waits for his keys
+//! ([`crate::pager`]).
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -14,10 +15,11 @@ use alloc::vec::Vec;
 
 use crate::appliance::Appliance;
 use crate::control::Control;
+use crate::pager::{ERASE, MORE, Pager, Wish};
 use crate::seats::Place;
 use crate::shell::complete::{Completion, complete, help};
 use crate::shell::editor::{Editor, Event};
-use crate::shell::{COLUMNS, Desk, Shell};
+use crate::shell::{COLUMNS, Desk, Reply, Shell};
 
 /// No input is read while more output than this is waiting.
 pub const OUTPUT_MARK: usize = 4096;
@@ -25,7 +27,7 @@ pub const OUTPUT_MARK: usize = 4096;
 const READ_MAX: usize = 256;
 /// Bytes offered to the terminal in one poll.
 const WRITE_MAX: usize = 1024;
-/// Bytes that may be typed ahead of a command that is at work.
+/// Bytes that may be typed ahead of a command that is at work, or of an answer's end.
 const AHEAD_MAX: usize = 256;
 
 /// The wire of a seat: a UART, or a test.
@@ -50,8 +52,10 @@ pub struct Console {
     shell: Shell,
     editor: Editor,
     output: VecDeque<u8>,
-    /// What was typed while a command was at work.
+    /// What was typed while a command was at work, or an answer was being read.
     ahead: VecDeque<u8>,
+    /// An answer of which not all was shown.
+    pager: Option<Pager>,
 }
 
 impl Console {
@@ -88,12 +92,15 @@ impl Console {
     /// program, which would take it for an answer, does not, and neither does somebody who reads nothing
     /// at all: the log has it.
     pub fn tell(&mut self, text: &str) {
-        if !self.shell.is_script() && self.output.len() <= OUTPUT_MARK {
-            self.print("\n");
-            self.print(text);
-            if !self.is_busy() {
-                self.redraw();
-            }
+        if self.shell.is_script() || self.output.len() > OUTPUT_MARK {
+            return;
+        }
+        self.print(if self.is_paging() { ERASE } else { "\n" });
+        self.print(text);
+        if self.is_paging() {
+            self.print(MORE);
+        } else if !self.is_busy() {
+            self.redraw();
         }
     }
 
@@ -106,7 +113,10 @@ impl Console {
     ) -> Visit {
         self.write(tty);
         let desk = &mut Desk { control, appliance };
-        if !self.shell.is_busy() {
+        if self.is_paging() {
+            return self.turn_page(tty, desk);
+        }
+        if !self.is_busy() {
             return self.read(tty, desk);
         }
         self.listen(tty, desk);
@@ -132,6 +142,11 @@ impl Console {
     /// Whether a command is at work, and there is no prompt.
     pub fn is_busy(&self) -> bool {
         self.shell.is_busy()
+    }
+
+    /// Whether somebody is asked for a key to go on.
+    pub fn is_paging(&self) -> bool {
+        self.pager.is_some()
     }
 
     /// Output that the terminal has not taken yet.
@@ -190,10 +205,10 @@ impl Console {
             match event {
                 None => {}
                 Some(Event::Line(line)) => {
-                    let answer = self.shell.execute(&line, desk);
-                    self.print(&answer);
+                    let reply = self.shell.execute(&line, desk);
+                    self.answer(reply, tty);
                     self.editor.be_silent(self.shell.is_script());
-                    if !self.shell.is_busy() {
+                    if !self.is_busy() && !self.is_paging() {
                         self.prompt(desk.control);
                     }
                     return Visit::Work;
@@ -208,11 +223,84 @@ impl Console {
                     self.print(&said);
                     self.prompt(desk.control);
                 }
-                Some(Event::Help) => self.help(desk.control),
+                Some(Event::Help) => {
+                    self.help(tty, desk.control);
+                    break;
+                }
                 Some(Event::Complete) => self.complete(desk.control),
             }
         }
         Visit::Bytes
+    }
+
+    /// Prints an answer: all of it, or as much as the screen of whoever reads it holds.
+    fn answer(&mut self, Reply { text, rows }: Reply, tty: &mut dyn Tty) {
+        let pager = match rows {
+            Some(rows) => Pager::of(text, rows),
+            None => Err(text),
+        };
+        match pager {
+            Err(text) => self.print(&text),
+            Ok(pager) => {
+                self.pager = Some(pager);
+                let is_pasting = self.has_more(tty);
+                self.show_page(if is_pasting { Wish::Pasted } else { Wish::Page });
+            }
+        }
+    }
+
+    /// Whether more was typed than the line that is answered.
+    fn has_more(&mut self, tty: &mut dyn Tty) -> bool {
+        while self.ahead.is_empty()
+            && let Some(byte) = tty.read()
+        {
+            if !self.editor.swallows(byte) {
+                self.ahead.push_back(byte);
+            }
+        }
+        !self.ahead.is_empty()
+    }
+
+    /// Looks for the key of somebody who reads.
+    fn turn_page(&mut self, tty: &mut dyn Tty, desk: &mut Desk<'_>) -> Visit {
+        let before = self.ahead.len();
+        while self.ahead.len() < AHEAD_MAX
+            && let Some(byte) = tty.read()
+        {
+            if !self.ahead.is_empty() || !self.editor.swallows(byte) {
+                self.ahead.push_back(byte);
+            }
+        }
+        // What has just come may not be all that comes.
+        let is_all = self.ahead.len() == before || before == AHEAD_MAX;
+        if !is_all || self.ahead.is_empty() || self.output.len() > OUTPUT_MARK {
+            return Visit::Bytes;
+        }
+        let wish = Wish::of(self.ahead.make_contiguous());
+        if !wish.is_for_others() {
+            self.ahead.clear();
+        }
+        self.print(ERASE);
+        self.show_page(wish);
+        if !self.is_paging() {
+            // The line whose help this was goes on.
+            match self.editor.is_empty() {
+                true => self.prompt(desk.control),
+                false => self.redraw(),
+            }
+        }
+        Visit::Work
+    }
+
+    fn show_page(&mut self, wish: Wish) {
+        let Some(mut pager) = self.pager.take() else {
+            return;
+        };
+        self.print(&pager.turn(wish));
+        if !pager.is_over() {
+            self.print(MORE);
+            self.pager = Some(pager);
+        }
     }
 
     fn prompt(&mut self, control: &Control) {
@@ -222,14 +310,16 @@ impl Console {
         self.output.extend(out);
     }
 
-    fn help(&mut self, control: &Control) {
+    fn help(&mut self, tty: &mut dyn Tty, control: &Control) {
         let before = self.editor.before_cursor().unwrap_or_default();
         let text = match help(before, self.shell.root(), &self.shell.known(control)) {
             Ok(text) => text,
             Err(error) => format!("{error}\n"),
         };
-        self.print(&text);
-        self.redraw();
+        self.answer(Reply { text, rows: self.shell.rows() }, tty);
+        if !self.is_paging() {
+            self.redraw();
+        }
     }
 
     fn complete(&mut self, control: &Control) {

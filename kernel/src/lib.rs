@@ -17,6 +17,7 @@ pub mod control;
 pub mod edge;
 pub mod journal;
 pub mod machine;
+pub mod pager;
 pub mod seats;
 pub mod send;
 pub mod shell;

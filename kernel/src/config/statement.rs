@@ -148,6 +148,7 @@ impl Statement {
             | Action::Help
             | Action::Write
             | Action::Script(_)
+            | Action::Length
             | Action::Reboot
             | Action::Poweroff
             | Action::Filter(_) => None,

@@ -176,7 +176,8 @@ fn names(kind: Kind, said: &[Said], known: &Known<'_>) -> Vec<String> {
         | Kind::Lines
         | Kind::Text
         | Kind::Back
-        | Kind::Comment => Vec::new(),
+        | Kind::Comment
+        | Kind::Rows => Vec::new(),
     }
 }
 

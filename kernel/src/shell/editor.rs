@@ -89,6 +89,20 @@ impl Editor {
         core::str::from_utf8(&self.line[..self.cursor]).ok()
     }
 
+    /// Whether nothing is typed.
+    pub fn is_empty(&self) -> bool {
+        self.line.is_empty()
+    }
+
+    /// Takes a byte in if it belongs to the line end before it; whether it does.
+    pub fn swallows(&mut self, byte: u8) -> bool {
+        let is_swallowed = self.decoder.ends_line_end(byte);
+        if is_swallowed {
+            self.decoder.feed(byte);
+        }
+        is_swallowed
+    }
+
     /// Takes a byte in.
     pub fn feed(&mut self, byte: u8, out: &mut Vec<u8>) -> Option<Event> {
         // More than one key, and the first are text; only the last can be an event.

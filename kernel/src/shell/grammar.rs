@@ -88,6 +88,8 @@ pub enum Action {
     Help,
     Write,
     Script(Switch),
+    /// How many rows the terminal has.
+    Length,
     Reboot,
     Poweroff,
     Filter(Sieve),
@@ -213,6 +215,8 @@ pub enum Sieve {
     Count,
     First,
     Last,
+    /// All of it at once, however long the screen is.
+    NoMore,
     /// One document for a program, in place of lines.
     Json,
 }

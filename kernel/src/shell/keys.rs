@@ -1,8 +1,9 @@
 //! From bytes to keys.
 //!
 //! A terminal sends a key as a byte, as UTF-8 or as an escape sequence, and a line end as CR, LF
-//! or both, or as telnet's CR NUL (RFC 854). Whatever else comes over the line is either text that nobody can read or nothing: no
-//! byte leads into a state that the next carriage return does not lead out of.
+//! or both, or as telnet's CR NUL (RFC 854). Whatever else comes over the line is either text that
+//! nobody can read or nothing: no byte leads into a state that the next carriage return does not lead
+//! out of.
 
 use heapless::Vec;
 
@@ -56,6 +57,11 @@ enum Escape {
 const ESC: u8 = 0x1b;
 
 impl Decoder {
+    /// Whether this byte is the second half of a line end, which is no key of its own.
+    pub fn ends_line_end(&self, byte: u8) -> bool {
+        matches!(byte, b'\n' | 0) && self.after_return
+    }
+
     pub fn feed(&mut self, byte: u8) -> KeysOfByte {
         let mut keys = KeysOfByte::new();
         if !byte.is_ascii() {
@@ -66,8 +72,9 @@ impl Decoder {
         for byte in core::mem::take(&mut self.partial) {
             add(&mut keys, unreadable(byte));
         }
-        let after_return = core::mem::replace(&mut self.after_return, byte == b'\r');
-        if matches!(byte, b'\n' | 0) && after_return {
+        let is_second_half = self.ends_line_end(byte);
+        self.after_return = byte == b'\r';
+        if is_second_half {
             return keys;
         }
         let is_control = byte.is_ascii_control();

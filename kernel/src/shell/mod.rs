@@ -35,6 +35,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::num::NonZeroU16;
 
 use lb::Refusal;
 
@@ -42,7 +43,7 @@ use self::capture::Capturing;
 use self::cells::columns;
 use self::complete::Known;
 use self::configure::{Answer, Load};
-use self::grammar::{Action, Loading, Node, Switch};
+use self::grammar::{Action, Loading, Node, Sieve, Switch};
 use self::job::{Job, Step};
 use self::monitor::Monitor;
 use self::parse::Sentence;
@@ -52,6 +53,7 @@ use self::saving::Saving;
 use self::support::Support;
 use crate::appliance::{Appliance, Request};
 use crate::control::Control;
+use crate::pager::Screen;
 use crate::seats::{Place, Sitter};
 
 /// What a command works on.
@@ -67,12 +69,20 @@ pub struct Shell {
     mode: Mode,
     /// A program is typing: no echo, no prompt, a closing line after each answer.
     is_script: bool,
+    screen: Screen,
     /// Lines are not commands now but what is to be loaded.
     load: Option<Load>,
     /// A command that is not done yet.
     job: Option<Box<dyn Job>>,
     /// What it says goes into the open answer of a request.
     is_replying: bool,
+}
+
+/// What a line is answered.
+pub struct Reply {
+    pub text: String,
+    /// The rows of the screen that it is read on, a screenful at a time; without, it is shown whole.
+    pub rows: Option<NonZeroU16>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,7 +116,8 @@ and after 'configure' you say what it is to be, in a candidate:
 Words may be shortened as long as they stay unique. ? says what may come
 next, TAB completes. | match TEXT, except, begin, count, first N and last N
 filter what show prints; | json makes it a document for a program. # and !
-begin a comment. Ctrl-C abandons a line.
+begin a comment. Ctrl-C abandons a line. At --More-- space shows the next
+screen, Enter a line, q no more; 'terminal length' says how long a screen is.
 ";
 
 const FIRST_STEPS: &str = "\
@@ -183,22 +194,29 @@ impl Shell {
         Known { config, plan: control.plan() }
     }
 
+    /// The rows of the screen of a person; a program has none.
+    pub fn rows(&self) -> Option<NonZeroU16> {
+        self.screen.0.filter(|_| !self.is_script)
+    }
+
     /// Does what a line says and returns the answer.
-    pub fn execute(&mut self, line: &[u8], desk: &mut Desk<'_>) -> String {
+    pub fn execute(&mut self, line: &[u8], desk: &mut Desk<'_>) -> Reply {
         if let Some(load) = self.load.take() {
-            return self.go_on_loading(load, line, desk);
+            return Reply { text: self.go_on_loading(load, line, desk), rows: self.rows() };
         }
         if self.is_script && is_request(line) {
             return self.fulfil(line, desk);
         }
         let prompt = self.prompt(desk.control);
         let read = parse::text_of(line).and_then(|text| self.read(text));
+        let is_whole = read.as_ref().is_ok_and(|said| said.as_ref().is_some_and(is_whole));
         let answer = match read {
-            Ok(None) => return String::new(),
+            Ok(None) => return Reply { text: String::new(), rows: None },
             Ok(Some(sentence)) => self.perform(&sentence, desk),
             Err(error) => Err(vec![error]),
         };
-        self.reply(answer, &prompt, line)
+        let text = self.reply(answer, &prompt, line);
+        Reply { text, rows: self.rows().filter(|_| !is_whole && !self.is_busy()) }
     }
 
     /// The answer to a line, closed for a program. What is to be loaded is not answered yet.
@@ -354,6 +372,7 @@ impl Shell {
             Action::Help => return Ok(HELP.to_string()),
             Action::Write => return configure::write(desk).map(|said| self.wait(said)),
             Action::Script(switch) => self.is_script = switch == Switch::On,
+            Action::Length => self.screen = Screen(sentence.rows().and_then(NonZeroU16::new)),
             Action::Reboot => desk.appliance.request = Some(Request::Reboot),
             Action::Poweroff => desk.appliance.request = Some(Request::PowerOff),
             // A sentence ends in a filter only through its show.
@@ -395,6 +414,11 @@ impl Shell {
         }
         text
     }
+}
+
+/// Whether an answer is shown at once: somebody said so, or it is for a program.
+fn is_whole(said: &Sentence) -> bool {
+    said.filters.iter().any(|filter| matches!(filter.sieve, Sieve::NoMore | Sieve::Json))
 }
 
 /// A caret under a column of the line that was typed after the prompt. Where the line was too

@@ -227,7 +227,7 @@ impl Page {
                 })
             }
             Sieve::Count => self.counted(),
-            Sieve::Json => self,
+            Sieve::Json | Sieve::NoMore => self,
         }
     }
 

@@ -290,7 +290,7 @@ impl Walk {
     /// The value said last is the filter's, if it has one.
     fn close_filter(&mut self, sieve: Sieve) {
         let operand = match sieve {
-            Sieve::Count | Sieve::Json => None,
+            Sieve::Count | Sieve::Json | Sieve::NoMore => None,
             Sieve::Match | Sieve::Except | Sieve::Begin | Sieve::First | Sieve::Last => {
                 self.said.pop().map(|said| said.value)
             }
@@ -372,6 +372,7 @@ accessors! {
     comment: Comment(String),
     prefix: Prefix(Prefix),
     place: Place(usize),
+    rows: Rows(u16),
 }
 
 /// The words (or placeholders) of the nodes that are offered.

@@ -57,6 +57,7 @@ pub static FILTERS: &[Node] = &[
     word(json::WORD, "one document for a program; comes last", End(Action::Filter(Sieve::Json))),
     word("last", "only so many lines from the bottom", Next(FILTER_LAST)),
     word("match", "lines that hold a text", Next(FILTER_MATCH)),
+    word("no-more", "all at once, not a screen at a time", End(Action::Filter(Sieve::NoMore))),
 ];
 
 const fn word(word: &'static str, help: &'static str, then: Then) -> Node {
@@ -94,8 +95,14 @@ const WRITE: Node = word(
 );
 const TERMINAL: Node = word("terminal", "how this console behaves", Next(TERMINAL_NEXT));
 
-static TERMINAL_NEXT: &[Node] =
-    &[word("script", "for programs: no echo, no prompt, a closing line", Next(SCRIPT_NEXT))];
+static TERMINAL_NEXT: &[Node] = &[
+    word(
+        "length",
+        "how many rows it has; default 24",
+        Next(&[value(Kind::Rows, "0: nothing stops at --More--", End(Action::Length))]),
+    ),
+    word("script", "for programs: no echo, no prompt, a closing line", Next(SCRIPT_NEXT)),
+];
 static SCRIPT_NEXT: &[Node] = &[
     word("off", "for a person", End(Action::Script(Switch::Off))),
     word("on", "for a program", End(Action::Script(Switch::On))),

@@ -98,6 +98,8 @@ pub enum Kind {
     /// A configuration that ran: how many commits ago.
     Back,
     Comment,
+    /// Rows of a terminal.
+    Rows,
 }
 
 /// Words that are values.
@@ -172,6 +174,7 @@ pub enum Value {
     Text(String),
     Back(usize),
     Comment(String),
+    Rows(u16),
     Choice(Choice),
 }
 
@@ -190,6 +193,8 @@ const LINES_MAX: u64 = 1_000_000;
 const PAYLOAD_OFFSET_MAX: u16 = 65_526;
 /// Probes in a row that a check may wait for.
 const IN_A_ROW_MAX: u8 = 100;
+/// Of a terminal.
+const ROWS_MAX: u16 = 1000;
 const BACK_MAX: u64 = COMMITS_MAX as u64 - 1;
 
 impl Kind {
@@ -233,6 +238,7 @@ impl Kind {
             Kind::Text => "TEXT",
             Kind::Back => "0..19",
             Kind::Comment => "\"TEXT\"",
+            Kind::Rows => "0..1000",
         }
     }
 
@@ -293,6 +299,7 @@ impl Kind {
             Kind::Back => ranged(text, "a number of commits", 0, BACK_MAX)
                 .map(|back: u8| Value::Back(back.into())),
             Kind::Comment => comment(text).map(Value::Comment),
+            Kind::Rows => ranged(text, "a number of rows", 0, ROWS_MAX).map(Value::Rows),
         }
     }
 }

@@ -13,6 +13,7 @@ use kernel::appliance::{Appliance, Attached};
 use kernel::config::{self, Site, parse_pci};
 use kernel::console::{Console, Tty};
 use kernel::control::{self, Control};
+use kernel::pager::{ERASE, MORE};
 use kernel::shell::problem::Error;
 use kernel::start::{Started, StartedFrom};
 use lb::{Capacity, Dataplane, Instant, MacAddr};
@@ -108,6 +109,8 @@ pub struct Bench {
     pub tty: Terminal,
     /// Guests' addresses that answer nobody.
     pub silent: Vec<IpAddr>,
+    /// Whoever is asked at a page's end for a key is not there.
+    pub stays_at_page: bool,
     cables: Vec<Cable>,
     states: Vec<Rc<Cell<NicState>>>,
     now: Instant,
@@ -134,9 +137,19 @@ impl Bench {
         let control = Control::begin(site.clone(), &mut appliance);
         let tty = Terminal { takes: 4096, ..Terminal::default() };
         let console = Console::default();
-        let (silent, now) = (Vec::new(), Instant::START);
-        let mut bench =
-            Bench { appliance, control, site, console, tty, silent, cables, states, now };
+        let (silent, stays_at_page, now) = (Vec::new(), false, Instant::START);
+        let mut bench = Bench {
+            appliance,
+            control,
+            site,
+            console,
+            tty,
+            silent,
+            stays_at_page,
+            cables,
+            states,
+            now,
+        };
         bench.run(Duration::from_millis(100));
         bench
     }
@@ -283,15 +296,33 @@ impl Bench {
     pub fn type_in(&mut self, keys: &[u8]) -> String {
         self.tty.keys.extend(keys);
         self.settle();
-        String::from_utf8_lossy(&std::mem::take(&mut self.tty.screen)).into_owned()
+        let shown = String::from_utf8_lossy(&std::mem::take(&mut self.tty.screen)).into_owned();
+        // Whoever reads on sees the question go.
+        if self.stays_at_page { shown } else { shown.replace(&format!("{MORE}{ERASE}"), "") }
     }
 
     /// Until everything was read and shown, and no command is at work any more; for that time passes.
+    /// Long answers are read to their end.
     pub fn settle(&mut self) {
-        while !self.tty.keys.is_empty() || self.console.waiting() > 0 || self.console.is_busy() {
-            match self.console.is_busy() {
-                true => self.turn_and_poll(),
-                false => self.poll(),
+        loop {
+            while !self.tty.keys.is_empty() || self.console.waiting() > 0 || self.console.is_busy()
+            {
+                match self.console.is_busy() {
+                    true => self.turn_and_poll(),
+                    false => self.poll(),
+                }
+            }
+            // What was typed there is looked at when nothing more comes.
+            let was_paging = self.console.is_paging();
+            self.poll();
+            let has_settled = !was_paging && self.console.waiting() == 0;
+            if self.console.is_paging() && self.console.waiting() == 0 {
+                if self.stays_at_page {
+                    return;
+                }
+                self.tty.keys.push_back(b' ');
+            } else if has_settled {
+                return;
             }
         }
     }

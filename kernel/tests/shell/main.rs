@@ -8,6 +8,7 @@ mod drawing;
 mod files;
 mod jobs;
 mod pages;
+mod paging;
 mod paper;
 mod plate;
 mod reference;

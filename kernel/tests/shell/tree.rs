@@ -79,7 +79,7 @@ fn example(token: Token) -> &'static str {
             | Kind::FrameLen
             | Kind::Frames
             | Kind::Lines => "9",
-            Kind::SnapBytes => "99",
+            Kind::SnapBytes | Kind::Rows => "99",
             Kind::Frame => "00",
             Kind::Text | Kind::Comment => "x",
             Kind::Back => "1",
