@@ -24,11 +24,18 @@ enum Subject<'a> {
     Hostname,
     Flows,
     MacAgeing,
-    /// Its role, or a rule.
-    Port(&'a Name, Option<PortPart>),
-    Guest(&'a Name),
+    Port(&'a Name, OfPort),
+    /// What it is in words, or all else.
+    Guest(&'a Name, bool),
     Mac(StaticMac),
     Service(&'a Name, Aspect<'a>),
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum OfPort {
+    Description,
+    Role,
+    Rule(PortPart),
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -72,10 +79,11 @@ fn subject(statement: &Statement) -> Option<Subject<'_>> {
         Setting::Hostname(_) => Subject::Hostname,
         Setting::Flows(_) => Subject::Flows,
         Setting::MacAgeing(_) => Subject::MacAgeing,
-        Setting::Port { port, .. } => Subject::Port(port, None),
-        Setting::PortRule { port, rule } => Subject::Port(port, Some(rule.part())),
+        Setting::PortDescription { port, .. } => Subject::Port(port, OfPort::Description),
+        Setting::Port { port, .. } => Subject::Port(port, OfPort::Role),
+        Setting::PortRule { port, rule } => Subject::Port(port, OfPort::Rule(rule.part())),
         Setting::Mac { mac, .. } => Subject::Mac(*mac),
-        Setting::Guest { guest, .. } => Subject::Guest(guest),
+        Setting::Guest { guest, description, .. } => Subject::Guest(guest, description.is_none()),
         Setting::Service { service, setting } => {
             Subject::Service(service, Aspect::Part(setting.part()))
         }

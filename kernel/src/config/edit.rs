@@ -46,13 +46,7 @@ impl Config {
         let ports = self.ports.iter().flat_map(|(name, config)| port(name, config));
         let macs =
             self.macs.iter().map(|(mac, port)| Setting::Mac { mac: *mac, port: port.clone() });
-        let guests = self.guests.iter().map(|(guest, config)| Setting::Guest {
-            guest: guest.clone(),
-            port: config.port.clone(),
-            mac: config.mac,
-            addresses: config.addresses.clone(),
-            probe_sources: config.probe_sources.clone(),
-        });
+        let guests = self.guests.iter().flat_map(|(name, config)| guest(name, config));
         let services = self.services.iter().flat_map(|(name, config)| service(name, config));
         let system = hostname.chain(flows).chain(mac_ageing);
         let settings = system.chain(ports).chain(guests).chain(macs).chain(services);
@@ -68,15 +62,20 @@ impl Config {
                 port.role = Some(*role);
                 overwrite(&mut port.nic, nic);
             }
+            Setting::PortDescription { port, description } => {
+                let port = self.ports.entry(port.clone()).or_default();
+                port.description = Some(description.clone());
+            }
             Setting::PortRule { port, rule } => {
                 rule.state(&mut self.ports.entry(port.clone()).or_default().rules);
             }
             Setting::MacAgeing(time) => self.mac_ageing = Some(*time),
             Setting::Mac { mac, port } => _ = self.macs.insert(*mac, port.clone()),
-            Setting::Guest { guest, port, mac, addresses, probe_sources } => {
+            Setting::Guest { guest, port, mac, addresses, probe_sources, description } => {
                 let guest = self.guests.entry(guest.clone()).or_default();
                 overwrite(&mut guest.port, port);
                 overwrite(&mut guest.mac, mac);
+                overwrite(&mut guest.description, description);
                 add(&mut guest.addresses, addresses);
                 add(&mut guest.probe_sources, probe_sources);
             }
@@ -106,6 +105,9 @@ impl Config {
             Item::PortMatch(port) => {
                 self.ports.get_mut(port).is_some_and(|port| port.nic.take().is_some())
             }
+            Item::PortDescription(port) => {
+                self.ports.get_mut(port).is_some_and(|port| port.description.take().is_some())
+            }
             Item::PortPart(port, part) => {
                 self.ports.get_mut(port).is_some_and(|port| part.delete(&mut port.rules))
             }
@@ -123,6 +125,7 @@ impl Config {
             Item::GuestProbeSource(guest, source) => {
                 remove(&mut self.guest_mut(guest)?.probe_sources, *source)
             }
+            Item::GuestDescription(guest) => self.guest_mut(guest)?.description.take().is_some(),
             Item::Service(service) => {
                 self.service_mut(service)?;
                 self.services.remove(service).is_some()
@@ -170,6 +173,7 @@ impl Config {
 impl ServiceConfig {
     fn set(&mut self, setting: &ServiceSetting) {
         match setting {
+            ServiceSetting::Description(text) => self.description = Some(text.clone()),
             ServiceSetting::Vip(vip) => self.vip = Some(*vip),
             ServiceSetting::Scheduler(scheduler) => self.scheduler = Some(*scheduler),
             ServiceSetting::Forwarding(forwarding) => self.forwarding = Some(*forwarding),
@@ -190,6 +194,7 @@ impl ServiceConfig {
     /// Takes a part away; whether it was there.
     fn delete(&mut self, part: ServicePart) -> bool {
         match part {
+            ServicePart::Description => self.description.take().is_some(),
             ServicePart::Vip => self.vip.take().is_some(),
             ServicePart::Scheduler => self.scheduler.take().is_some(),
             ServicePart::Forwarding => self.forwarding.take().is_some(),
@@ -210,6 +215,7 @@ impl ServiceConfig {
     /// What was stated of it, its reals aside.
     fn settings(&self) -> impl Iterator<Item = ServiceSetting> {
         let settings = [
+            self.description.clone().map(ServiceSetting::Description),
             self.vip.map(ServiceSetting::Vip),
             self.scheduler.map(ServiceSetting::Scheduler),
             self.forwarding.map(ServiceSetting::Forwarding),
@@ -240,7 +246,27 @@ fn port(name: &Name, config: &PortConfig) -> Vec<Setting> {
     let port = || name.clone();
     let role = config.role.map(|role| Setting::Port { port: port(), role, nic: config.nic });
     let rules = PortRule::all(&config.rules).map(|rule| Setting::PortRule { port: port(), rule });
-    role.into_iter().chain(rules).collect()
+    let description = config.description.clone();
+    let description =
+        description.map(|description| Setting::PortDescription { port: port(), description });
+    description.into_iter().chain(role).chain(rules).collect()
+}
+
+/// What it is in words has a line of its own.
+fn guest(name: &Name, config: &GuestConfig) -> Vec<Setting> {
+    let GuestConfig { port, mac, addresses, probe_sources, description } = config.clone();
+    let (described, guest) = (GuestConfig { description, ..GuestConfig::default() }, name.clone());
+    let rest = GuestConfig { port, mac, addresses, probe_sources, description: None };
+    let parts = [described, rest].into_iter().filter(|part| *part != GuestConfig::default());
+    let setting = |part: GuestConfig| Setting::Guest {
+        guest: guest.clone(),
+        port: part.port,
+        mac: part.mac,
+        addresses: part.addresses,
+        probe_sources: part.probe_sources,
+        description: part.description,
+    };
+    parts.map(setting).collect()
 }
 
 fn service(name: &Name, config: &ServiceConfig) -> Vec<Setting> {

@@ -11,6 +11,7 @@
 pub mod archive;
 mod check;
 mod compare;
+mod description;
 mod edit;
 mod finding;
 mod nic;
@@ -34,6 +35,7 @@ use lb::{
 
 pub use check::{Macs, Plan, PortPlan, ServicePlan, check};
 pub use compare::{Difference, compare};
+pub use description::{Description, is_unseen};
 pub use finding::{Finding, Wrong};
 pub use nic::{NicId, NicMatch, parse_pci};
 pub use print::InWords;
@@ -83,6 +85,7 @@ pub struct PortConfig {
     pub role: Option<Role>,
     /// Which NIC it is; without, the one that has this name by default. Said with the role alone.
     pub nic: Option<NicMatch>,
+    pub description: Option<Description>,
     pub rules: PortRules,
 }
 
@@ -95,11 +98,13 @@ pub struct GuestConfig {
     pub addresses: Vec<IpAddr>,
     /// Where probes come from, in the order in which they were stated, each once.
     pub probe_sources: Vec<IpAddr>,
+    pub description: Option<Description>,
 }
 
 /// `set service …`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceConfig {
+    pub description: Option<Description>,
     pub vip: Option<Vip>,
     pub scheduler: Option<Scheduler>,
     pub forwarding: Option<Forwarding>,

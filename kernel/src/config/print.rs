@@ -27,17 +27,21 @@ impl fmt::Display for Setting {
                 clause(f, "match", nic)
             }
             Setting::MacAgeing(time) => write!(f, "system mac-ageing {}", Time(*time)),
+            Setting::PortDescription { port, description } => {
+                write!(f, "port {port} description {description}")
+            }
             Setting::PortRule { port, rule } => write!(f, "port {port} {rule}"),
             Setting::Mac { mac: StaticMac { mac, vlan }, port } => {
                 write!(f, "mac {mac} port {port}")?;
                 clause(f, "vlan", &NonZeroU16::new(*vlan))
             }
-            Setting::Guest { guest, port, mac, addresses, probe_sources } => {
+            Setting::Guest { guest, port, mac, addresses, probe_sources, description } => {
                 write!(f, "guest {guest}")?;
                 clause(f, "port", port)?;
                 clause(f, "mac", mac)?;
                 addresses.iter().try_for_each(|address| write!(f, " address {address}"))?;
-                probe_sources.iter().try_for_each(|source| write!(f, " probe-source {source}"))
+                probe_sources.iter().try_for_each(|source| write!(f, " probe-source {source}"))?;
+                clause(f, "description", description)
             }
             Setting::Service { service, setting } => write!(f, "service {service} {setting}"),
             Setting::Real { service, guest, real } => {
@@ -64,6 +68,7 @@ impl fmt::Display for ServiceSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.part().as_str())?;
         match self {
+            ServiceSetting::Description(text) => write!(f, " {text}"),
             ServiceSetting::Vip(vip) => write!(f, " {vip}"),
             ServiceSetting::Scheduler(scheduler) => write!(f, " {}", scheduler.as_str()),
             ServiceSetting::Forwarding(forwarding) => write!(f, " {}", forwarding.as_str()),
@@ -124,13 +129,15 @@ impl Item {
             Item::Port(port)
             | Item::PortRole(port)
             | Item::PortMatch(port)
+            | Item::PortDescription(port)
             | Item::PortPart(port, _) => write!(f, "port {port}"),
             Item::Mac(mac) => write!(f, "{mac}"),
             Item::Guest(guest)
             | Item::GuestPort(guest)
             | Item::GuestMac(guest)
             | Item::GuestAddress(guest, _)
-            | Item::GuestProbeSource(guest, _) => write!(f, "guest {guest}"),
+            | Item::GuestProbeSource(guest, _)
+            | Item::GuestDescription(guest) => write!(f, "guest {guest}"),
             Item::Service(service)
             | Item::Part(service, _)
             | Item::Real(service, _)
@@ -152,6 +159,7 @@ impl fmt::Display for Item {
             Item::MacAgeing => f.write_str("system mac-ageing"),
             Item::PortRole(port) => write!(f, "port {port} role"),
             Item::PortMatch(port) => write!(f, "port {port} match"),
+            Item::PortDescription(port) => write!(f, "port {port} description"),
             Item::PortPart(port, part) => write!(f, "port {port} {}", part.as_str()),
             Item::Mac(mac) => write!(f, "{mac}"),
             Item::Guest(guest) => write!(f, "guest {guest}"),
@@ -161,6 +169,7 @@ impl fmt::Display for Item {
             Item::GuestProbeSource(guest, source) => {
                 write!(f, "guest {guest} probe-source {source}")
             }
+            Item::GuestDescription(guest) => write!(f, "guest {guest} description"),
             Item::Service(service) => write!(f, "service {service}"),
             Item::Part(service, part) => write!(f, "service {service} {}", part.as_str()),
             Item::Real(service, guest) => write!(f, "service {service} real {guest}"),

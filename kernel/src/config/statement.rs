@@ -7,7 +7,9 @@ use core::time::Duration;
 
 use lb::{Empty, Forwarding, MacAddr, Name, OnDown, Persistence, Role, Scheduler};
 
-use super::{AgentConfig, CheckConfig, NicMatch, PortPart, PortRule, RealConfig, StaticMac, Vip};
+use super::{
+    AgentConfig, CheckConfig, Description, NicMatch, PortPart, PortRule, RealConfig, StaticMac, Vip,
+};
 use crate::shell::grammar::{Action, Aspect};
 use crate::shell::parse::Sentence;
 use crate::shell::value::{Choice, Value};
@@ -31,6 +33,10 @@ pub enum Setting {
         role: Role,
         nic: Option<NicMatch>,
     },
+    PortDescription {
+        port: Name,
+        description: Description,
+    },
     PortRule {
         port: Name,
         rule: PortRule,
@@ -46,6 +52,7 @@ pub enum Setting {
         mac: Option<MacAddr>,
         addresses: Vec<IpAddr>,
         probe_sources: Vec<IpAddr>,
+        description: Option<Description>,
     },
     Service {
         service: Name,
@@ -61,6 +68,7 @@ pub enum Setting {
 /// `set service S …`, its reals aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceSetting {
+    Description(Description),
     Vip(Vip),
     Scheduler(Scheduler),
     Forwarding(Forwarding),
@@ -81,6 +89,7 @@ pub enum ServiceSetting {
 /// Which [`ServiceSetting`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ServicePart {
+    Description,
     Vip,
     Scheduler,
     Forwarding,
@@ -106,6 +115,7 @@ pub enum Item {
     Port(Name),
     PortRole(Name),
     PortMatch(Name),
+    PortDescription(Name),
     PortPart(Name, PortPart),
     Mac(StaticMac),
     Guest(Name),
@@ -113,6 +123,7 @@ pub enum Item {
     GuestMac(Name),
     GuestAddress(Name, IpAddr),
     GuestProbeSource(Name, IpAddr),
+    GuestDescription(Name),
     Service(Name),
     Part(Name, ServicePart),
     Real(Name, Name),
@@ -161,6 +172,9 @@ fn setting(aspect: Aspect, said: &Sentence) -> Option<Setting> {
         (Aspect::Hostname, _) => Setting::Hostname(said.hostname()?),
         (Aspect::Flows, _) => Setting::Flows(said.flows()?),
         (Aspect::MacAgeing, _) => Setting::MacAgeing(said.ageing()?),
+        (Aspect::PortDescription, _) => {
+            Setting::PortDescription { port: said.port()?, description: said.description()? }
+        }
         (Aspect::PortPart(part), _) => {
             Setting::PortRule { port: said.port()?, rule: PortRule::of(part, said)? }
         }
@@ -175,6 +189,7 @@ fn setting(aspect: Aspect, said: &Sentence) -> Option<Setting> {
             mac: said.mac(),
             addresses: addresses(said),
             probe_sources: probe_sources(said),
+            description: said.description(),
         },
         (Aspect::Part(part), _) => {
             Setting::Service { service: said.service()?, setting: service_setting(part, said)? }
@@ -194,6 +209,7 @@ fn setting(aspect: Aspect, said: &Sentence) -> Option<Setting> {
 
 fn service_setting(part: ServicePart, said: &Sentence) -> Option<ServiceSetting> {
     Some(match (part, said.choice()) {
+        (ServicePart::Description, _) => ServiceSetting::Description(said.description()?),
         (ServicePart::Vip, Some(Choice::Protocol(protocol))) => {
             let vlan = said.vlan().unwrap_or(0);
             let (address, port) = (said.address()?, said.l4_port()?);
@@ -240,12 +256,14 @@ fn item(aspect: Aspect, said: &Sentence) -> Option<Item> {
         Aspect::Flows => Item::Flows,
         Aspect::Port => Item::Port(said.port()?),
         Aspect::PortMatch => Item::PortMatch(said.port()?),
+        Aspect::PortDescription => Item::PortDescription(said.port()?),
         Aspect::PortPart(part) => Item::PortPart(said.port()?, part),
         Aspect::Mac => Item::Mac(static_mac(said)?),
         Aspect::MacAgeing => Item::MacAgeing,
         Aspect::Guest => Item::Guest(said.guest()?),
         Aspect::GuestAddress => Item::GuestAddress(said.guest()?, said.address()?),
         Aspect::GuestProbeSource => Item::GuestProbeSource(said.guest()?, said.probe_source()?),
+        Aspect::GuestDescription => Item::GuestDescription(said.guest()?),
         Aspect::Service => Item::Service(said.service()?),
         Aspect::Part(part) => Item::Part(said.service()?, part),
         Aspect::Real => Item::Real(said.service()?, said.guest()?),
@@ -279,6 +297,7 @@ fn probe_sources(said: &Sentence) -> Vec<IpAddr> {
 impl ServiceSetting {
     pub const fn part(&self) -> ServicePart {
         match self {
+            ServiceSetting::Description(_) => ServicePart::Description,
             ServiceSetting::Vip(_) => ServicePart::Vip,
             ServiceSetting::Scheduler(_) => ServicePart::Scheduler,
             ServiceSetting::Forwarding(_) => ServicePart::Forwarding,
@@ -301,6 +320,7 @@ impl ServicePart {
     /// The word of the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
+            ServicePart::Description => "description",
             ServicePart::Vip => "vip",
             ServicePart::Scheduler => "scheduler",
             ServicePart::Forwarding => "forwarding",

@@ -166,9 +166,13 @@ fn item(setting: &Setting, value: &Value) -> Option<Item> {
         (Setting::Hostname(_), Value::Hostname(_)) => Item::Hostname,
         (Setting::Flows(_), Value::Flows(_)) => Item::Flows,
         (Setting::MacAgeing(_), Value::Ageing(_)) => Item::MacAgeing,
-        (Setting::Port { port, .. } | Setting::PortRule { port, .. }, Value::Port(_)) => {
-            Item::Port(port.clone())
-        }
+        (
+            Setting::Port { port, .. }
+            | Setting::PortRule { port, .. }
+            | Setting::PortDescription { port, .. },
+            Value::Port(_),
+        ) => Item::Port(port.clone()),
+        (Setting::PortDescription { port, .. }, _) => Item::PortDescription(port.clone()),
         (Setting::Port { port, .. }, Value::Choice(_)) => Item::PortRole(port.clone()),
         (Setting::PortRule { port, rule }, Value::Choice(_)) => {
             Item::PortPart(port.clone(), rule.part())
@@ -185,6 +189,9 @@ fn item(setting: &Setting, value: &Value) -> Option<Item> {
         }
         (Setting::Guest { guest, .. }, Value::ProbeSource(source)) => {
             Item::GuestProbeSource(guest.clone(), *source)
+        }
+        (Setting::Guest { guest, .. }, Value::Description(_)) => {
+            Item::GuestDescription(guest.clone())
         }
         (Setting::Service { service, .. } | Setting::Real { service, .. }, Value::Service(_)) => {
             Item::Service(service.clone())
@@ -210,6 +217,7 @@ fn item(setting: &Setting, value: &Value) -> Option<Item> {
 /// Whether a part of a service is said by this value, or begins with it.
 fn begins(part: ServicePart, value: &Value) -> bool {
     match value {
+        Value::Description(_) => part == ServicePart::Description,
         Value::Address(_) => part == ServicePart::Vip,
         Value::PrefixLen(_) | Value::PayloadOffset(_) => part == ServicePart::Persistence,
         Value::Guest(_) => part == ServicePart::Empty,

@@ -177,7 +177,8 @@ fn names(kind: Kind, said: &[Said], known: &Known<'_>) -> Vec<String> {
         | Kind::Text
         | Kind::Back
         | Kind::Comment
-        | Kind::Rows => Vec::new(),
+        | Kind::Rows
+        | Kind::Description => Vec::new(),
     }
 }
 

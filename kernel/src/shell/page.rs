@@ -73,7 +73,8 @@ pub enum Align {
     Right,
 }
 
-/// Rows under a heading; columns are as wide as they need to be.
+/// Rows under a heading; columns are as wide as they need to be, and one without words in any row is
+/// for programs alone.
 pub struct Table {
     /// The member that holds the rows.
     key: &'static str,
@@ -120,6 +121,14 @@ impl Page {
     pub fn fact(&mut self, name: &str, cell: Cell) {
         let words = format!("  {name:<20}{}", cell.words);
         self.row(Cell { words, ..cell });
+    }
+
+    /// A fact where there is one; a program is told that there is none.
+    pub fn fact_if(&mut self, name: &str, key: &'static str, value: Option<impl Shown>) {
+        match value {
+            Some(value) => self.fact(name, cell(key, value)),
+            None => self.unsaid(key, None::<&str>),
+        }
     }
 
     pub fn note(&mut self, cell: Cell) {
@@ -284,26 +293,28 @@ impl Table {
         Rows { key, heading, rows: lines.collect() }
     }
 
-    fn widths(&self) -> Vec<usize> {
-        let titles = self.columns.iter().map(|(title, _)| columns(title.as_bytes()));
-        let mut widths: Vec<usize> = titles.collect();
-        for (row, _) in &self.rows {
-            for (widest, cell) in widths.iter_mut().zip(row) {
-                *widest = columns(cell.as_bytes()).max(*widest);
-            }
-        }
-        widths
+    /// `None` for a column without words.
+    fn widths(&self) -> Vec<Option<usize>> {
+        let width = |at: usize, title: &str| {
+            let cells = self.rows.iter().filter_map(|(row, _)| row.get(at));
+            let widest = cells.map(|cell| columns(cell.as_bytes())).max().filter(|&max| max > 0);
+            widest.map(|widest| widest.max(columns(title.as_bytes())))
+        };
+        self.columns.iter().enumerate().map(|(at, (title, _))| width(at, title)).collect()
     }
 }
 
 fn line<'a>(
     columns: &[(&str, Align)],
-    widths: &[usize],
+    widths: &[Option<usize>],
     cells: impl Iterator<Item = &'a str>,
 ) -> String {
     let mut line = String::new();
-    for (at, ((cell, &width), (_, align))) in cells.zip(widths).zip(columns).enumerate() {
-        line.push_str(if at == 0 { "" } else { "  " });
+    for ((cell, &width), (_, align)) in cells.zip(widths).zip(columns) {
+        let Some(width) = width else {
+            continue;
+        };
+        line.push_str(if line.is_empty() { "" } else { "  " });
         match align {
             Align::Left => {
                 line.push_str(cell);

@@ -15,7 +15,7 @@ use super::grammar::{Action, Node, Sieve, Then, Token};
 use super::problem::{Error, Problem};
 use super::tree::FILTERS;
 use super::value::{Choice, Kind, Prefix, Value};
-use crate::config::LINE_BYTES_MAX;
+use crate::config::{Description, LINE_BYTES_MAX, is_unseen};
 
 /// A whole command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -373,6 +373,7 @@ accessors! {
     prefix: Prefix(Prefix),
     place: Place(usize),
     rows: Rows(u16),
+    description: Description(Description),
 }
 
 /// The words (or placeholders) of the nodes that are offered.
@@ -391,7 +392,7 @@ fn whole_enough(node: &'static Node) -> Result<&'static Node, Problem> {
 fn value(kind: Kind, word: Word<'_>) -> Result<Value, Error> {
     kind.parse(word.text).map_err(|misfit| {
         let part = misfit.part.map(|(offset, reason)| (word.column + offset, reason));
-        let text: String = word.text.to_string();
+        let text = word.text.replace(is_unseen, "?");
         Error::at(word.column, Problem::NotAValue { text, wanted: misfit.wanted, part })
     })
 }

@@ -20,6 +20,7 @@ use lb::{MacAddr, Name, Protocol};
 
 use super::json;
 use super::value::Time;
+use crate::config::Description;
 
 /// What a table shows where there is nothing to show.
 pub const NOTHING: &str = "-";
@@ -124,6 +125,16 @@ impl Shown for str {
 
     fn json(&self, json: &mut String) {
         json::text(json, self);
+    }
+}
+
+impl Shown for Description {
+    fn words(&self) -> String {
+        self.as_str().words()
+    }
+
+    fn json(&self, json: &mut String) {
+        self.as_str().json(json);
     }
 }
 

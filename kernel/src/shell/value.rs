@@ -34,7 +34,7 @@ pub use time::Time;
 use self::time::{AGEING, INTERVAL, LIFETIME, LOOK, RAMP, TIMEOUT};
 use crate::capture::{FRAMES_MAX, Proto, SNAP_BYTES_MAX, Way};
 use crate::config::archive::{COMMENT_CHARS_MAX, COMMITS_MAX};
-use crate::config::{Asking, FLOWS, parse_pci};
+use crate::config::{Asking, Description, FLOWS, is_unseen, parse_pci};
 
 /// Kinds of values that are typed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +100,7 @@ pub enum Kind {
     Comment,
     /// Rows of a terminal.
     Rows,
+    Description,
 }
 
 /// Words that are values.
@@ -175,6 +176,7 @@ pub enum Value {
     Back(usize),
     Comment(String),
     Rows(u16),
+    Description(Description),
     Choice(Choice),
 }
 
@@ -237,7 +239,7 @@ impl Kind {
             Kind::Lines => "LINES",
             Kind::Text => "TEXT",
             Kind::Back => "0..19",
-            Kind::Comment => "\"TEXT\"",
+            Kind::Comment | Kind::Description => "\"TEXT\"",
             Kind::Rows => "0..1000",
         }
     }
@@ -298,7 +300,14 @@ impl Kind {
             Kind::Text => Ok(Value::Text(text.to_string())),
             Kind::Back => ranged(text, "a number of commits", 0, BACK_MAX)
                 .map(|back: u8| Value::Back(back.into())),
-            Kind::Comment => comment(text).map(Value::Comment),
+            Kind::Comment => {
+                prose(text, "a comment", COMMENT_CHARS_MAX).map(str::to_string).map(Value::Comment)
+            }
+            Kind::Description => {
+                let said = prose(text, "a description", Description::CHARS_MAX)?;
+                let description = Description::new(said);
+                description.map(Value::Description).ok_or_else(|| Misfit::whole("a description"))
+            }
             Kind::Rows => ranged(text, "a number of rows", 0, ROWS_MAX).map(Value::Rows),
         }
     }
@@ -360,18 +369,22 @@ fn percent(text: &str) -> Result<u8, Misfit> {
     number.ok_or_else(|| Misfit::whole("a part such as 40%, 0%..100%"))
 }
 
-/// A word, or more of them in quotes.
-fn comment(text: &str) -> Result<String, Misfit> {
-    let wanted =
-        format!("a comment, 1..{COMMENT_CHARS_MAX} characters, in quotes if it has blanks");
-    let said = match text.strip_prefix('"') {
-        None => text,
-        Some(quoted) => quoted
-            .strip_suffix('"')
-            .ok_or_else(|| Misfit::part(&wanted, 0, "this quote is not closed".to_string()))?,
+/// What is for people to read: a word, or more of them in quotes.
+fn prose<'a>(text: &'a str, what: &str, chars_max: usize) -> Result<&'a str, Misfit> {
+    let wanted = format!("{what}, 1..{chars_max} characters, in quotes if it has blanks");
+    let (said, offset) = match text.strip_prefix('"') {
+        None => (text, 0),
+        Some(quoted) => match quoted.strip_suffix('"') {
+            Some(said) => (said, 1),
+            None => return Err(Misfit::part(&wanted, 0, "this quote is not closed".to_string())),
+        },
     };
-    match (1..=COMMENT_CHARS_MAX).contains(&said.chars().count()) {
-        true => Ok(said.to_string()),
+    if let Some((at, unseen)) = said.chars().enumerate().find(|(_, c)| is_unseen(*c)) {
+        let reason = format!("U+{:04X} cannot be seen", u32::from(unseen));
+        return Err(Misfit::part(&wanted, offset + at, reason));
+    }
+    match (1..=chars_max).contains(&said.trim().chars().count()) {
+        true => Ok(said.trim()),
         false => Err(Misfit::whole(&wanted)),
     }
 }
@@ -499,6 +512,40 @@ mod tests {
         }
         assert_eq!(refusal(Kind::Rise, "0").0, "a number of probes in a row, 1..100");
         assert_eq!(refusal(Kind::Fall, "101").0, "a number of probes in a row, 1..100");
+    }
+
+    #[test]
+    fn what_people_read_is_seen_and_not_too_long() {
+        let part = |at: usize, reason: &str| Some((at, reason.to_string()));
+        let cases = [
+            ("\"a\tb\"", part(2, "U+0009 cannot be seen")),
+            ("\"\u{e9}\u{202e}x\"", part(2, "U+202E cannot be seen")),
+            ("x\u{7f}", part(1, "U+007F cannot be seen")),
+            ("\"open", part(0, "this quote is not closed")),
+            ("\"", part(0, "this quote is not closed")),
+            ("\"\"", None),
+            ("\"  \"", None),
+            (&"x".repeat(65), None),
+        ];
+        for (text, part) in cases {
+            let wanted = "a description, 1..64 characters, in quotes if it has blanks";
+            let refusal = refusal(Kind::Description, text);
+            assert_eq!(refusal, (wanted.to_string(), part), "{text:?}");
+        }
+        let longest = "\u{6771}".repeat(64);
+        for (text, printed) in [
+            ("web", "web"),
+            ("\"web\"", "web"),
+            ("\" a  b \"", "\"a  b\""),
+            ("\"#1\"", "\"#1\""),
+            ("say\"so\"", "say\"so\""),
+            (&longest, &longest),
+        ] {
+            let Ok(Value::Description(description)) = Kind::Description.parse(text) else {
+                panic!("{text}");
+            };
+            assert_eq!(description.to_string(), printed);
+        }
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use drivers::pci::Address;
 use kernel::config::{
-    AgentConfig, Asks, CheckConfig, Config, Difference, FLOWS, GuestConfig, Item, NicMatch,
-    PortConfig, PortPart, RealConfig, ServiceConfig, ServicePart, Setting, Statement, StaticMac,
-    Vip, compare, read,
+    AgentConfig, Asks, CheckConfig, Config, Description, Difference, FLOWS, GuestConfig, Item,
+    NicMatch, PortConfig, PortPart, RealConfig, ServiceConfig, ServicePart, Setting, Statement,
+    StaticMac, Vip, compare, read,
 };
 use kernel::shell::parse::parse;
 use kernel::shell::tree::CONFIGURATION;
@@ -61,14 +61,27 @@ fn static_mac() -> impl Strategy<Value = StaticMac> {
     (mac(), 0..=VLAN_MAX).prop_map(|(mac, vlan)| StaticMac { mac, vlan })
 }
 
+/// Words, blanks between them, quotes, what begins a comment elsewhere, and letters of many bytes.
+fn description() -> impl Strategy<Value = Description> {
+    let text = prop_oneof![
+        "[ -~]{1,64}",
+        "[\"#!a ]{1,8}",
+        "(\"| |#|!|\\||é|東|\u{301}|⚡){1,64}",
+        "\\PC{1,64}",
+    ];
+    text.prop_filter_map("a description", |text| Description::new(&text))
+}
+
 fn port_config() -> impl Strategy<Value = PortConfig> {
     let pci = (any::<u8>(), 0u8..32, 0u8..8)
         .prop_map(|(bus, device, function)| NicMatch::Pci(Address { bus, device, function }));
     let nic = prop_oneof![pci, mac().prop_map(NicMatch::Mac)];
     let role = proptest::option::of((select(&Role::ALL[..]), proptest::option::of(nic)));
-    (role, port_rules()).prop_filter_map("something is said of it", |(role, rules)| {
+    let stated = (role, proptest::option::of(description()), port_rules());
+    stated.prop_filter_map("something is said of it", |(role, description, rules)| {
         let (role, nic) = role.map_or((None, None), |(role, nic)| (Some(role), nic));
-        Some(PortConfig { role, nic, rules }).filter(|port| *port != PortConfig::default())
+        let port = PortConfig { role, nic, description, rules };
+        Some(port).filter(|port| *port != PortConfig::default())
     })
 }
 
@@ -81,8 +94,11 @@ fn addresses(count: usize) -> impl Strategy<Value = Vec<IpAddr>> {
 }
 
 fn guest_config() -> impl Strategy<Value = GuestConfig> {
-    (name(), mac(), addresses(4), addresses(2)).prop_map(|(port, mac, addresses, probe_sources)| {
-        GuestConfig { port: Some(port), mac: Some(mac), addresses, probe_sources }
+    let place = (proptest::option::of(name()), proptest::option::of(mac()));
+    let said = (place, addresses(4), addresses(2), proptest::option::of(description()));
+    said.prop_filter_map("something", |((port, mac), addresses, probe_sources, description)| {
+        let guest = GuestConfig { port, mac, addresses, probe_sources, description };
+        Some(guest).filter(|guest| *guest != GuestConfig::default())
     })
 }
 
@@ -164,7 +180,7 @@ fn service_config() -> impl Strategy<Value = ServiceConfig> {
     let choosing = (of(select(&Scheduler::ALL[..])), of(persistence()));
     let otherwise = (of(select(&Forwarding::ALL[..])), of(empty()), of(any::<NonZeroU32>()));
     let udp = (of(time()), any::<bool>());
-    let ending = (of(time()), of(select(&OnDown::ALL[..])));
+    let ending = (of(time()), of(select(&OnDown::ALL[..])), of(description()));
     let slow_start = (0..=3600u64).prop_map(Duration::from_secs);
     let probing = (of(check_config()), of(agent_config()), of(slow_start), of(0..=100u8));
     let reals = btree_map(name(), real_config(), 0..5);
@@ -188,6 +204,7 @@ fn service_config() -> impl Strategy<Value = ServiceConfig> {
             slow_start,
             drain_timeout: ending.0,
             on_down: ending.1,
+            description: ending.2,
             panic,
             reals,
         }
@@ -219,7 +236,8 @@ fn config() -> impl Strategy<Value = Config> {
 /// Every item that `delete` can name.
 fn deletable() -> impl Strategy<Value = Item> {
     /// A service without a VIP is none, so that goes with the service.
-    const PARTS: [ServicePart; 11] = [
+    const PARTS: [ServicePart; 12] = [
+        ServicePart::Description,
         ServicePart::Scheduler,
         ServicePart::Forwarding,
         ServicePart::Persistence,
@@ -232,7 +250,7 @@ fn deletable() -> impl Strategy<Value = Item> {
         ServicePart::SlowStart,
         ServicePart::Panic,
     ];
-    let one = (0..8usize, name(), address()).prop_map(|(which, name, address)| match which {
+    let one = (0..10usize, name(), address()).prop_map(|(which, name, address)| match which {
         0 => Item::Hostname,
         1 => Item::Port(name),
         2 => Item::PortMatch(name),
@@ -240,6 +258,8 @@ fn deletable() -> impl Strategy<Value = Item> {
         4 => Item::GuestAddress(name, address),
         5 => Item::Service(name),
         6 => Item::GuestProbeSource(name, address),
+        7 => Item::GuestDescription(name),
+        8 => Item::PortDescription(name),
         _ => Item::Flows,
     });
     let rule =
@@ -338,6 +358,8 @@ proptest! {
                 Setting::Port { .. } => continue,
                 Setting::PortRule { port, rule } => Item::PortPart(port, rule.part()),
                 Setting::Mac { mac, .. } => Item::Mac(mac),
+                Setting::PortDescription { port, .. } => Item::PortDescription(port),
+                Setting::Guest { guest, description: Some(_), .. } => Item::GuestDescription(guest),
                 Setting::Guest { guest, .. } => Item::Guest(guest),
                 Setting::Service { service, setting } => match setting.part() {
                     ServicePart::Vip => continue,

@@ -81,7 +81,7 @@ fn example(token: Token) -> &'static str {
             | Kind::Lines => "9",
             Kind::SnapBytes | Kind::Rows => "99",
             Kind::Frame => "00",
-            Kind::Text | Kind::Comment => "x",
+            Kind::Text | Kind::Comment | Kind::Description => "x",
             Kind::Back => "1",
         },
     }

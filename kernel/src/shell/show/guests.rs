@@ -11,7 +11,7 @@ use crate::shell::Desk;
 use crate::shell::json::Object;
 use crate::shell::page::Align::{Left, Right};
 use crate::shell::page::{Page, Table, cell};
-use crate::shell::units::{Age, Shown, Vlan};
+use crate::shell::units::{Age, Or, Shown, Vlan};
 
 /// An address of a guest. In words its health is said only where addresses differ.
 struct Asked {
@@ -33,12 +33,15 @@ pub fn guests(desk: &Desk<'_>) -> Page {
             ("SINCE", Right),
             ("SERVICES", Left),
             ("ADDRESSES", Left),
+            ("DESCRIPTION", Left),
         ],
     );
+    let stated = &desk.control.config().guests;
     for (id, guest) in sorted(tables) {
         let reals = tables.reals().filter(|(_, real)| real.guest == id && !real.retired);
         let services = reals.filter_map(|(_, real)| tables.service(real.service));
         let services: Vec<&str> = services.map(|service| service.spec.name.as_str()).collect();
+        let description = stated.get(&guest.spec.name).and_then(|guest| guest.description.as_ref());
         // A guest that serves nothing is not asked how it is.
         let worst = guest.worst();
         table.push([
@@ -49,6 +52,7 @@ pub fn guests(desk: &Desk<'_>) -> Page {
             cell("since_ms", worst.map(|worst| Age(now.since(worst.since)))),
             cell("services", services),
             cell("addresses", addresses(guest)),
+            cell("description", Or(description, "")),
         ]);
     }
     let mut page = Page::new("fulcrum.show.guests/1");

@@ -11,7 +11,7 @@ use lb::{Name, Protocol, RealId, Service, ServiceId, ServiceSpec, Tables};
 
 use super::reals::{NO_REAL, table_of_reals};
 use super::{absent, counts};
-use crate::config::{AgentConfig, CheckConfig, InWords, Vip};
+use crate::config::{AgentConfig, CheckConfig, Description, InWords, Vip};
 use crate::shell::Desk;
 use crate::shell::page::Align::{Left, Right};
 use crate::shell::page::{Cell, Page, Table, cell, words};
@@ -34,6 +34,7 @@ pub fn services(desk: &Desk<'_>) -> Page {
             ("REFUSED", Right),
             ("IN", Right),
             ("OUT", Right),
+            ("DESCRIPTION", Left),
         ],
     );
     let mut services: Vec<(_, &Service)> = tables.services().collect();
@@ -51,11 +52,16 @@ pub fn services(desk: &Desk<'_>) -> Page {
             cell("flows_refused", counters.refused_no_real + counters.refused_full),
             cell("bytes_in", Bytes(counters.traffic.bytes_in)),
             cell("bytes_out", Bytes(counters.traffic.bytes_out)),
+            cell("description", Or(description(desk, &service.spec.name), "")),
         ]);
     }
     let mut page = Page::new("fulcrum.show.services/1");
     page.table(table, "No service is defined (configure, set service …).");
     page
+}
+
+fn description<'a>(desk: &'a Desk<'_>, service: &Name) -> Option<&'a Description> {
+    desk.control.config().services.get(service)?.description.as_ref()
 }
 
 /// Everything about one service.
@@ -65,6 +71,7 @@ pub fn service(desk: &Desk<'_>, name: &Name) -> Result<Page, Problem> {
     let counters = counts::service(desk, service);
     let mut page = Page::new("fulcrum.show.service/1");
     page.row(words(format!("service {name}")).with("service", name));
+    page.fact_if("description", "description", description(desk, name));
     stated(&mut page, service);
     page.fact("reals up", reals_up(desk, service));
     page.fact("open flows", cell("flows_open", flows_open(tables, id)));

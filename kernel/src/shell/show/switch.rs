@@ -11,6 +11,7 @@ use lb::{MacAddr, Name, Port, PortId};
 use super::counts::{self, Count};
 use super::{ROWS_MAX, absent};
 use crate::appliance::Attached;
+use crate::config::Description;
 use crate::shell::Desk;
 use crate::shell::page::Align::{Left, Right};
 use crate::shell::page::{Cell, Page, Table, cell, words};
@@ -31,6 +32,7 @@ pub fn ports(desk: &Desk<'_>) -> Page {
             ("OUT", Right),
             ("DROPPED", Right),
             ("GUESTS", Left),
+            ("DESCRIPTION", Left),
         ],
     );
     for (id, port) in desk.appliance.dataplane.tables().ports() {
@@ -47,6 +49,7 @@ pub fn ports(desk: &Desk<'_>) -> Page {
             cell("frames_out", counts::nic_count(desk, id, "tx_frames")),
             cell("dropped", dropped(desk, id)),
             cell("guests", guests_at(desk, id)),
+            cell("description", Or(description(desk, &port.name), "")),
         ]);
     }
     let mut page = Page::new("fulcrum.show.ports/1");
@@ -63,7 +66,8 @@ pub fn port(desk: &Desk<'_>, name: &Name) -> Result<Page, Problem> {
         return Err(absent("port", name, tables.ports().map(|(_, port)| &port.name)));
     };
     let mut page = Page::new("fulcrum.show.port/1");
-    about(&mut page, port, attached, guests_at(desk, id));
+    about(&mut page, port, attached, description(desk, name));
+    page.fact("guests", cell("guests", guests_at(desk, id)));
     let bytes = |name| Bytes(counts::nic_count(desk, id, name));
     page.fact("bytes in", cell("bytes_in", bytes("rx_bytes")));
     page.fact("bytes out", cell("bytes_out", bytes("tx_bytes")));
@@ -76,15 +80,19 @@ pub fn port(desk: &Desk<'_>, name: &Name) -> Result<Page, Problem> {
     Ok(page)
 }
 
-fn about(page: &mut Page, port: &Port, attached: &Attached, guests: Vec<&str>) {
+fn about(page: &mut Page, port: &Port, attached: &Attached, description: Option<&Description>) {
     page.row(words(format!("port {}", port.name)).with("port", &port.name));
+    page.fact_if("description", "description", description);
     page.fact("role", cell("role", port.role.as_str()));
     page.fact("link", link(attached));
     let (driver, pci) = (attached.nic.driver(), attached.pci);
     let nic = words(format!("{driver} at {}", pci.words()));
     page.fact("NIC", nic.with("driver", driver).with("pci", pci));
     page.fact("MAC", cell("mac", MacAddr(attached.nic.mac())));
-    page.fact("guests", cell("guests", guests));
+}
+
+fn description<'a>(desk: &'a Desk<'_>, port: &Name) -> Option<&'a Description> {
+    desk.control.config().ports.get(port)?.description.as_ref()
 }
 
 /// How the frames that came in here ended.

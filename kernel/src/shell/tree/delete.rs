@@ -32,6 +32,7 @@ static DELETE_PORT: &[Node] = &[value(
     EndOr(
         Action::Delete(Aspect::Port),
         &[
+            word("description", "what it is in words", delete(Aspect::PortDescription)),
             delete_rule(PortPart::Flood, "back to what goes to strangers"),
             delete_rule(PortPart::Isolated, "back to all other ports"),
             delete_rule(PortPart::Learning, "back to learning"),
@@ -69,6 +70,7 @@ static DELETE_GUEST: &[Node] = &[value(
                 "only this address",
                 Next(&[value(Kind::Address, "which address", delete(Aspect::GuestAddress))]),
             ),
+            word("description", "what it is in words", delete(Aspect::GuestDescription)),
             word(
                 "probe-source",
                 "only where its probes come from",
@@ -89,6 +91,7 @@ static DELETE_SERVICE: &[Node] = &[value(
 static DELETE_SERVICE_ASPECTS: &[Node] = &[
     delete_part(ServicePart::Agent, "back to push"),
     delete_part(ServicePart::Check, "back to none"),
+    delete_part(ServicePart::Description, "what it is in words"),
     delete_part(ServicePart::DrainTimeout, "back to no limit"),
     delete_part(ServicePart::Empty, "back to silence"),
     delete_part(ServicePart::Forwarding, "back to nat"),

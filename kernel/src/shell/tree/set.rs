@@ -56,6 +56,11 @@ static SET_CAPACITY: &[Node] = &[word(
 
 static SET_PORT: &[Node] = &[value(Kind::Port, "the port's name", Next(SET_PORT_ASPECTS))];
 static SET_PORT_ASPECTS: &[Node] = &[
+    word(
+        "description",
+        "what it is, in your own words",
+        Next(&[value(Kind::Description, DESCRIPTION_HELP, End(set(Aspect::PortDescription)))]),
+    ),
     word("flood", "what goes to a station that nobody knows", Next(SET_FLOOD)),
     choice(
         "isolated",
@@ -73,6 +78,8 @@ static SET_PORT_ASPECTS: &[Node] = &[
     word("role", "what it is for", Next(SET_ROLE)),
     word("vlan", "which VLANs are here; default: all, as tagged", Next(SET_PORT_VLAN)),
 ];
+
+const DESCRIPTION_HELP: &str = "up to 64 characters, in quotes if there are blanks";
 
 const fn rule(part: PortPart) -> Then {
     End(set(Aspect::PortPart(part)))
@@ -153,6 +160,11 @@ static GUEST_CLAUSES: &[Node] = &[
         "an address of its own; may come again",
         Next(&[value(Kind::Address, "IPv4 or IPv6", Again)]),
     ),
+    word(
+        "description",
+        "what it is, in your own words",
+        Next(&[value(Kind::Description, DESCRIPTION_HELP, Once)]),
+    ),
     word("mac", "the MAC of its NIC", Next(&[value(Kind::Mac, "such as 52:54:00:01:00:01", Once)])),
     word("port", "the port that it is behind", Next(&[value(Kind::Port, "which port", Once)])),
     word(
@@ -170,6 +182,11 @@ pub(super) const fn part(part: ServicePart) -> Then {
 static SERVICE_ASPECTS: &[Node] = &[
     word("agent", "how load reports come", Next(SET_AGENT)),
     word("check", "what its reals are asked, and how often", Next(SET_CHECK)),
+    word(
+        "description",
+        "what it is, in your own words",
+        Next(&[value(Kind::Description, DESCRIPTION_HELP, part(ServicePart::Description))]),
+    ),
     word(
         "drain-timeout",
         "how long a drained real keeps flows; else till they end",
