@@ -39,6 +39,14 @@ pub struct Attached {
     pub pci: Option<Address>,
 }
 
+/// The heap, of which the size is fixed at the start.
+#[derive(Clone, Copy)]
+pub struct Memory {
+    pub bytes: usize,
+    /// Asks how much of it is free.
+    pub free_bytes: fn() -> usize,
+}
+
 /// What an operator wants of the machine itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -59,7 +67,7 @@ pub struct Appliance {
     /// Set by the console; the machine acts on it after the turn.
     pub request: Option<Request>,
     /// What the machine has for tables and frames; `None` on a host, which lends what is asked for.
-    pub memory_bytes: Option<usize>,
+    pub memory: Option<Memory>,
     pub cleared: Cleared,
     busy: Busy,
     pub capture: Capture,
@@ -92,7 +100,7 @@ impl Appliance {
         Appliance {
             dataplane,
             request: None,
-            memory_bytes: None,
+            memory: None,
             cleared: Cleared::default(),
             busy: Busy::default(),
             capture: Capture::default(),

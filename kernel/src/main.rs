@@ -75,7 +75,7 @@ fn build(machine: &mut Machine) -> Built {
     let (heap_mib, Capacity { flows, macs, .. }) = (machine.heap_bytes >> 20, capacity);
     log::info!("{heap_mib} MiB: {} frames, {flows} flows, {macs} MAC addresses", sizes.frames);
     let mut appliance = Appliance::new(dataplane, pool, attached);
-    appliance.memory_bytes = Some(machine.heap_bytes);
+    appliance.memory = Some(machine.memory());
     let mut control = Control::begin(site.clone(), &mut appliance);
     control.adopt(keeper, &commits, machine.began);
     start.finish(&site, &mut control, &mut appliance);

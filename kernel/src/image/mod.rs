@@ -19,6 +19,7 @@ mod uart;
 
 use core::fmt::Write;
 
+use kernel::appliance::Memory;
 use kernel::machine::acpi::Power;
 use kernel::machine::options::{Options, Unknown};
 use kernel::machine::start_info::StartInfo;
@@ -85,6 +86,11 @@ impl Machine {
             heap_bytes: heap::free_bytes(),
             secret,
         }
+    }
+
+    /// The heap, for whoever shows how full it is.
+    pub fn memory(&self) -> Memory {
+        Memory { bytes: self.heap_bytes, free_bytes: heap::free_bytes }
     }
 
     /// The time, which the journal is told as well.

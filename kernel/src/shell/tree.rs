@@ -184,7 +184,7 @@ static SHOW: &[Node] = &[
     word("system", "this appliance: name, memory, how busy it is", show(Show::System)),
     word("tech-support", "all that somebody far away needs to see", End(Action::Support)),
     word("version", "this appliance: build and time up", show(Show::Version)),
-    word("vlan", "VLANs, who serves on them and what was learned", show(Show::Vlans)),
+    word("vlan", "VLANs: the ports in each, who serves and was heard there", show(Show::Vlans)),
     alias("interfaces", EndOr(Action::Show(Show::Ports), SHOW_PORT)),
     alias("running-config", show(Show::Configuration)),
     alias("startup-config", show(Show::StartUp)),

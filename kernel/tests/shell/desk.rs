@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use drivers::{Batch, Frame, Nic, NicCounters, NicState, Pool};
 use etherparse::{ArpHardwareId, ArpOperation, ArpPacket, EtherType, PacketBuilder};
-use kernel::appliance::{Appliance, Attached};
+use kernel::appliance::{Appliance, Attached, Memory};
 use kernel::config::{self, Site, parse_pci};
 use kernel::console::{Console, Tty};
 use kernel::control::{self, Control};
@@ -133,7 +133,7 @@ impl Bench {
         let site = control::site(attached.iter(), FLOWS_FIT);
         let dataplane = Dataplane::new(Capacity { flows: 1024, macs: 512, clients: 64 }, 7);
         let mut appliance = Appliance::new(dataplane, pool, attached);
-        appliance.memory_bytes = Some(252 << 20);
+        appliance.memory = Some(Memory { bytes: 252 << 20, free_bytes: || 12 << 20 });
         let control = Control::begin(site.clone(), &mut appliance);
         let tty = Terminal { takes: 4096, ..Terminal::default() };
         let console = Console::default();

@@ -26,7 +26,8 @@ use super::grammar::Show;
 use super::page::{Cell, Page, Table, cell, words};
 use super::parse::Sentence;
 use super::problem::Problem;
-use super::units::{Age, Bytes, InText, Latency, Shown};
+use super::units::{Age, Bytes, InText, Latency, NOTHING, Shown};
+use crate::appliance::{Appliance, Memory};
 use crate::journal::JOURNAL;
 
 pub use choice::calls;
@@ -94,8 +95,7 @@ fn system(desk: &Desk<'_>) -> Page {
     page.row(cell("hostname", hostname));
     page.fact("version", cell("version", env!("CARGO_PKG_VERSION")));
     page.fact("up", cell("up_ms", Age(appliance.now().since(Instant::START))));
-    let memory = appliance.memory_bytes.map(|bytes| Bytes(bytes as u64));
-    page.fact("memory", cell("memory_bytes", memory));
+    page.fact("memory", memory(appliance));
     page.fact("busy", cell("busy", appliance.busy().last()));
     page.fact("longest turn", cell("longest_turn_us", Latency(appliance.busy().longest_turn())));
     let started = desk.control.started();
@@ -104,6 +104,16 @@ fn system(desk: &Desk<'_>) -> Page {
     page.fact("statements", cell("statements", config.statements().len()));
     page.fact("changes", cell("changes", appliance.dataplane.tables().epoch()));
     page
+}
+
+/// What there is for tables, frames and everything else, and what is left of it.
+fn memory(appliance: &Appliance) -> Cell {
+    let memory = appliance.memory.map(|Memory { bytes, free_bytes }| (bytes, free_bytes()));
+    let told = memory.map_or(NOTHING.to_string(), |(all, free)| {
+        format!("{}, {} free", Bytes(all as u64).words(), Bytes(free as u64).words())
+    });
+    let [all, free] = [memory.map(|(all, _)| all), memory.map(|(_, free)| free)];
+    words(told).with("memory_bytes", all).with("memory_free_bytes", free)
 }
 
 fn log() -> Page {
