@@ -135,6 +135,9 @@ impl Cell<'_> {
 /// How many bytes the first character has, and which one it is, if it can be shown.
 fn character(bytes: &[u8]) -> Option<(usize, Option<char>)> {
     const CHARACTER_BYTES_MAX: usize = 4;
+    if let [plain @ b' '..=b'~', ..] = bytes {
+        return Some((1, Some(char::from(*plain))));
+    }
     let chunk = bytes[..bytes.len().min(CHARACTER_BYTES_MAX)].utf8_chunks().next()?;
     let first = chunk.valid().chars().next();
     Some(first.map_or((1, None), |c| (c.len_utf8(), Some(c).filter(|c| !c.is_control()))))

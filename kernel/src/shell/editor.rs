@@ -43,7 +43,7 @@ pub struct Editor {
     line: Vec<u8>,
     /// Where the next character goes: an offset in `line`.
     cursor: usize,
-    /// Cells of the line that are left of the window.
+    /// Bytes of the line that are left of the window.
     hidden: usize,
     /// A program is typing.
     is_silent: bool,
@@ -136,21 +136,21 @@ impl Editor {
     /// Draws prompt and line anew, on the row where the cursor is.
     pub fn redraw(&mut self, out: &mut Vec<u8>) {
         let room = self.room();
-        let line: Vec<Cell<'_>> = cells(&self.line).collect();
-        let at = cells(&self.line[..self.cursor]).count().min(line.len());
-        let hidden = window(&line, at, self.hidden, room);
+        self.hidden = window(&self.line, self.cursor, self.hidden, room);
+        let window = &self.line[self.hidden..];
         let mut left = room;
-        let shown = line[hidden..].iter().take_while(|cell| {
+        let fits = |cell: &Cell<'_>| {
             let fits = cell.columns <= left;
             left = left.saturating_sub(cell.columns);
             fits
-        });
-        let end = hidden + shown.count();
+        };
+        let shown: Vec<Cell<'_>> = cells(window).take_while(fits).collect();
+        let end = self.hidden + shown.iter().map(|cell| cell.bytes.len()).sum::<usize>();
         out.push(b'\r');
         self.push_prompt(out);
-        for (number, cell) in line.iter().enumerate().take(end).skip(hidden) {
-            let more_left = number == hidden && hidden > 0;
-            let more_right = number + 1 == end && end < line.len();
+        for (number, cell) in shown.iter().enumerate() {
+            let more_left = number == 0 && self.hidden > 0;
+            let more_right = number + 1 == shown.len() && end < self.line.len();
             match (more_left, more_right) {
                 (true, _) => out.extend(b"< ".iter().take(cell.columns)),
                 (false, true) => out.extend(b"> ".iter().take(cell.columns)),
@@ -158,11 +158,11 @@ impl Editor {
             }
         }
         out.extend_from_slice(b"\x1b[K");
-        if at < end {
-            let column = self.prompt_width() + sum(line[hidden..at].iter().copied());
+        if self.cursor < end {
+            let before = columns(&self.line[self.hidden..self.cursor]);
+            let column = self.prompt_width() + before;
             out.extend_from_slice(format!("\r\x1b[{column}C").as_bytes());
         }
-        self.hidden = hidden;
     }
 
     fn press(&mut self, key: Key, out: &mut Vec<u8>) -> Option<Event> {
@@ -382,11 +382,9 @@ impl Editor {
         before.iter().rposition(u8::is_ascii_whitespace).map_or(0, |blank| blank + 1)
     }
 
-    /// Whether the line's end is in the window and does not fill it. A byte takes a column at most.
+    /// Whether the line's end is in the window and does not fill it.
     fn has_room_at_end(&self) -> bool {
-        let room = self.room();
-        let is_short = self.hidden == 0 && self.line.len() < room;
-        is_short || sum(cells(&self.line).skip(self.hidden)) < room
+        columns(&self.line[self.hidden..]) < self.room()
     }
 
     /// Columns for the line; the last of the row stays empty, where a terminal might wrap.
@@ -413,27 +411,28 @@ impl Editor {
     }
 }
 
-/// The first cell of a window that holds the cursor, which stands before cell `at`: the one that it
-/// had, or one that puts the cursor into its middle.
-fn window(line: &[Cell<'_>], at: usize, hidden: usize, room: usize) -> usize {
-    let is_left_of = at <= hidden;
-    let columns = |part: &[Cell<'_>]| sum(part.iter().copied());
-    if columns(line) < room {
+/// Where a window begins that holds the cursor: where it began, or so that the cursor comes into its
+/// middle.
+fn window(line: &[u8], cursor: usize, hidden: usize, room: usize) -> usize {
+    let mut taken = 0;
+    let is_whole = cells(line).all(|cell| {
+        taken += cell.columns;
+        taken < room
+    });
+    let before = line.get(hidden..cursor).filter(|before| !before.is_empty());
+    if is_whole {
         0
-    } else if !is_left_of && columns(&line[hidden..at]) < room {
+    } else if before.is_some_and(|before| columns(before) < room) {
         hidden
     } else {
-        let mut before = 0;
-        let half = line[..at].iter().rev().take_while(|cell| {
-            before += cell.columns;
-            before <= room / 2
+        let before: Vec<Cell<'_>> = cells(&line[..cursor]).collect();
+        let mut taken = 0;
+        let half = before.iter().rev().take_while(|cell| {
+            taken += cell.columns;
+            taken <= room / 2
         });
-        at - half.count()
+        cursor - half.map(|cell| cell.bytes.len()).sum::<usize>()
     }
-}
-
-fn sum<'a>(cells: impl Iterator<Item = Cell<'a>>) -> usize {
-    cells.map(|cell| cell.columns).sum()
 }
 
 fn draw<'a>(cells: impl Iterator<Item = Cell<'a>>, out: &mut Vec<u8>) {

@@ -10,6 +10,13 @@ use crate::screen::Screen;
 
 const PROMPT: &str = "fulcrum> ";
 
+/// A person at a screen of 8 rows, and 30 lines of configuration.
+fn small() -> Bench {
+    let mut bench = bench(30);
+    bench.type_in(b"terminal length 8\r");
+    bench
+}
+
 /// A person at a console of which the configuration has this many lines.
 fn bench(lines: usize) -> Bench {
     let mut bench = Bench::new(4);
@@ -56,15 +63,15 @@ fn nothing_leaves_the_screen_before_a_key() {
 #[test]
 fn no_pasted_line_is_lost() {
     for lead in ["", " ", "q", "\r", "\n"] {
-        let mut bench = bench(100);
+        let mut bench = small();
         let paste = format!(
             "show configuration\r{lead}\rshow configuration\r\
              configure\rset system hostname edge1\rquit\rshow configuration | count\r"
         );
         let shown = bench.type_in(paste.as_bytes());
-        assert_eq!(guests(&shown), 200, "{lead:?}");
+        assert_eq!(guests(&shown), 60, "{lead:?}");
         assert!(!shown.contains(MORE), "{lead:?}");
-        assert!(shown.ends_with("| count\r\n100\r\nfulcrum> "), "{lead:?}: {shown}");
+        assert!(shown.ends_with("| count\r\n30\r\nfulcrum> "), "{lead:?}: {shown}");
         assert_eq!(bench.control.candidate().hostname, Some("edge1".parse().unwrap()));
     }
 }
@@ -73,11 +80,11 @@ fn no_pasted_line_is_lost() {
 #[test]
 fn a_paste_that_goes_on_at_the_question_shows_the_rest_and_is_not_lost() {
     for next in ["configure\r", " configure\r", "\r\rconfigure\r", "quit\rconfigure\r"] {
-        let mut bench = bench(100);
+        let mut bench = small();
         assert!(bench.type_in(b"show configuration\r").ends_with(MORE));
         let shown = bench.type_in(next.as_bytes());
         assert!(shown.starts_with(ERASE), "{next:?}");
-        assert_eq!(guests(&shown), 77, "{next:?}");
+        assert_eq!(guests(&shown), 23, "{next:?}");
         assert!(shown.ends_with("configure\r\nfulcrum(config)# "), "{next:?}: {shown}");
     }
 }
@@ -85,7 +92,7 @@ fn a_paste_that_goes_on_at_the_question_shows_the_rest_and_is_not_lost() {
 #[test]
 fn keys_of_the_pager_and_others() {
     let cases: [(&[u8], usize, &str); 10] = [
-        (b" ", 23, MORE),
+        (b" ", 7, MORE),
         (b"\r", 1, MORE),
         (b"\n", 1, MORE),
         (b"\r\n", 1, MORE),
@@ -98,7 +105,7 @@ fn keys_of_the_pager_and_others() {
         (b"\x1b[A", 0, "fulcrum> show configuration\x1b[K"),
     ];
     for (key, lines, end) in cases {
-        let mut bench = bench(100);
+        let mut bench = small();
         // Of a line end that is CR and LF the second is no key.
         assert!(bench.type_in(b"show configuration\r\n").ends_with(MORE));
         let shown = bench.type_in(key);
@@ -118,10 +125,10 @@ fn what_is_for_a_program_is_never_paged() {
         "show tech-support",
     ];
     for line in lines {
-        let mut bench = bench(100);
+        let mut bench = small();
         let shown = bench.type_in(format!("{line}\r").as_bytes());
         assert!(!shown.contains(MORE) && !bench.console.is_paging(), "{line}");
-        assert!(shown.contains("g099"), "{line}");
+        assert!(shown.contains("g029"), "{line}");
     }
 }
 
@@ -138,7 +145,7 @@ fn help_is_paged_and_its_line_goes_on() {
 
 #[test]
 fn news_come_between_the_page_and_the_question() {
-    let mut bench = bench(100);
+    let mut bench = small();
     bench.type_in(b"configure\rset system hostname edge1\rcommit confirmed 60s\r");
     assert!(bench.type_in(b"show configuration\r").ends_with(MORE));
     bench.run(Duration::from_secs(61));
@@ -147,13 +154,13 @@ fn news_come_between_the_page_and_the_question() {
         shown.starts_with(ERASE) && shown.contains("taken back") && shown.ends_with(MORE),
         "{shown:?}"
     );
-    assert_eq!(guests(&bench.type_in(b" ")), 23, "the answer is what it was");
+    assert_eq!(guests(&bench.type_in(b" ")), 7, "the answer is what it was");
 }
 
 /// Whoever went away at a page costs what is left of one answer; the line that comes next ends that.
 #[test]
 fn a_page_waits_as_long_as_it_must() {
-    let mut bench = bench(250);
+    let mut bench = small();
     bench.type_in(b"show configuration\r");
     (0..1000).for_each(|_| bench.turn_and_poll());
     assert!(bench.console.is_paging());
