@@ -13,9 +13,10 @@ impl Description {
 
     /// A text that was a word, or in quotes: a quote in it has no blank behind it.
     pub fn new(text: &str) -> Option<Description> {
-        let text = text.trim();
+        let text = text.trim_matches(' ');
         let fits = (1..=Description::CHARS_MAX).contains(&text.chars().count());
-        let reads_back = !text.contains("\" ") && !text.contains(is_unseen);
+        let closes_within = text.as_bytes().windows(2).any(|pair| pair == b"\" ");
+        let reads_back = !closes_within && !text.contains(is_unseen);
         (fits && reads_back).then(|| Description(text.into()))
     }
 

@@ -40,17 +40,17 @@ impl Config {
 
     /// Everything that was stated, sorted, in an order in which each line holds when it is typed.
     pub fn statements(&self) -> Vec<Statement> {
-        let hostname = self.hostname.iter().cloned().map(Setting::Hostname);
-        let flows = self.flows.map(Setting::Flows);
-        let mac_ageing = self.mac_ageing.map(Setting::MacAgeing);
-        let ports = self.ports.iter().flat_map(|(name, config)| port(name, config));
-        let macs =
-            self.macs.iter().map(|(mac, port)| Setting::Mac { mac: *mac, port: port.clone() });
-        let guests = self.guests.iter().flat_map(|(name, config)| guest(name, config));
-        let services = self.services.iter().flat_map(|(name, config)| service(name, config));
-        let system = hostname.chain(flows).chain(mac_ageing);
-        let settings = system.chain(ports).chain(guests).chain(macs).chain(services);
-        settings.map(Statement::Set).collect()
+        let mut settings = Vec::new();
+        settings.extend(self.hostname.clone().map(Setting::Hostname));
+        settings.extend(self.flows.map(Setting::Flows));
+        settings.extend(self.mac_ageing.map(Setting::MacAgeing));
+        self.ports.iter().for_each(|(name, config)| settings.extend(port(name, config)));
+        self.guests.iter().for_each(|(name, config)| settings.extend(guest(name, config)));
+        for (&mac, port) in &self.macs {
+            settings.push(Setting::Mac { mac, port: port.clone() });
+        }
+        self.services.iter().for_each(|(name, config)| settings.extend(service(name, config)));
+        settings.into_iter().map(Statement::Set).collect()
     }
 
     pub(super) fn set(&mut self, setting: &Setting) {

@@ -383,8 +383,9 @@ fn prose<'a>(text: &'a str, what: &str, chars_max: usize) -> Result<&'a str, Mis
         let reason = format!("U+{:04X} cannot be seen", u32::from(unseen));
         return Err(Misfit::part(&wanted, offset + at, reason));
     }
-    match (1..=chars_max).contains(&said.trim().chars().count()) {
-        true => Ok(said.trim()),
+    let said = said.trim_matches(' ');
+    match (1..=chars_max).contains(&said.chars().count()) {
+        true => Ok(said),
         false => Err(Misfit::whole(&wanted)),
     }
 }

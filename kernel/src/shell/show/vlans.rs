@@ -1,12 +1,12 @@
 //! VLANs: which ports are in each, who serves there, and whom the switch knows there.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::num::NonZeroU16;
 
-use lb::vlan::PortVlan;
+use lb::vlan::{PortVlan, VLANS};
 use lb::wire::ethernet::VLAN_MAX;
 use lb::{Name, Port, PortId, PortSet, Tables};
 
@@ -61,7 +61,8 @@ pub fn vlans(desk: &Desk<'_>) -> Page {
     let mut page = Page::new("fulcrum.show.vlans/1");
     page.table(table, "No service is defined, and no address was learned in the last 5 minutes.");
     page.cut(runs.len().min(ROWS_MAX), runs.len());
-    let all = of_ports(tables, |vlan| *vlan == PortVlan::Transparent);
+    let is_transparent = |(_, port): &(PortId, &Port)| port.rules.vlan == PortVlan::Transparent;
+    let all = tables.ports().filter(is_transparent).map(|(id, _)| id).collect();
     let all = names(tables, all);
     let told = match &all[..] {
         [] => String::new(),
@@ -72,15 +73,21 @@ pub fn vlans(desk: &Desk<'_>) -> Page {
 }
 
 fn runs<'a>(desk: &'a Desk<'_>) -> Vec<Run<'a>> {
-    let tables = desk.appliance.dataplane.tables();
-    let mut lives = lives(desk);
+    let (dataplane, now) = (&desk.appliance.dataplane, desk.appliance.now());
+    let tables = dataplane.tables();
+    let mut heard = vec![(0, PortSet::EMPTY); VLANS];
+    for entry in dataplane.fdb().iter(now) {
+        let (macs, seen) = &mut heard[usize::from(entry.vlan) % VLANS];
+        (*macs, *seen) = (*macs + 1, seen.with(entry.port));
+    }
+    let services = tables.services().map(|(_, service)| (service.spec.vlan, &service.spec.name));
+    let mut services: Vec<(u16, &Name)> = services.collect();
+    services.sort_unstable();
     let mut runs: Vec<Run<'_>> = Vec::new();
-    for vlan in 0..=VLAN_MAX {
-        let mut life = lives.remove(&vlan).unwrap_or_default();
-        life.access = of_ports(tables, |port| port.only().is_some_and(|own| own.get() == vlan));
-        life.native = of_ports(tables, |port| port.pops(vlan)).minus(life.access);
-        let is_told_by_tag = |port: &PortVlan| matches!(port, PortVlan::Trunk { tagged, .. } if tagged.contains(vlan));
-        life.trunk = of_ports(tables, is_told_by_tag).minus(life.native);
+    for (vlan, (macs, seen)) in (0..=VLAN_MAX).zip(heard) {
+        let here = services.iter().filter(|(of, _)| *of == vlan);
+        let here = here.map(|(_, service)| *service).collect();
+        let life = Life { services: here, macs, seen, ..Life::of_ports(tables, vlan) };
         match runs.last_mut() {
             _ if life == Life::default() => {}
             Some(run) if *run.vlans.end() + 1 == vlan && run.life == life && life.is_still() => {
@@ -92,31 +99,28 @@ fn runs<'a>(desk: &'a Desk<'_>) -> Vec<Run<'a>> {
     runs
 }
 
-/// Where there is a service, or somebody was heard.
-fn lives<'a>(desk: &'a Desk<'_>) -> BTreeMap<u16, Life<'a>> {
-    let (dataplane, now) = (&desk.appliance.dataplane, desk.appliance.now());
-    let mut lives: BTreeMap<u16, Life<'_>> = BTreeMap::new();
-    for (_, service) in dataplane.tables().services() {
-        lives.entry(service.spec.vlan).or_default().services.push(&service.spec.name);
-    }
-    lives.values_mut().for_each(|life| life.services.sort());
-    for entry in dataplane.fdb().iter(now) {
-        let life = lives.entry(entry.vlan).or_default();
-        life.macs += 1;
-        life.seen = life.seen.with(entry.port);
-    }
-    lives
-}
-
 impl Life<'_> {
+    /// Only which ports are in it.
+    fn of_ports(tables: &Tables, vlan: u16) -> Self {
+        let mut life = Life::default();
+        for (id, port) in tables.ports() {
+            let port = &port.rules.vlan;
+            let group = match port {
+                PortVlan::Transparent => continue,
+                PortVlan::Access(own) if own.get() == vlan => &mut life.access,
+                PortVlan::Access(_) => continue,
+                PortVlan::Trunk { .. } if port.pops(vlan) => &mut life.native,
+                PortVlan::Trunk { tagged, .. } if tagged.contains(vlan) => &mut life.trunk,
+                PortVlan::Trunk { .. } => continue,
+            };
+            *group = group.with(id);
+        }
+        life
+    }
+
     fn is_still(&self) -> bool {
         self.services.is_empty() && self.macs == 0
     }
-}
-
-fn of_ports(tables: &Tables, is_one: impl Fn(&PortVlan) -> bool) -> PortSet {
-    let those = |(id, port): (PortId, &Port)| is_one(&port.rules.vlan).then_some(id);
-    tables.ports().filter_map(those).collect()
 }
 
 /// Ports by name; no words where there is none.
