@@ -6,55 +6,119 @@ use std::time::Duration;
 use kernel::config::{check, read};
 use lb::Empty;
 
-use crate::desk::Bench;
+use crate::desk::{Bench, guest_mac};
 
-/// Commands of every kind, right and wrong, whole and torn: nothing panics, a refusal changes
-/// nothing, only a commit changes what runs, both configurations can be read back, and the tables
-/// are what the running one says.
-#[test]
-fn a_random_walk_of_10000_commands() {
+/// Commands of every kind, right and wrong, whole and torn, with frames between them: nothing panics,
+/// a refusal changes nothing, only a commit changes what runs, both configurations can be read back,
+/// the tables are what the running one says, and every frame has ended once. 100,000 commands in all.
+macro_rules! walks {
+    ($($name:ident: $seed:literal,)*) => {
+        $(#[test]
+        fn $name() {
+            walk($seed, 20_000);
+        })*
+    };
+}
+
+walks! {
+    a_random_walk: 2026,
+    another_random_walk: 7,
+    a_third_random_walk: 1849,
+    a_fourth_random_walk: 99,
+    a_fifth_random_walk: 31_337,
+}
+
+#[derive(Debug, Default)]
+struct Walked {
+    accepted: usize,
+    refused: usize,
+    committed: usize,
+}
+
+fn walk(seed: u64, commands: usize) {
     let mut bench = Bench::new(4);
     bench.type_in(b"terminal script on\rconfigure\r");
-    let mut random = Random(2026);
-    let (mut accepted, mut refused, mut committed) = (0, 0, 0);
-    for _ in 0..10_000 {
+    let mut random = Random(seed);
+    let mut walked = Walked::default();
+    for at in 0..commands {
         let mut line = random.command().into_bytes();
         // The lines of a load whose first one is spoilt would be commands.
         if !line.contains(&b'\n') {
             random.spoil(&mut line);
         }
         line.push(b'\n');
+        walked.step(&mut bench, &line);
+        if at % 50 == 0 {
+            frames(&mut bench, &mut random);
+            add_up(&bench);
+        }
+    }
+    let Walked { accepted, refused, committed } = walked;
+    let enough = accepted > commands / 7 && refused > commands / 7 && committed > commands / 100;
+    assert!(enough, "{walked:?}");
+    bench.run(Duration::from_secs(1));
+    add_up(&bench);
+}
+
+impl Walked {
+    /// One line, and what it changed.
+    fn step(&mut self, bench: &mut Bench, line: &[u8]) {
         let before = bench.control.config().clone();
         let candidate = bench.control.candidate().clone();
         let epoch = bench.appliance.dataplane.tables().epoch();
-        let answer = bench.type_in(&line);
+        let answer = bench.type_in(line);
         let now = bench.appliance.dataplane.tables().epoch();
-        if answer.contains("% E") {
-            refused += 1;
-            assert!(answer.ends_with("% FAILED\r\n"), "{line:?}: {answer}");
-            assert_eq!(*bench.control.candidate(), candidate, "{line:?}: {answer}");
+        let said = || format!("{:?}: {answer}", String::from_utf8_lossy(line));
+        let is_refused = answer.contains("% E");
+        if is_refused {
+            self.refused += 1;
+            assert!(answer.ends_with("% FAILED\r\n"), "{}", said());
         } else {
-            accepted += 1;
+            self.accepted += 1;
             // A comment is no command.
-            assert!(answer.ends_with("% OK\r\n") || answer.is_empty(), "{line:?}: {answer}");
+            assert!(answer.ends_with("% OK\r\n") || answer.is_empty(), "{}", said());
         }
         if answer.starts_with("Generation") {
-            committed += 1;
+            self.committed += 1;
             assert_eq!(*bench.control.config(), candidate);
-            agree(&bench);
+            agree(bench);
         } else {
-            assert_eq!((bench.control.config(), now), (&before, epoch), "{line:?}: {answer}");
+            assert_eq!((bench.control.config(), now), (&before, epoch), "{}", said());
+        }
+        if *bench.control.candidate() != candidate {
+            assert!(!is_refused, "{}", said());
+            let candidate = bench.control.candidate();
+            assert_eq!(read(candidate.to_string().as_bytes()).config, *candidate);
         }
         if line.starts_with(b"commit") && answer.contains("% E202") {
             // What is wrong once would be so for long.
             bench.type_in(b"discard\n");
         }
-        let candidate = bench.control.candidate();
-        assert_eq!(read(candidate.to_string().as_bytes()).config, *candidate);
     }
-    let counts = format!("{accepted} accepted, {refused} refused, {committed} committed");
-    assert!(accepted > 1500 && refused > 1500 && committed > 100, "{counts}");
-    bench.run(Duration::from_secs(1));
+}
+
+/// Some frames, of guests, strangers and nobody, at any port.
+fn frames(bench: &mut Bench, random: &mut Random) {
+    for _ in 0..random.below(8) {
+        let at = random.below(4);
+        let mut frame: Vec<u8> = (0..60 + random.below(40)).map(|_| random.next() as u8).collect();
+        if random.below(2) == 0 {
+            frame[..6].copy_from_slice(&guest_mac(random.below(4)));
+            frame[6..12].copy_from_slice(&guest_mac(at));
+            frame[12..14].copy_from_slice(&[8, 6 * (random.below(2) as u8)]);
+        }
+        bench.put(at, frame);
+    }
+    bench.run(Duration::from_millis(20));
+}
+
+/// What each port received is what became of it.
+fn add_up(bench: &Bench) {
+    let dataplane = &bench.appliance.dataplane;
+    for (id, port) in dataplane.tables().ports() {
+        let endings = dataplane.endings(id);
+        assert_eq!(endings.rx, endings.sum(), "{}", port.name);
+    }
 }
 
 /// A configuration takes any other's place, whatever stands in its way.
@@ -218,8 +282,21 @@ impl Random {
             "max-flows 10",
             "idle 30s",
             "one-packet",
+            "description \"what customers see\"",
+            "check tcp interval 500ms",
+            "agent pull 3333",
+            "on-down keep",
         ]);
-        match self.below(38) {
+        let rule = self.pick(&[
+            "isolated",
+            "locked",
+            "learning off",
+            "flood off",
+            "vlan access 10",
+            "vlan trunk 1,10-20 native 1",
+            "description \"Büro 東京\"",
+        ]);
+        match self.below(44) {
             0..=3 => format!("set guest {guest} port {port} mac {mac} address {address}"),
             4 => format!("set guest {guest} port {port}"),
             5 => format!("set guest {guest} address {address}"),
@@ -250,8 +327,22 @@ impl Random {
             31 => format!("rollback {}", self.pick(&["0", "0", "1", "2", "3", "19"])),
             32 => format!("load merge\nset service {service} {option}\nend"),
             33 => format!("load replace\nset guest {guest} port {port} mac {mac}\nend"),
+            38 => format!("set port {port} {rule}"),
+            39 => format!("delete port {port} {}", rule.split(' ').next().unwrap_or_default()),
+            40 => {
+                format!("set mac {mac} port {port}{}", self.pick(&["", " vlan 10", " vlan 4095"]))
+            }
+            41 => format!("delete mac {mac}"),
+            42 => format!("set guest {guest} description \"{service} on {port}\""),
+            43 => format!("delete guest {guest} description"),
             _ => {
                 let what = self.pick(&[
+                    "vlan",
+                    "system",
+                    "configuration",
+                    "flow",
+                    "log",
+                    "health",
                     "port",
                     "mac",
                     "guest",
@@ -266,14 +357,19 @@ impl Random {
         }
     }
 
-    /// Every third line is torn, misspelt or binary.
+    /// More than every third line is torn, misspelt or binary.
     fn spoil(&mut self, line: &mut Vec<u8>) {
         let at = self.below(line.len());
-        match self.below(12) {
+        match self.below(13) {
             0 => line.truncate(at),
             1 => drop(line.remove(at)),
             2 => line.insert(at, b'x'),
             3 => line[at] = (self.next() as u8).max(0x80),
+            4 => {
+                // Whatever ends a line, or interrupts it, ends it too soon.
+                let noise = (0..self.below(99)).map(|_| (self.next() as u8).max(0x1b));
+                *line = noise.collect();
+            }
             _ => {}
         }
     }
