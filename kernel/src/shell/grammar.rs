@@ -121,6 +121,7 @@ impl Action {
             | Action::Help
             | Action::Write
             | Action::Script(_)
+            | Action::Length
             | Action::Reboot
             | Action::Poweroff
             | Action::Filter(_) => false,

@@ -205,7 +205,7 @@ impl Shell {
             return Reply { text: self.go_on_loading(load, line, desk), rows: self.rows() };
         }
         if self.is_script && is_request(line) {
-            return self.fulfil(line, desk);
+            return Reply { text: self.fulfil(line, desk), rows: None };
         }
         let prompt = self.prompt(desk.control);
         let read = parse::text_of(line).and_then(|text| self.read(text));
