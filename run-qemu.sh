@@ -28,6 +28,7 @@ Options:
                       missing. What was committed there comes before every other configuration
   --serial2 SOCKET    the second serial port, a program's, is this UNIX socket (docs/json.md);
                       to try it: socat - UNIX:SOCKET
+  --virtio-console SOCKET   a second console for people is this UNIX socket
   --memory SIZE       the appliance's memory, such as 64M (default 256M)
   --accel auto|kvm|tcg   default auto: kvm if the image really runs under it, else tcg.
                       The environment variable ACCEL says the same
@@ -47,6 +48,7 @@ port=8080
 uplink=user
 disk=
 serial2=
+virtio_console=
 accel=${ACCEL:-auto}
 vip=10.0.2.100
 qemu_options=()
@@ -66,7 +68,7 @@ read_options() {
                 help
                 exit 0
                 ;;
-            --guests | --port | --uplink | --disk | --serial2 | --memory | --accel)
+            --guests | --port | --uplink | --disk | --serial2 | --virtio-console | --memory | --accel)
                 (($# >= 2)) || misuse "$1 wants a value"
                 read_option "$1" "$2"
                 shift 2
@@ -102,9 +104,9 @@ read_option() {
                 misuse "--disk: '$2' is no file or block device with a name without commas"
             disk=$2
             ;;
-        --serial2)
+        --serial2 | --virtio-console)
             is_socket_name "$2" || misuse "$1: '$2' is no name for a socket, without commas"
-            serial2=$2
+            if [[ $1 == --serial2 ]]; then serial2=$2; else virtio_console=$2; fi
             ;;
         --memory)
             [[ $2 =~ ^[1-9][0-9]{0,5}[MG]$ ]] || misuse "--memory: '$2' is no size such as 64M or 1G"

@@ -2,14 +2,15 @@
 //!
 //! A NIC is a [`Nic`]: it hands out received frames in batches, takes frames to send, and says how
 //! it is. A frame is owned by one at a time: pool, ring, loop, ring, pool. The one [`Disk`] reads and
-//! writes blocks and knows as little of what they mean.
+//! writes blocks, a [`Tty`] bytes, and both know as little of what they mean.
 //!
 //! ```text
-//!   probe     finds every NIC of the machine, and the disk, and gives them their drivers
+//!   probe     finds every NIC of the machine, disk and console, and gives them their drivers
 //!    ├─ pci      the bus: who is there, behind bridges too
-//!    └─ virtio   virtio-net and virtio-blk over PCI
+//!    └─ virtio   virtio-net, virtio-blk and virtio console over PCI
 //!         ├─ pci     capabilities checked, doorbells found
 //!         ├─ block   the disk's driver: one request at a time
+//!         ├─ console the console's: bytes in buffers of its own
 //!         ├─ net     the driver: two rings, and how a port comes back
 //!         │   ├─ handshake   what a device must be
 //!         │   └─ header      what a received buffer is worth
@@ -17,6 +18,7 @@
 //!         └─ memory  the shared pages below it
 //!   nic       what every driver can do        pool   the buffers
 //!   offload   what a frame leaves undone         disk   what a disk can do
+//!   tty       what a console's wire can do
 //! ```
 //!
 //! `unsafe` lives in `pool`, `virtio::memory`, `virtio::pci` and where `pci` reaches
@@ -31,6 +33,7 @@ pub mod offload;
 pub mod pci;
 pub mod pool;
 mod probe;
+pub mod tty;
 mod virtio;
 
 pub use disk::{Disk, DiskFault, Request};
@@ -39,4 +42,5 @@ pub use nic::{
 };
 pub use offload::{Abilities, Offload, PartialChecksum, SegmentKind, Segments};
 pub use pool::{BUFFERS_PER_FRAME_MAX, Frame, HEAD_BYTES_MAX, Pool};
-pub use probe::{Absent, Found, FoundDisk, probe_all, probe_disk};
+pub use probe::{Absent, First, Found, probe_all, probe_console, probe_disk};
+pub use tty::Tty;

@@ -34,6 +34,7 @@ const SLOTS: u8 = 32;
 const FUNCTIONS: u8 = 8;
 const CLASS_STORAGE: u8 = 0x01;
 const CLASS_NETWORK: u8 = 0x02;
+const CLASS_COMMUNICATION: u8 = 0x07;
 
 /// A controller on the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,10 +75,19 @@ impl<C: ConfigurationAccess> Bus<C> {
 
     /// Every disk of a kind that there is a driver for, in ascending order of address.
     pub fn disks(&self) -> Vec<Device> {
-        let mut disks = self.devices(CLASS_STORAGE);
-        let known = [virtio::pci::BLOCK_TRANSITIONAL, virtio::pci::BLOCK];
-        disks.retain(|disk| known.contains(&(disk.vendor, disk.device)));
-        disks
+        self.known(CLASS_STORAGE, [virtio::pci::BLOCK_TRANSITIONAL, virtio::pci::BLOCK])
+    }
+
+    /// Every console of a kind that there is a driver for, in ascending order of address.
+    pub fn consoles(&self) -> Vec<Device> {
+        self.known(CLASS_COMMUNICATION, [virtio::pci::CONSOLE_TRANSITIONAL, virtio::pci::CONSOLE])
+    }
+
+    /// Those of a class, by vendor and device.
+    fn known(&self, class: u8, known: [(u16, u16); 2]) -> Vec<Device> {
+        let mut devices = self.devices(class);
+        devices.retain(|device| known.contains(&(device.vendor, device.device)));
+        devices
     }
 
     fn devices(&self, class: u8) -> Vec<Device> {
@@ -142,6 +152,13 @@ impl<C: ConfigurationAccess> Bus<C> {
         let (_, command) = self.root.get_status_command(address);
         let wanted = Command::MEMORY_SPACE | Command::BUS_MASTER;
         self.root.set_command(address, (command | wanted) - Command::INTERRUPT_DISABLE);
+    }
+
+    /// Keeps the device from asserting INTx: nobody waits for it, and it may share its line with a
+    /// device that somebody waits for.
+    pub(crate) fn silence(&mut self, address: Address) {
+        let (_, command) = self.root.get_status_command(address);
+        self.root.set_command(address, command | Command::INTERRUPT_DISABLE);
     }
 
     /// A memory BAR that has a place, or `None`. `index` is below [`BARS`].

@@ -1,5 +1,5 @@
 //! From a bus to devices: every network controller gets its driver, or a reason why it has none, and
-//! so does the first disk.
+//! so do the first disk and the first console.
 //!
 //! A NIC that cannot be used costs nothing but itself: the machine goes on with the others, and
 //! the reason stands where an operator looks for the port.
@@ -8,6 +8,7 @@ use crate::disk::Disk;
 use crate::nic::Nic;
 use crate::pci::{Address, Bus, ConfigurationAccess, Device};
 use crate::pool::Pool;
+use crate::tty::Tty;
 use crate::virtio;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -23,13 +24,13 @@ pub struct Found {
     pub result: Result<Box<dyn Nic>, Absent>,
 }
 
-/// A disk, and whether it can be used.
-pub struct FoundDisk {
+/// The first device of a kind, and whether it can be used.
+pub struct First<T> {
     pub address: Address,
-    pub result: Result<Box<dyn Disk>, Absent>,
+    pub result: Result<T, Absent>,
 }
 
-/// Why a network controller is no port, or a disk no disk.
+/// Why a network controller is no port, a disk no disk, or a console none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Absent {
     /// None of the drivers knows it.
@@ -95,11 +96,25 @@ pub unsafe fn probe_all<C: ConfigurationAccess>(
 pub unsafe fn probe_disk<C: ConfigurationAccess>(
     bus: &mut Bus<C>,
     mapped_end: u64,
-) -> Option<FoundDisk> {
+) -> Option<First<Box<dyn Disk>>> {
     let address = bus.disks().first()?.address;
     // SAFETY: exactly what our caller promised.
     let result = unsafe { virtio::pci::open_disk(bus, address, mapped_end) };
-    Some(FoundDisk { address, result })
+    Some(First { address, result })
+}
+
+/// Gives the first console on the bus its driver.
+///
+/// # Safety
+/// As [`probe_all`].
+pub unsafe fn probe_console<C: ConfigurationAccess>(
+    bus: &mut Bus<C>,
+    mapped_end: u64,
+) -> Option<First<Box<dyn Tty>>> {
+    let address = bus.consoles().first()?.address;
+    // SAFETY: exactly what our caller promised.
+    let result = unsafe { virtio::pci::open_console(bus, address, mapped_end) };
+    Some(First { address, result })
 }
 
 impl fmt::Display for Absent {

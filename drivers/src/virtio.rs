@@ -1,4 +1,4 @@
-//! virtio-net and virtio-blk over PCI, as in the standard's version 1.2; clauses named here are that
+//! virtio-net, virtio-blk and virtio console over PCI, as in the standard's version 1.2; clauses named here are that
 //! text's.
 //!
 //! virtio-drivers speaks to the device's registers: features, status, configuration, queue
@@ -6,6 +6,7 @@
 //! frames to be quick: split rings in memory of which every access is written down in one file.
 
 mod block;
+mod console;
 mod handshake;
 mod header;
 mod memory;
@@ -30,7 +31,8 @@ const RESET_TRIES: usize = 100_000;
 /// Tries to read a configuration that stands still.
 const CONFIG_TRIES: usize = 8;
 
-/// The queues of a network device without multiqueue, by number (5.1.2).
+/// The queues of a network device without multiqueue, and of a console with one port, by number (5.1.2,
+/// 5.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Queue {
     Receive = 0,

@@ -13,6 +13,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use drivers::Tty;
+
 use crate::appliance::Appliance;
 use crate::control::Control;
 use crate::pager::{ERASE, MORE, Pager, Wish};
@@ -29,14 +31,6 @@ const READ_MAX: usize = 256;
 const WRITE_MAX: usize = 1024;
 /// Bytes that may be typed ahead of a command that is at work, or of an answer's end.
 const AHEAD_MAX: usize = 256;
-
-/// The wire of a seat: a UART, or a test.
-pub trait Tty {
-    /// A byte, if one has come.
-    fn read(&mut self) -> Option<u8>;
-    /// Takes as many bytes as there is room for and says how many.
-    fn write(&mut self, bytes: &[u8]) -> usize;
-}
 
 /// What a visit to the console came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +131,12 @@ impl Console {
         }
         self.write(tty);
         Visit::Bytes
+    }
+
+    /// The wire is gone for good, and so is whoever sat here.
+    pub fn leave(&mut self, control: &mut Control, appliance: &mut Appliance) {
+        self.shell.end(&mut Desk { control, appliance });
+        self.shell.leave(control);
     }
 
     /// Whether a command is at work, and there is no prompt.

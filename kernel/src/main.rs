@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 
 use image::{Com, DeviceBus, Lines, Machine, Nics, Uart};
 use kernel::appliance::{Appliance, Request, Turn};
+use kernel::console::Tty;
 use kernel::control::{self, Control};
 use kernel::journal::JOURNAL;
 use kernel::machine::pace::{Pace, REST_MAX};
@@ -34,6 +35,7 @@ struct Built {
     control: Control,
     /// The interrupt lines that end a rest.
     lines: Lines,
+    virtio_console: Option<Box<dyn Tty>>,
 }
 
 /// What the disk has to offer, and what is wrong with it.
@@ -48,7 +50,7 @@ fn main(start_info: u64) -> ! {
     let mut machine = unsafe { Machine::start(start_info) };
     machine.crash_if_asked();
     let mut built = build(&mut machine);
-    let mut seats = find_seats(&mut built.lines);
+    let mut seats = find_seats(&mut built);
     JOURNAL.lines().for_each(|line| seats.print(&format!("{line}\n")));
     tell(built.control.started(), &mut seats);
     seats.greet(&built.control);
@@ -66,6 +68,7 @@ fn build(machine: &mut Machine) -> Built {
     let sizes = Sizes::of(machine.heap_bytes, bus.count());
     let pool = drivers::Pool::new(sizes.frames);
     let Kept { keeper, commits, notes } = read_disk(&mut bus, machine);
+    let virtio_console = bus.console();
     let Nics { attached, lines } = bus.attach(pool);
     let site = control::site(attached.iter(), sizes.flows_fit);
     let start = Start::choose(offers(&commits, machine.module), notes, &site);
@@ -79,7 +82,7 @@ fn build(machine: &mut Machine) -> Built {
     let mut control = Control::begin(site.clone(), &mut appliance);
     control.adopt(keeper, &commits, machine.began);
     start.finish(&site, &mut control, &mut appliance);
-    Built { appliance, control, lines }
+    Built { appliance, control, lines, virtio_console }
 }
 
 /// Reads the disk, if there is one; waits a second for it at most.
@@ -116,13 +119,16 @@ fn offers<'a>(commits: &'a [Commit], module: Option<&'a [u8]>) -> Vec<Offer<'a>>
 }
 
 /// A seat at every wire that there is.
-fn find_seats(lines: &mut Lines) -> Seats {
+fn find_seats(built: &mut Built) -> Seats {
     let mut seats = Seats::default();
     for (place, com) in [(Place::Serial1, Com::ONE), (Place::Serial2, Com::TWO)] {
         if let Some(uart) = Uart::find(com) {
-            *lines = lines.with(uart.line());
+            built.lines = built.lines.with(uart.line());
             seats.add(place, Box::new(uart));
         }
+    }
+    if let Some(console) = built.virtio_console.take() {
+        seats.add(Place::Virtio, console);
     }
     seats
 }
@@ -139,7 +145,7 @@ fn tell(started: &Started, seats: &mut Seats) {
 
 /// Goes round until somebody wants the machine to end.
 fn run(machine: &mut Machine, built: &mut Built, seats: &mut Seats) -> Request {
-    let Built { appliance, control, lines } = built;
+    let Built { appliance, control, lines, .. } = built;
     let mut pace = Pace::begin(machine.now());
     loop {
         let now = machine.now();

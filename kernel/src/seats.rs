@@ -7,7 +7,7 @@
 //! one seat's slowest line, and a seat that never stops talking does not keep the others waiting.
 //!
 //! Seats do not wait for each other either. Whoever does not read has a full queue, for which their
-//! own input is not read any more; nobody else notices.
+//! own input is not read any more; nobody else notices. A seat whose device breaks a rule is taken away.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -44,6 +44,7 @@ pub struct Seats {
 }
 
 struct Seat {
+    place: Place,
     console: Console,
     tty: Box<dyn Tty>,
 }
@@ -73,7 +74,7 @@ impl Place {
 
 impl Seats {
     pub fn add(&mut self, place: Place, tty: Box<dyn Tty>) {
-        self.seats.push(Seat { console: Console::at(place), tty });
+        self.seats.push(Seat { place, console: Console::at(place), tty });
     }
 
     /// Text that people find when they sit down: how the machine has started.
@@ -96,9 +97,9 @@ impl Seats {
     /// read any more, jobs are ended, and what was said before goes out.
     pub fn poll(&mut self, control: &mut Control, appliance: &mut Appliance) -> bool {
         let mut has_moved = false;
-        for place in 0..self.seats.len() {
-            let at = (self.first + place) % self.seats.len();
-            let Seat { console, tty } = &mut self.seats[at];
+        for step in 0..self.seats.len() {
+            let at = (self.first + step) % self.seats.len();
+            let Seat { console, tty, .. } = &mut self.seats[at];
             let mut tty = Watched { tty: &mut **tty, has_moved: false };
             let visit = match appliance.request {
                 None => console.poll(&mut tty, control, appliance),
@@ -110,12 +111,25 @@ impl Seats {
                 break;
             }
         }
+        self.seats.retain_mut(|seat| seat.is_there(control, appliance));
         has_moved
     }
 
     /// Output that was not taken yet.
     pub fn waiting(&self) -> usize {
         self.seats.iter().map(|seat| seat.console.waiting()).sum()
+    }
+}
+
+impl Seat {
+    fn is_there(&mut self, control: &mut Control, appliance: &mut Appliance) -> bool {
+        let Some(fault) = self.tty.fault() else {
+            return true;
+        };
+        let (name, rule) = (self.place.as_str(), fault.as_str());
+        log::error!("seat {name}: its device broke a rule ({rule}) and was stopped");
+        self.console.leave(control, appliance);
+        false
     }
 }
 

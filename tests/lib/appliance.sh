@@ -52,6 +52,13 @@ appliance_command() {
             -device isa-serial,chardev=serial2,index=1
         )
     fi
+    if [[ -n ${virtio_console-} ]]; then
+        appliance+=(
+            -chardev "socket,id=virtio-console,path=$virtio_console,server=on,wait=off"
+            -device virtio-serial-pci,addr=0x1d
+            -device virtconsole,chardev=virtio-console
+        )
+    fi
 }
 
 # The disk that the configuration is kept on: `$disk`, all zeros if it is new.

@@ -24,6 +24,7 @@ use crate::{Console, LIMIT, Qmp, Station};
 const QMP_FD: i32 = 11;
 const CONSOLE_FD: i32 = 12;
 const SERIAL2_FD: i32 = 13;
+const VIRTIO_CONSOLE_FD: i32 = 14;
 const WIRES_FD: i32 = 20;
 
 /// NICs on the first PCI bus; further ones sit behind bridges, as many on each.
@@ -49,6 +50,8 @@ pub struct Setup {
     pub reach: Reach,
     /// Whether there is a second serial port.
     pub serial2: bool,
+    /// Whether there is a virtio console.
+    pub virtio_console: bool,
 }
 
 /// How a console is reached from outside of the machine.
@@ -69,6 +72,8 @@ pub struct Machine {
     pub console: Console,
     /// The far end of the second serial port, for a [`Console`] or to be left alone.
     pub serial2: Option<UnixStream>,
+    /// The same of the virtio console.
+    pub virtio_console: Option<UnixStream>,
     pub qmp: Qmp,
     ports: usize,
     wires: Arc<Wires>,
@@ -89,6 +94,7 @@ impl Default for Setup {
             processor: "max",
             reach: Reach::Pipes,
             serial2: false,
+            virtio_console: false,
         }
     }
 }
@@ -134,11 +140,15 @@ impl Machine {
             inherited.push(inherit(listener, CONSOLE_FD));
             console
         });
-        let serial2 = setup.serial2.then(|| {
-            let (near, far) = UnixStream::pair().expect("a descriptor is free");
-            inherited.push(inherit(far.into(), SERIAL2_FD));
-            near
-        });
+        let mut far_end = |is_wanted: bool, number| {
+            is_wanted.then(|| {
+                let (near, far) = UnixStream::pair().expect("a descriptor is free");
+                inherited.push(inherit(far.into(), number));
+                near
+            })
+        };
+        let serial2 = far_end(setup.serial2, SERIAL2_FD);
+        let virtio_console = far_end(setup.virtio_console, VIRTIO_CONSOLE_FD);
         let mut wires = Vec::new();
         for port in 0..setup.ports {
             let (near, far) = UnixDatagram::pair().expect("a descriptor is free");
@@ -157,6 +167,7 @@ impl Machine {
         Machine {
             console: console.unwrap_or_else(|| Console::new(keyboard, screen)),
             serial2,
+            virtio_console,
             qmp: Qmp::new(qmp),
             ports: setup.ports,
             wires: plug(wires),
@@ -309,6 +320,11 @@ fn qemu(setup: &Setup, configuration: Option<&Path>, fw_cfg: Option<&Path>) -> C
     if setup.serial2 {
         command.args(["-chardev", &format!("socket,id=serial2,fd={SERIAL2_FD}")]);
         command.args(["-serial", "chardev:serial2"]);
+    }
+    if setup.virtio_console {
+        command.args(["-chardev", &format!("socket,id=virtio,fd={VIRTIO_CONSOLE_FD}")]);
+        command.args(["-device", "virtio-serial-pci,bus=pci.0,addr=0x1f"]);
+        command.args(["-device", "virtconsole,chardev=virtio"]);
     }
     command.args(["-chardev", &format!("socket,id=qmp,fd={QMP_FD}")]);
     command.args(["-mon", "chardev=qmp,mode=control"]);

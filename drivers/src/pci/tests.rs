@@ -60,6 +60,19 @@ fn disks_are_those_that_there_is_a_driver_for() {
     assert_eq!(addresses, [address(0, 3, 0), address(0, 5, 0)]);
 }
 
+#[test]
+fn consoles_are_those_that_there_is_a_driver_for() {
+    let config = FakeConfig::default();
+    let ports = |vendor, device| Function::new(vendor, device, CLASS_COMMUNICATION);
+    config.insert(address(0, 1, 0), ports(0x1b36, 0x0002));
+    config.insert(address(0, 2, 0), nic());
+    config.insert(address(0, 3, 0), ports(0x1af4, 0x1003));
+    config.insert(address(0, 4, 0), ports(0x1af4, 0x1043));
+    let consoles = Bus::new(config).consoles();
+    let addresses: Vec<Address> = consoles.iter().map(|console| console.address).collect();
+    assert_eq!(addresses, [address(0, 3, 0), address(0, 4, 0)]);
+}
+
 /// Slots of eight functions and a bus behind a bridge: 40 NICs, in ascending order.
 #[test]
 fn forty_nics_in_slots_of_eight_functions_and_behind_bridges() {
@@ -136,4 +149,7 @@ fn a_device_is_enabled_with_its_interrupt_and_disabled_again() {
     assert_eq!(config.word(address(0, 2, 0), fake::COMMAND), 0x0010_0007);
     bus.disable(address(0, 2, 0));
     assert_eq!(config.word(address(0, 2, 0), fake::COMMAND), 0x0010_0000);
+    bus.enable(address(0, 2, 0));
+    bus.silence(address(0, 2, 0));
+    assert_eq!(config.word(address(0, 2, 0), fake::COMMAND), 0x0010_0406);
 }

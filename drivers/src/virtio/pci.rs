@@ -10,6 +10,7 @@
 //! hypervisor, out of one.
 
 use super::block::{self, VirtioBlock};
+use super::console::VirtioConsole;
 use super::net::VirtioNet;
 use super::{Doorbell, Queue};
 use crate::disk::Disk;
@@ -17,6 +18,7 @@ use crate::nic::Nic;
 use crate::pci::{Address, BARS, Bus, ConfigurationAccess};
 use crate::pool::Pool;
 use crate::probe::Absent;
+use crate::tty::Tty;
 use alloc::boxed::Box;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
@@ -36,6 +38,9 @@ pub const NET: (u16, u16) = (0x1af4, 0x1041);
 /// The same of a disk.
 pub const BLOCK_TRANSITIONAL: (u16, u16) = (0x1af4, 0x1001);
 pub const BLOCK: (u16, u16) = (0x1af4, 0x1042);
+/// The same of a console.
+pub const CONSOLE_TRANSITIONAL: (u16, u16) = (0x1af4, 0x1003);
+pub const CONSOLE: (u16, u16) = (0x1af4, 0x1043);
 
 const COMMAND_STATUS: u8 = 0x04;
 const STATUS_CAPABILITIES: u32 = 1 << 20;
@@ -80,7 +85,24 @@ pub unsafe fn open_disk<C: ConfigurationAccess>(
 ) -> Result<Box<dyn Disk>, Absent> {
     // SAFETY: the caller's promise.
     let (transport, doorbells) = unsafe { connect(bus, address, [block::QUEUE], mapped_end) }?;
+    bus.silence(address);
     Ok(Box::new(VirtioBlock::new(ManuallyDrop::into_inner(transport), doorbells)?))
+}
+
+/// Takes a console's function to a running console.
+///
+/// # Safety
+/// As [`crate::probe_console`].
+pub unsafe fn open_console<C: ConfigurationAccess>(
+    bus: &mut Bus<C>,
+    address: Address,
+    mapped_end: u64,
+) -> Result<Box<dyn Tty>, Absent> {
+    let queues = [Queue::Receive.number(), Queue::Transmit.number()];
+    // SAFETY: the caller's promise.
+    let (transport, doorbells) = unsafe { connect(bus, address, queues, mapped_end) }?;
+    bus.silence(address);
+    Ok(Box::new(VirtioConsole::new(ManuallyDrop::into_inner(transport), doorbells)?))
 }
 
 /// Finds the registers of a function and the doorbells of its queues, which are numbered from 0. The

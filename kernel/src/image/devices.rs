@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use drivers::disk::BLOCK_BYTES;
 use drivers::pci::{Bus, ConfigurationAccess, PortIo};
-use drivers::{Disk, Found, FoundDisk, Pool, probe_all, probe_disk};
+use drivers::{Disk, First, Found, Pool, Tty, probe_all, probe_console, probe_disk};
 use kernel::appliance::Attached;
 use kernel::machine::bars::memory_bars;
 use kernel::store::Trouble;
@@ -36,8 +36,8 @@ impl DeviceBus {
         let config = unsafe { PortIo::new() };
         // SAFETY: the copy lives only as long as this scan and only reads.
         let bus = Bus::new(unsafe { config.unsafe_clone() });
-        let (nics, disks) = (bus.nics(), bus.disks());
-        for device in nics.iter().chain(&disks) {
+        let (nics, disks, consoles) = (bus.nics(), bus.disks(), bus.consoles());
+        for device in nics.iter().chain(&disks).chain(&consoles) {
             let word = |register| config.read_word(device.address, register);
             for address in memory_bars(word) {
                 if memory::map_device(address).is_err() {
@@ -45,8 +45,8 @@ impl DeviceBus {
                 }
             }
         }
-        for disk in disks.iter().skip(1) {
-            log::warn!("{}: a disk beside the first one: left alone", disk.address);
+        for device in disks.iter().skip(1).chain(consoles.iter().skip(1)) {
+            log::warn!("{}: a disk or console beside the first one: left alone", device.address);
         }
         DeviceBus { config, count: nics.len() }
     }
@@ -61,11 +61,29 @@ impl DeviceBus {
         // SAFETY: the copy lives only as long as this call, in which nothing else uses the ports.
         let mut bus = Bus::new(unsafe { self.config.unsafe_clone() });
         // SAFETY: as in `attach`; this is called once, before `attach` uses the bus up.
-        let FoundDisk { address, result } = unsafe { probe_disk(&mut bus, memory::mapped_end()) }?;
+        let First { address, result } = unsafe { probe_disk(&mut bus, memory::mapped_end()) }?;
         Some(result.map_err(Trouble::Absent).inspect(|disk| {
             let mib = (disk.blocks() * BLOCK_BYTES as u64) >> 20;
             log::info!("{address} virtio-blk {mib} MiB");
         }))
+    }
+
+    /// Gives the virtio console its driver, if there is one.
+    pub fn console(&mut self) -> Option<Box<dyn Tty>> {
+        // SAFETY: as in `disk`.
+        let mut bus = Bus::new(unsafe { self.config.unsafe_clone() });
+        // SAFETY: as in `disk`.
+        let First { address, result } = unsafe { probe_console(&mut bus, memory::mapped_end()) }?;
+        match result {
+            Ok(console) => {
+                log::info!("{address} virtio console");
+                Some(console)
+            }
+            Err(reason) => {
+                log::error!("{address} is no console: {reason}");
+                None
+            }
+        }
     }
 
     /// Gives every NIC its driver; the log says what became of each.

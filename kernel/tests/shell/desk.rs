@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use drivers::{Batch, Frame, Nic, NicCounters, NicState, Pool};
+use drivers::{Batch, Frame, Nic, NicCounters, NicState, Pool, RingFault};
 use etherparse::{ArpHardwareId, ArpOperation, ArpPacket, EtherType, PacketBuilder};
 use kernel::appliance::{Appliance, Attached, Memory};
 use kernel::config::{self, Site, parse_pci};
@@ -87,6 +87,8 @@ pub struct Terminal {
     pub screen: Vec<u8>,
     /// Bytes that it takes at once; 0 is a terminal that hangs.
     pub takes: usize,
+    /// What its device did wrong.
+    pub fault: Option<RingFault>,
 }
 
 impl Tty for Terminal {
@@ -98,6 +100,10 @@ impl Tty for Terminal {
         let taken = bytes.len().min(self.takes);
         self.screen.extend_from_slice(&bytes[..taken]);
         taken
+    }
+
+    fn fault(&self) -> Option<RingFault> {
+        self.fault
     }
 }
 

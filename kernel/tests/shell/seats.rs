@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use drivers::RingFault;
 use kernel::appliance::Request;
 use kernel::console::{OUTPUT_MARK, Tty};
 use kernel::seats::{Place, Seats};
@@ -31,6 +32,10 @@ impl Tty for Wire {
 
     fn write(&mut self, bytes: &[u8]) -> usize {
         self.0.borrow_mut().write(bytes)
+    }
+
+    fn fault(&self) -> Option<RingFault> {
+        self.0.borrow().fault()
     }
 }
 
@@ -236,6 +241,20 @@ fn one_seat_captures_at_a_time() {
     room.pass(Duration::from_secs(11));
     let file = room.look(Place::Serial2);
     assert!(file.contains("-----END PCAP-----") && file.ends_with("% OK\r\n"), "{file}");
+}
+
+/// The seat of a device that breaks a rule is taken away, and what its person was at is ended.
+#[test]
+fn a_seat_without_a_wire_is_gone() {
+    let mut room = Room::greeted();
+    room.type_at(Place::Virtio, "configure\r");
+    room.terminal(Place::Virtio).borrow_mut().fault = Some(RingFault::UsedIdx);
+    room.settle();
+    let entered = room.type_at(Place::Serial1, "configure\r");
+    assert_eq!(entered, "configure\r\nfulcrum(config)# ", "nobody else is there");
+    assert!(room.type_at(Place::Virtio, "show version\r").is_empty());
+    assert_eq!(room.type_at(Place::Serial2, "show port | count\n"), "4\r\n% OK\r\n");
+    assert_eq!(room.seats.waiting(), 0);
 }
 
 /// The machine ends at one seat's word: what was said goes out, jobs at others are ended, and what is

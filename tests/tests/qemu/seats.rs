@@ -99,6 +99,47 @@ fn a_seat_that_is_not_read_delays_nobody() {
     assert_eq!(program.command("show port | count"), "4\n");
 }
 
+/// A person at a virtio console has keys and a prompt as at the serial port, and both work beside a
+/// program.
+#[test]
+fn a_virtio_console_is_one_more_persons() {
+    let setup = Setup { serial2: true, virtio_console: true, ..Setup::default() };
+    let mut machine = Machine::start(setup);
+    let serial = &machine.console;
+    let program = Console::over(machine.serial2.take().unwrap());
+    let virtio = Console::over(machine.virtio_console.take().unwrap());
+    for person in [serial, &virtio] {
+        person.wait_for("virtio console");
+        person.wait_for("fulcrum> ");
+    }
+    program.press("\n");
+    assert_eq!(program.command("show port | count"), "4\n");
+    virtio.press("sh verx\x7fs\t\r");
+    virtio.wait_for("sion ");
+    virtio.wait_for("Fulcrum");
+    virtio.press("\x1b[A\x1b[A\x15show ?");
+    virtio.wait_for("this appliance: build and time up");
+    virtio.press("\x15configure\r");
+    virtio.wait_for("fulcrum(config)# ");
+    let lines = 500;
+    let paste: String =
+        (0..lines).map(|number| format!("set system hostname h{number}\r")).collect();
+    virtio.press(&paste);
+    for number in 0..lines {
+        virtio.wait_for(&format!("set system hostname h{number}\r\n"));
+    }
+    serial.press("configure\r");
+    serial.wait_for("Also in configuration mode: virtio. You share one candidate.");
+    serial.press("commit confirmed 1s\r");
+    serial.wait_for("On trial for 1 seconds");
+    for person in [serial, &virtio] {
+        person.wait_for("was not confirmed in time");
+    }
+    assert_eq!(program.command("show port | count"), "4\n", "news are for people");
+    virtio.press("\x1apoweroff\r");
+    assert_eq!(machine.await_exit(), Some(0));
+}
+
 fn with_serial2() -> Machine {
     Machine::start(Setup { serial2: true, ..Setup::default() })
 }

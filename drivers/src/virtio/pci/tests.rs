@@ -2,7 +2,7 @@ use super::*;
 use crate::disk::Request;
 use crate::nic::{BUFFERS_PER_NIC, NicState};
 use crate::pci::fake::{COMMAND, FakeConfig, Function, address};
-use crate::probe::{Found, probe_all, probe_disk};
+use crate::probe::{Found, probe_all, probe_console, probe_disk};
 
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0xaa, 0, 9];
 const BAR_BYTES: usize = 0x4000;
@@ -122,6 +122,24 @@ fn a_disk_comes_up_over_its_registers() {
     assert_eq!(registers[0].doorbell(12), 0, "the only queue's number");
     assert_eq!(config.word(address(0, 3, 0), COMMAND) & 0x7, 0);
     assert_eq!(registers[1].doorbell(12), 0xeeee);
+}
+
+#[test]
+fn a_console_comes_up_over_its_registers() {
+    let registers = Registers::new();
+    let config = FakeConfig::default();
+    let mut console = function(registers);
+    console.words[0] = u32::from(CONSOLE.1) << 16 | u32::from(CONSOLE.0);
+    console.words[2] = 0x07 << 24;
+    config.insert(address(0, 2, 0), console);
+    // SAFETY: as in `probe`.
+    let found = unsafe { probe_console(&mut Bus::new(config.clone()), u64::MAX) }.unwrap();
+    assert_eq!(found.address, address(0, 2, 0));
+    let mut console = found.result.unwrap();
+    assert_eq!(registers.doorbell(12), 0, "the receive queue's number");
+    assert_eq!(console.write(b"hello"), 5);
+    assert_eq!(registers.doorbell(12), 1, "the transmit queue's");
+    assert_eq!(config.word(address(0, 2, 0), COMMAND) & 0x406, 0x406, "memory, master, no INTx");
 }
 
 #[test]
