@@ -286,6 +286,15 @@ impl<'a> Judge<'a> {
 }
 
 impl Sources {
+    /// What keeps no new flow from the real only because its service panics.
+    pub fn disbelieved(&self) -> Option<Ineligible> {
+        let check = self.check.filter(|&check| check == Health::Down);
+        let agent = self.agent.filter(|&word| word == AgentWord::Down);
+        let doubt = check.map(|_| Ineligible::CheckFailed);
+        let doubt = doubt.or(agent.map(|_| Ineligible::AgentDown));
+        doubt.or(self.passive.map(|_| Ineligible::Ejected)).filter(|_| self.panics)
+    }
+
     /// Whether something is known of it, and neither the operator nor its agent wants it out.
     fn is_wanted(&self) -> bool {
         let is_left_alone = matches!(self.agent, Some(AgentWord::Maint | AgentWord::Drain));

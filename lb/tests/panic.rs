@@ -41,7 +41,8 @@ fn f5_below_two_fifths_the_words_of_agents_are_not_believed() {
         world.report(n, "down");
     }
     assert_eq!(served_by(&mut world, 1), [4, 5], "two of five are enough");
-    assert_eq!((told(&mut world), world.standing("web", 4).sources.panics), (vec![], false));
+    let sources = world.standing("web", 1).sources;
+    assert_eq!((told(&mut world), sources.panics, sources.disbelieved()), (vec![], false, None));
 
     world.report(4, "down");
     assert_eq!(served_by(&mut world, 100)[..3], [1, 2, 3], "at once");
@@ -50,6 +51,9 @@ fn f5_below_two_fifths_the_words_of_agents_are_not_believed() {
     let Standing { eligibility, sources, .. } = world.standing("web", 1);
     assert_eq!((eligibility, sources.panics), (Ok(()), true));
     assert_eq!(sources.agent, Some(load::AgentWord::Down), "what it says is shown");
+    let disbelieved = [1, 4, 5].map(|n| world.standing("web", n).sources.disbelieved());
+    let down = Some(Ineligible::AgentDown);
+    assert_eq!(disbelieved, [down, down, None], "and that it is not believed");
     assert_eq!((told(&mut world), told(&mut world)), (vec![true], vec![]), "told once");
 
     world.report(1, "up");

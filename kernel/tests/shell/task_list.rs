@@ -95,7 +95,11 @@ pub const TASKS: &[Task] = &[
         title: "Why is a real down?",
         begin: || enter("# world: much goes wrong"),
         meanwhile: &[],
-        reads: &["port down  ready   p3 down", "ejected for 8s, flaps", "down 4s, no answer"],
+        reads: &[
+            "p3 down  down 230ms  down 4s, no answer",
+            "panic: ejected",
+            "ejected for 8s, flaps",
+        ],
         holds: |_| {},
         pasted: 0,
         others: &[],

@@ -15,6 +15,7 @@ use lb::wire::ethernet::VLAN_MAX;
 use lb::{Name, Persistence, RealId, Service};
 
 use super::at;
+use super::reals::state_of;
 use crate::shell::Desk;
 use crate::shell::json::Object;
 use crate::shell::page::Align::{Left, Right};
@@ -295,7 +296,7 @@ fn candidates(desk: &Desk<'_>, explanation: &Explanation) -> Table {
         let part = (agents.thousandths() / 10).checked_div(u32::from(weight));
         table.push([
             cell("real", &real.spec.guest),
-            cell("state", state(factors)),
+            state_of(&factors.standing),
             cell("weight", weight),
             cell("agent_percent", part.map(Percent)),
             cell("slow_start_percent", Percent(factors.standing.factors.slow_start.get())),
@@ -306,13 +307,6 @@ fn candidates(desk: &Desk<'_>, explanation: &Explanation) -> Table {
         ]);
     }
     table
-}
-
-fn state(factors: &Factors) -> &'static str {
-    match factors.standing.eligibility {
-        Ok(()) => "up",
-        Err(ineligible) => ineligible.as_str(),
-    }
 }
 
 fn rank(explanation: &Explanation, factors: &Factors) -> &'static str {

@@ -1,12 +1,12 @@
 //! Reals, how each stands, and what is known of its load.
 
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use lb::wire::Endpoint;
 use lb::wire::ip::Version;
-use lb::{Name, Real, RealId, ServiceId, Tables};
+use lb::{Ineligible, Name, Real, RealId, ServiceId, Standing, Tables};
 
 use super::services::{find, traffic};
 use super::{absent, at, counts};
@@ -175,18 +175,36 @@ pub fn state(desk: &Desk<'_>, id: RealId, real: &Real) -> Cell {
     let standing = desk.appliance.dataplane.standing(id, desk.appliance.now());
     let service = desk.appliance.dataplane.tables().service(real.service);
     let is_sorry = service.is_some_and(|service| service.sorry == Some(id));
-    let state = match standing.map(|standing| standing.eligibility) {
-        Some(Ok(())) => Some("up"),
-        Some(Err(ineligible)) => Some(ineligible.as_str()),
-        None if real.retired => Some("leaving"),
-        None => None,
+    let (state, disbelieved) = match standing.map(|standing| word_of(&standing)) {
+        Some((state, disbelieved)) => (Some(state), disbelieved),
+        None => (real.retired.then_some("leaving"), None),
     };
-    let told = match state {
-        Some("up") if is_sorry => "sorry".to_string(),
-        Some(state) if is_sorry => format!("sorry: {state}"),
+    let told = match (state, disbelieved) {
+        (_, Some(doubt)) => panic_words(doubt),
+        (Some("up"), _) if is_sorry => "sorry".to_string(),
+        (Some(state), _) if is_sorry => format!("sorry: {state}"),
         _ => state.words(),
     };
-    words(told).with("state", state).with("is_sorry", is_sorry)
+    words(told).with("state", state).with("disbelieved", disbelieved).with("is_sorry", is_sorry)
+}
+
+/// The same of a real whose service is being explained.
+pub fn state_of(standing: &Standing) -> Cell {
+    let (state, disbelieved) = word_of(standing);
+    let told = disbelieved.map_or(state.to_string(), panic_words);
+    words(told).with("state", state).with("disbelieved", disbelieved)
+}
+
+/// What all that is said of a real comes to, and what would keep it out but for its service's panic.
+fn word_of(standing: &Standing) -> (&'static str, Option<&'static str>) {
+    match standing.eligibility {
+        Ok(()) => ("up", standing.sources.disbelieved().map(Ineligible::as_str)),
+        Err(ineligible) => (ineligible.as_str(), None),
+    }
+}
+
+fn panic_words(disbelieved: &str) -> String {
+    format!("panic: {disbelieved}")
 }
 
 pub fn name_of(tables: &Tables, service: ServiceId) -> Option<&Name> {
