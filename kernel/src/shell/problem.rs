@@ -185,8 +185,8 @@ impl Problem {
             Problem::NoTrial => 303,
             Problem::NoCommit { .. } => 304,
             Problem::Abandoned => 305,
-            Problem::Edited => 307,
-            Problem::NothingToUndo => 308,
+            Problem::Edited => 310,
+            Problem::NothingToUndo => 311,
             Problem::NotSaved(trouble) => trouble.code(),
         }
     }

@@ -68,13 +68,13 @@ fn a_trial_is_ended_without_waiting_for_its_end() {
 #[test]
 fn what_undo_would_destroy_it_leaves() {
     let mut bench = serving();
-    let plain = "% E308 before what runs there was only the plain switch (rollback 1 and commit make \
+    let plain = "% E311 before what runs there was only the plain switch (rollback 1 and commit make \
                  it one)\n% FAILED\n";
     assert_eq!(say(&mut bench, "undo"), plain);
     say(&mut bench, "configure\nset service web real web2\ncommit\nset system hostname edge");
     let (after, candidate) = (running(&bench), bench.control.candidate().to_string());
     let edited =
-        "% E307 the candidate has changes that are not committed (compare, discard)\n% FAILED\n";
+        "% E310 the candidate has changes that are not committed (compare, discard)\n% FAILED\n";
     assert_eq!(say(&mut bench, "undo"), edited);
     assert_eq!(running(&bench), after);
     assert_eq!(bench.control.candidate().to_string(), candidate);
