@@ -28,6 +28,8 @@
 extern crate alloc;
 
 pub mod disk;
+#[cfg(test)]
+mod fake;
 pub mod nic;
 pub mod offload;
 pub mod pci;

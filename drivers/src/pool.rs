@@ -1,6 +1,6 @@
 //! Frames and the pool that their buffers come from.
 //!
-//! The pool is one contiguous region cut into buffers of 2 KiB, taken once at start and never
+//! The pool is one contiguous region cut into buffers of 33 cache lines, taken once at start and never
 //! given back. A [`Frame`] owns one buffer, or for a frame that some NIC is yet to cut, a chain of
 //! them: moving it is sending it, dropping it gives its buffers back, and since it cannot be cloned
 //! no buffer is ever in two places. A frame that a device is to fill or to send is owned by that
@@ -11,14 +11,18 @@
 //! that writes where it must not can spoil a frame, not a list.
 //!
 //! ```text
-//! first    0             64                                              2048
+//! first    0             64                                              2112
 //! buffer   ├─ headroom ──┼─ head ────── len ─┬────────────────────────────┤
 //!                 ▲ a NIC's own header lies right before the head
 //!
-//! further  0         52                                                  2048
+//! further  0         52                                                  2112
 //! buffer   ├─────────┼─ bytes ──────────────────── len ─┬─────────────────┤
-//!                    ▲ where that header would be: a device fills all that it was given
+//!                    ▲ where that header would be, or at 64: a device fills all that it was given
 //! ```
+//!
+//! Behind the headroom there are 2048 bytes, because NICs are known that fill a buffer with as many and
+//! cannot be told less. The odd number of lines spreads the heads over all of a cache; at a distance of
+//! 2048 bytes those of a batch would want the same few places of it.
 //!
 //! A frame is its head to those who read it: all headers are there, and nobody looks further. What is
 //! put before the head or taken off it moves where it begins, and no byte behind.
@@ -34,14 +38,14 @@ use core::slice;
 
 use crate::offload::Offload;
 
-/// One buffer. A divisor of the page, so that no buffer crosses one.
-pub const BUFFER_BYTES: usize = 2048;
+/// One buffer.
+pub const BUFFER_BYTES: usize = HEADROOM_BYTES + HEAD_BYTES_MAX;
 /// Bytes of a buffer before the frame's first.
-pub const HEADROOM_BYTES: usize = 64;
+pub const HEADROOM_BYTES: usize = CACHE_LINE_BYTES;
 /// What a NIC puts before the head.
 pub(crate) const NIC_HEADER_BYTES: usize = 12;
 /// The longest head, and so the longest frame in one buffer.
-pub const HEAD_BYTES_MAX: usize = BUFFER_BYTES - HEADROOM_BYTES;
+pub const HEAD_BYTES_MAX: usize = 2048;
 /// The most that a further buffer can hold.
 pub(crate) const FURTHER_BYTES_MAX: usize = BUFFER_BYTES - FURTHER_AT;
 const FURTHER_AT: usize = HEADROOM_BYTES - NIC_HEADER_BYTES;
@@ -53,7 +57,8 @@ pub const BUFFERS_PER_FRAME_MAX: usize =
     1 + (FRAME_BYTES_MAX - HEAD_BYTES_MAX).div_ceil(FURTHER_BYTES_MAX);
 
 const PAGE_BYTES: usize = 4096;
-const _: () = assert!(PAGE_BYTES.is_multiple_of(BUFFER_BYTES));
+const CACHE_LINE_BYTES: usize = 64;
+const _: () = assert!(BUFFER_BYTES / CACHE_LINE_BYTES % 2 == 1);
 
 /// A fixed number of buffers for one core.
 pub struct Pool {
@@ -68,10 +73,12 @@ pub struct Pool {
 /// A buffer's number, below the number of all.
 type Buffer = u32;
 
-/// A further buffer in its chain. `next` means something in all but the last.
+/// A further buffer in its chain: where in it the bytes are, and how many. `next` means something in
+/// all but the last.
 #[derive(Clone, Copy, Default)]
 struct Link {
-    len: u32,
+    at: u16,
+    len: u16,
     next: Buffer,
 }
 
@@ -172,14 +179,14 @@ impl Pool {
         self.free.set(free + 1);
     }
 
-    /// A chain's buffers, and the bytes in each.
-    fn chain(&self, chain: Chain) -> impl Iterator<Item = (Buffer, usize)> {
+    /// A chain's buffers, and what is in each.
+    fn chain(&self, chain: Chain) -> impl Iterator<Item = (Buffer, Link)> {
         let mut next = chain.first;
         (0..chain.count).map(move |_| {
             let buffer = next;
             let link = self.links[buffer as usize].get();
             next = link.next;
-            (buffer, link.len as usize)
+            (buffer, link)
         })
     }
 }
@@ -197,11 +204,11 @@ impl Frame {
 
     /// What follows the head, buffer by buffer.
     pub fn further(&self) -> impl Iterator<Item = &[u8]> {
-        self.pool.chain(self.further).map(|(buffer, len)| {
-            let bytes = self.pool.at(buffer, FURTHER_AT);
-            // SAFETY: (1) `append` keeps `len` inside the buffer; (2) the buffer was zeroed at
+        self.pool.chain(self.further).map(|(buffer, Link { at, len, .. })| {
+            let bytes = self.pool.at(buffer, at.into());
+            // SAFETY: (1) `append` keeps both ends inside the buffer; (2) the buffer was zeroed at
             // start and so is initialised; (3) a buffer is in one chain at most, that of a frame.
-            unsafe { slice::from_raw_parts(bytes.as_ptr(), len) }
+            unsafe { slice::from_raw_parts(bytes.as_ptr(), len.into()) }
         })
     }
 
@@ -273,10 +280,14 @@ impl Frame {
     /// # Panics
     /// When `len` is more than [`FURTHER_BYTES_MAX`].
     pub(crate) fn append(&mut self, frame: Frame, len: usize) {
-        assert!(len <= FURTHER_BYTES_MAX, "{len} bytes do not fit a buffer");
+        self.append_from(frame, FURTHER_AT, len);
+    }
+
+    fn append_from(&mut self, frame: Frame, at: usize, len: usize) {
+        assert!(at + len <= BUFFER_BYTES, "{len} bytes do not fit a buffer");
         debug_assert_eq!(frame.buffers(), 1);
         let buffer = self.pool.number_of(ManuallyDrop::new(frame).head);
-        let link = Link { len: len as u32, next: 0 };
+        let link = Link { at: at as u16, len: len as u16, next: 0 };
         self.pool.links[buffer as usize].set(link);
         match self.further.count {
             0 => self.further.first = buffer,
@@ -287,7 +298,7 @@ impl Frame {
         }
         self.further.last = buffer;
         self.further.count += 1;
-        self.further.bytes += link.len;
+        self.further.bytes += u32::from(link.len);
     }
 
     /// Adds a buffer with these bytes, or nothing when none is free.
@@ -306,15 +317,23 @@ impl Frame {
     /// the head, then the rest. Virtual is physical in this image.
     pub(crate) fn device_parts(&self) -> impl Iterator<Item = (u64, u32)> {
         let head = (self.device_address(), (NIC_HEADER_BYTES + self.head_len) as u32);
-        let further = self.pool.chain(self.further).map(|(buffer, len)| {
-            (self.pool.at(buffer, FURTHER_AT).addr().get() as u64, len as u32)
-        });
-        core::iter::once(head).chain(further)
+        core::iter::once(head).chain(self.further_parts())
+    }
+
+    fn further_parts(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.pool.chain(self.further).map(|(buffer, Link { at, len, .. })| {
+            (self.pool.at(buffer, at.into()).addr().get() as u64, len.into())
+        })
+    }
+
+    /// Where the device finds the head.
+    pub(crate) fn head_address(&self) -> u64 {
+        self.head.addr().get() as u64
     }
 
     /// Where the device finds the NIC's header and the head after it.
     pub(crate) fn device_address(&self) -> u64 {
-        (self.head.addr().get() - NIC_HEADER_BYTES) as u64
+        self.head_address() - NIC_HEADER_BYTES as u64
     }
 
     /// Reads the NIC's header, once, into memory that no device can change.

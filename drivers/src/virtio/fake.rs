@@ -9,6 +9,7 @@ pub mod net;
 
 use super::Doorbell;
 use super::memory::RingAddresses;
+pub use crate::fake::{Random, read, write};
 use std::cell::RefCell;
 use std::rc::Rc;
 use virtio_drivers::Error;
@@ -284,35 +285,4 @@ impl<K: Kind> Transport for Handle<K> {
     ) -> Result<(), Error> {
         panic!("nothing of the configuration is the driver's to write");
     }
-}
-
-/// Numbers that are the same in every run.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    pub fn below(&mut self, end: usize) -> usize {
-        (self.next() >> 16) as usize % end
-    }
-
-    pub fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
-        values[self.below(values.len())]
-    }
-}
-
-pub fn read<T: Copy>(address: u64) -> T {
-    // SAFETY: a ring's address, or one inside of a buffer that the driver has posted; both are
-    // memory that is never freed, and the tests of a ring run on one thread.
-    unsafe { (address as usize as *const T).read_volatile() }
-}
-
-pub fn write<T: Copy>(address: u64, value: T) {
-    // SAFETY: as in `read`.
-    unsafe { (address as usize as *mut T).write_volatile(value) }
 }

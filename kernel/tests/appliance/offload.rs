@@ -340,8 +340,8 @@ fn a_full_ring_or_an_empty_pool_loses_the_rest_of_a_packet() {
     bench.assert_all_buffers_are_back();
 
     bench.cables[2].borrow_mut().room = usize::MAX;
-    // The packet itself lies in 11 buffers, 2 are left for its segments, and each is given back.
-    let hoard: Vec<_> = (0..512 - 11).map(|_| bench.pool.take().unwrap()).collect();
+    // The packet itself lies in 10 buffers, and none is left for its segments.
+    let hoard: Vec<_> = (0..512 - 10).map(|_| bench.pool.take().unwrap()).collect();
     bench.put_with(1, sent.clone());
     bench.turn();
     assert_eq!((bench.taken(2).len(), bench.software(2).soft_no_buffer), (0, 1));

@@ -5,13 +5,14 @@
 //! a test writes to the used ring what it likes.
 
 use super::{FakeDevice, FarEnd, Kind, Part, read, write};
-use crate::pool::{BUFFER_BYTES, HEADROOM_BYTES, Pool};
+pub use crate::fake::Arena;
+use crate::pool::HEADROOM_BYTES;
 use crate::virtio::Queue;
 use crate::virtio::header::{HEADER_BYTES, Header};
 use crate::virtio::memory::RingAddresses;
 use crate::virtio::ring::RECEIVE_BYTES;
 use std::collections::VecDeque;
-use std::ops::{Deref, DerefMut, Range};
+use std::ops::{Deref, DerefMut};
 use virtio_drivers::transport::DeviceType;
 
 pub const MAC: [u8; 6] = [0x52, 0x54, 0, 0xaa, 0, 1];
@@ -32,25 +33,7 @@ pub const STATUS: u64 = 1 << 16;
 pub const PLAIN: Header = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0];
 
 /// Where in a buffer the header lies.
-const HEADER_AT: u64 = (HEADROOM_BYTES - HEADER_BYTES) as u64;
-
-/// A pool and where its buffers lie, as a device would know it.
-#[derive(Clone)]
-pub struct Arena {
-    pub pool: &'static Pool,
-    region: Range<u64>,
-}
-
-impl Arena {
-    pub fn new(count: usize) -> Arena {
-        let pool = Pool::new(count);
-        let frames: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
-        let buffers = || frames.iter().map(|frame| frame.device_address() - HEADER_AT);
-        let end = buffers().max().unwrap() + BUFFER_BYTES as u64;
-        let region = buffers().min().unwrap()..end;
-        Arena { pool, region }
-    }
-}
+const HEADER_AT: usize = HEADROOM_BYTES - HEADER_BYTES;
 
 /// A frame that the driver has posted: its first buffer, and what follows that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +54,7 @@ impl Posted {
 pub struct FakeQueue {
     far: FarEnd,
     writes: bool,
-    region: Range<u64>,
+    arena: Arena,
     /// Fetched and not answered.
     pub held: VecDeque<Posted>,
     /// The test answers what it does not hold, so that the driver may post what it does.
@@ -83,7 +66,7 @@ impl FakeQueue {
         FakeQueue {
             far: FarEnd::new(addresses, size),
             writes: queue == Queue::Receive,
-            region: arena.region.clone(),
+            arena: arena.clone(),
             held: VecDeque::new(),
             lies: false,
         }
@@ -108,8 +91,7 @@ impl FakeQueue {
     /// Right before the frame's place in its buffer, and to the end of it at most.
     fn checked(&self, &Part { address, len, writes }: &Part) -> (u64, u32) {
         assert_eq!(writes, self.writes, "who writes");
-        assert!(self.region.contains(&address), "outside of the pool");
-        assert_eq!((address - self.region.start) % BUFFER_BYTES as u64, HEADER_AT);
+        assert_eq!(self.arena.offset(address), HEADER_AT);
         assert!((1..=RECEIVE_BYTES).contains(&len), "{len} bytes");
         (address, len)
     }

@@ -9,7 +9,7 @@ use crate::virtio::fake::net::{FakeQueue, OFFLOADS};
 const WITNESSES: usize = 16;
 
 const IDS: [u32; 9] = [0, 1, 3, 7, 8, 9, 0xffff, 0x1_0000, u32::MAX];
-const LENGTHS: [u32; 12] = [0, 11, 12, 13, 60, 72, 1530, 1531, 1996, 1997, 0x1_0000, u32::MAX];
+const LENGTHS: [u32; 12] = [0, 11, 12, 13, 60, 72, 1530, 1531, 2060, 2061, 0x1_0000, u32::MAX];
 const JUMPS: [u16; 6] = [0, 1, 8, 9, 0x8000, 0xffff];
 
 /// TCP over IPv4 to be cut, in two buffers.
@@ -37,14 +37,14 @@ fn act(ring: &mut FakeQueue, random: &mut Random) {
         }
         _ => {
             if ring.held.len() > 40 && ring.held.iter().all(|held| held.len == RECEIVE_BYTES) {
-                let bytes = vec![0x55; random.one_of(&[1, 1996, 9000, 65_000])];
+                let bytes = vec![0x55; random.one_of(&[1, 2060, 9000, 65_000])];
                 ring.deliver_with(any_header(random), &bytes);
             }
             let Some(posted) = ring.held.pop_front() else {
                 return;
             };
             let header = any_header(random);
-            let written_bytes = random.one_of(&[12, 13, 72, 1530, 1531, 1996]).min(posted.len);
+            let written_bytes = random.one_of(&[12, 13, 72, 1530, 1531, 2060]).min(posted.len);
             if posted.len == RECEIVE_BYTES {
                 ring.fill(&posted, &header, &[0x55; 60]);
             }
@@ -70,7 +70,7 @@ fn f16_d8_to_d12_random_headers_with_every_offload() {
 fn misuse(offered: u64, size: u16, steps: usize) -> NicCounters {
     let arena = Arena::new(5 * usize::from(size) + 64);
     let witnesses: Vec<Frame> =
-        (0..WITNESSES).map(|_| arena.pool.take_copy(&[0xa5; 1984]).unwrap()).collect();
+        (0..WITNESSES).map(|_| arena.pool.take_copy(&[0xa5; 2048]).unwrap()).collect();
     let mut bench = Bench::on(&arena, |device| {
         device.set(|it| (it.offered, it.sizes) = (offered, [size.into(); 2]));
     });
