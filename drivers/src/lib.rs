@@ -7,29 +7,38 @@
 //! ```text
 //!   probe     finds every NIC of the machine, disk and console, and gives them their drivers
 //!    ├─ pci      the bus: who is there, behind bridges too
-//!    └─ virtio   virtio-net, virtio-blk and virtio console over PCI
-//!         ├─ pci     capabilities checked, doorbells found
-//!         ├─ block   the disk's driver: one request at a time
-//!         ├─ console the console's: bytes in buffers of its own
-//!         ├─ net     the driver: two rings, and how a port comes back
-//!         │   ├─ handshake   what a device must be
-//!         │   └─ header      what a received buffer is worth
-//!         ├─ ring    a split virtqueue that believes nothing
-//!         └─ memory  the shared pages below it
+//!    ├─ virtio   virtio-net, virtio-blk and virtio console over PCI
+//!    │    ├─ pci     capabilities checked, doorbells found
+//!    │    ├─ block   the disk's driver: one request at a time
+//!    │    ├─ console the console's: bytes in buffers of its own
+//!    │    ├─ net     the driver: two rings, and how a port comes back
+//!    │    │   ├─ handshake   what a device must be
+//!    │    │   └─ header      what a received buffer is worth
+//!    │    ├─ ring    a split virtqueue that believes nothing
+//!    │    └─ memory  the shared pages below it
+//!    └─ e1000e   Intel's gigabit chips
 //!   nic       what every driver can do        pool   the buffers
-//!   offload   what a frame leaves undone         disk   what a disk can do
+//!   offload   what a frame leaves undone      disk   what a disk can do
 //!   tty       what a console's wire can do
+//!
+//!   what drivers of chips are made of:
+//!   mmio      registers                       words  descriptors
+//!   health    how a port comes back           headers  where a frame's headers lie
 //! ```
 //!
-//! `unsafe` lives in `pool`, `virtio::memory`, `virtio::pci` and where `pci` reaches
+//! `unsafe` lives in `pool`, `mmio`, `words`, `virtio::memory`, `virtio::pci` and where `pci` reaches
 //! configuration space.
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
 
 pub mod disk;
+mod e1000e;
 #[cfg(test)]
 mod fake;
+mod headers;
+mod health;
+mod mmio;
 pub mod nic;
 pub mod offload;
 pub mod pci;
@@ -37,6 +46,7 @@ pub mod pool;
 mod probe;
 pub mod tty;
 mod virtio;
+mod words;
 
 pub use disk::{Disk, DiskFault, Request};
 pub use nic::{

@@ -26,12 +26,20 @@ pub const BUFFERS_PER_NIC: usize = 2 * crate::virtio::RING_SIZE_MAX as usize;
 /// Buffers of a batch on its way: with frames of many buffers it is all that a ring had.
 pub const BUFFERS_PER_BATCH: usize = crate::virtio::RING_SIZE_MAX as usize;
 
+/// The longest frame that a wire carries: 9000 bytes behind the header and two tags.
+pub(crate) const WIRE_BYTES_MAX: usize = 14 + 2 * 4 + 9000;
+
 /// An attachment to a network.
 pub trait Nic {
     /// The device's own address.
     fn mac(&self) -> [u8; 6];
 
     fn state(&self) -> NicState;
+
+    /// Megabits a second that the link carries, if the device says so.
+    fn speed_mbit(&self) -> Option<u32> {
+        None
+    }
 
     /// Adds received frames until the batch is full or none is left, and gives the device
     /// buffers for those taken.
@@ -43,8 +51,14 @@ pub trait Nic {
         Abilities::default()
     }
 
-    /// Queues a frame that leaves nothing undone but what these abilities cover. It comes back when
-    /// the ring is full or the port broken, which is counted here.
+    /// Whether it does all that this frame leaves undone. There may be frames whose headers it cannot
+    /// work on, for all its abilities.
+    fn takes(&self, frame: &Frame) -> bool {
+        self.abilities().cover(frame.offload)
+    }
+
+    /// Queues a frame that it takes. It comes back when the ring is full or the port broken, which is
+    /// counted here.
     fn send(&mut self, frame: Frame) -> Result<(), Frame>;
 
     /// Shows the device what `send` queued: one fence and at most one doorbell.
@@ -100,9 +114,9 @@ pub enum RingFault {
     UsedId,
     /// A buffer that the device does not have.
     UsedNotHead,
-    /// More bytes than the buffer has.
+    /// More bytes than the buffer has, or than any frame.
     UsedLen,
-    /// More buffers than the device has, or fewer than before.
+    /// More buffers than the device has, or fewer than before, or not the one that is next.
     UsedIdx,
 }
 
@@ -140,7 +154,7 @@ impl From<RingFault> for Fault {
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// What happened at a port. A received frame is in exactly one of `rx_frames`, `rx_runt`,
-        /// `rx_too_big`, `rx_num_buffers`, `rx_csum_range` and `rx_gso`.
+        /// `rx_too_big`, `rx_num_buffers`, `rx_csum_range`, `rx_gso`, `rx_damaged` and `rx_missed`.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct NicCounters { $($(#[$doc])* pub $name: u64,)* }
 
@@ -171,6 +185,10 @@ counters! {
     rx_csum_range,
     /// To be cut in a way that was not agreed on, or that cannot be.
     rx_gso,
+    /// The device itself says that it came damaged.
+    rx_damaged,
+    /// The device had no room for it, and says so.
+    rx_missed,
     /// Delivered, though marked with a checksum offload that was not agreed on: the mark is ignored.
     rx_hdr_flags,
     /// Times the pool was empty when the receive ring wanted buffers.

@@ -283,6 +283,14 @@ impl Frame {
         self.append_from(frame, FURTHER_AT, len);
     }
 
+    /// Adds a buffer of `len` bytes: those that lie where its head is.
+    ///
+    /// # Panics
+    /// When `len` is more than [`HEAD_BYTES_MAX`].
+    pub(crate) fn append_head(&mut self, frame: Frame, len: usize) {
+        self.append_from(frame, HEADROOM_BYTES, len);
+    }
+
     fn append_from(&mut self, frame: Frame, at: usize, len: usize) {
         assert!(at + len <= BUFFER_BYTES, "{len} bytes do not fit a buffer");
         debug_assert_eq!(frame.buffers(), 1);
@@ -317,6 +325,12 @@ impl Frame {
     /// the head, then the rest. Virtual is physical in this image.
     pub(crate) fn device_parts(&self) -> impl Iterator<Item = (u64, u32)> {
         let head = (self.device_address(), (NIC_HEADER_BYTES + self.head_len) as u32);
+        core::iter::once(head).chain(self.further_parts())
+    }
+
+    /// The same for a NIC without a header of its own.
+    pub(crate) fn bare_parts(&self) -> impl Iterator<Item = (u64, u32)> {
+        let head = (self.head_address(), self.head_len as u32);
         core::iter::once(head).chain(self.further_parts())
     }
 

@@ -9,7 +9,7 @@ use crate::nic::Nic;
 use crate::pci::{Address, Bus, ConfigurationAccess, Device};
 use crate::pool::Pool;
 use crate::tty::Tty;
-use crate::virtio;
+use crate::{e1000e, virtio};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -82,6 +82,10 @@ pub unsafe fn probe_all<C: ConfigurationAccess>(
                 // SAFETY: exactly what our caller promised.
                 unsafe { virtio::pci::open_nic(bus, address, pool, mapped_end) }
             }
+            (vendor, id) if e1000e::knows(vendor, id) => {
+                // SAFETY: exactly what our caller promised.
+                unsafe { e1000e::open(bus, device, pool, mapped_end) }
+            }
             (vendor, device) => Err(Absent::NoDriver { vendor, device }),
         };
         Found { address, vendor, device: device.device, irq_line, result }
@@ -121,7 +125,10 @@ impl fmt::Display for Absent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Absent::NoDriver { vendor, device } => {
-                write!(f, "no driver for {vendor:04x}:{device:04x} (virtio-net is supported)")
+                write!(
+                    f,
+                    "no driver for {vendor:04x}:{device:04x} (virtio-net and e1000e are supported)"
+                )
             }
             Absent::CapabilityLoop => f.write_str("its PCI capability list is a loop"),
             Absent::CapabilityRange => f.write_str("a PCI capability is out of range"),

@@ -145,10 +145,10 @@ fn a_console_comes_up_over_its_registers() {
 #[test]
 fn a_nic_of_a_kind_that_we_do_not_know_says_so() {
     let config = FakeConfig::default();
-    config.insert(address(0, 3, 0), Function::new(0x8086, 0x10d3, 0x02));
+    config.insert(address(0, 3, 0), Function::new(0x8086, 0x100e, 0x02));
     let found = probe(&config, Pool::new(1), u64::MAX);
     let absent = found[0].result.as_ref().err().unwrap();
-    assert_eq!(absent.to_string(), "no driver for 8086:10d3 (virtio-net is supported)");
+    assert_eq!(absent.to_string(), "no driver for 8086:100e (virtio-net and e1000e are supported)");
 }
 
 #[test]
