@@ -67,7 +67,7 @@ pub enum Sent {
 impl Egress<'_> {
     pub fn send(&mut self, mut frame: Frame) -> Sent {
         let offload = frame.offload;
-        if offload == drivers::Offload::default() || self.nic.abilities().cover(offload) {
+        if offload == drivers::Offload::default() || self.nic.takes(&frame) {
             return self.hand_over(frame);
         }
         if offload.segments.is_some() {

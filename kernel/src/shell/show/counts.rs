@@ -20,12 +20,14 @@ pub type Count = (&'static str, u64);
 
 /// Drops that are counted before the switch sees the frame, or after it let go of it: by the NIC,
 /// or by who does its work in software.
-const PORT_DROPS: [&str; 10] = [
+const PORT_DROPS: [&str; 12] = [
     "rx_runt",
     "rx_too_big",
     "rx_num_buffers",
     "rx_csum_range",
     "rx_gso",
+    "rx_damaged",
+    "rx_missed",
     "tx_full",
     "tx_broken",
     "soft_malformed",

@@ -84,7 +84,7 @@ fn about(page: &mut Page, port: &Port, attached: &Attached, description: Option<
     page.row(words(format!("port {}", port.name)).with("port", &port.name));
     page.fact_if("description", "description", description);
     page.fact("role", cell("role", port.role.as_str()));
-    page.fact("link", link(attached));
+    page.fact("link", link_and_speed(attached));
     let (driver, pci) = (attached.nic.driver(), attached.pci);
     let nic = words(format!("{driver} at {}", pci.words()));
     page.fact("NIC", nic.with("driver", driver).with("pci", pci));
@@ -213,8 +213,20 @@ pub fn drops(desk: &Desk<'_>) -> Page {
 }
 
 fn link(attached: &Attached) -> Cell {
+    link_as(attached, "")
+}
+
+/// With the speed of a link whose NIC knows it.
+fn link_and_speed(attached: &Attached) -> Cell {
+    let speed = attached.nic.speed_mbit();
+    let told = speed.map(|mbit| format!(", {mbit} Mbit/s")).unwrap_or_default();
+    link_as(attached, &told).with("speed_mbit", speed)
+}
+
+/// With more to be told of a link that is up.
+fn link_as(attached: &Attached, more: &str) -> Cell {
     let (told, link, fault) = match attached.nic.state() {
-        NicState::Up => ("up".to_string(), "up", None),
+        NicState::Up => (format!("up{more}"), "up", None),
         NicState::LinkDown => ("down".to_string(), "down", None),
         NicState::Broken(fault) => {
             (format!("broken ({})", fault.as_str()), "broken", Some(fault.as_str()))
