@@ -35,6 +35,8 @@ const BUS_NICS_MAX: usize = 24;
 pub struct Setup {
     /// NICs: the uplink and the guests' ports.
     pub ports: usize,
+    /// QEMU's names of the first of them; the others are virtio.
+    pub models: &'static [&'static str],
     pub memory_mib: u32,
     /// The file that the loader hands over.
     pub configuration: Option<String>,
@@ -86,6 +88,7 @@ impl Default for Setup {
     fn default() -> Setup {
         Setup {
             ports: 4,
+            models: &[],
             memory_mib: 256,
             configuration: None,
             fw_cfg: None,
@@ -338,7 +341,8 @@ fn qemu(setup: &Setup, configuration: Option<&Path>, fw_cfg: Option<&Path>) -> C
         let bus = if bus == 0 { "pci.0".into() } else { format!("bridge{bus}") };
         let (slot, fd) = (2 + at, WIRES_FD + port as i32);
         command.args(["-netdev", &format!("dgram,id=n{port},local.type=fd,local.str={fd}")]);
-        let nic = format!("virtio-net-pci,netdev=n{port},bus={bus},addr={slot:#x},romfile=");
+        let model = setup.models.get(port).unwrap_or(&"virtio-net-pci");
+        let nic = format!("{model},netdev=n{port},bus={bus},addr={slot:#x},romfile=");
         command.args(["-device", &nic]);
     }
     command.stdin(Stdio::piped()).stdout(Stdio::piped());

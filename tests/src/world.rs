@@ -24,6 +24,12 @@ impl World {
     /// As many guests as there are weights, each a real of `web` and `dns` with that weight.
     #[track_caller]
     pub fn with_weights(weights: &[u16]) -> World {
+        World::with_models(&[], weights)
+    }
+
+    /// The same at NICs of these models, the uplink's first.
+    #[track_caller]
+    pub fn with_models(models: &'static [&'static str], weights: &[u16]) -> World {
         let mut lines = vec![];
         for guest in 1..=weights.len() {
             lines.push(guest_line(guest));
@@ -39,15 +45,21 @@ impl World {
                 ));
             }
         }
-        World::with_configuration(weights.len(), &lines)
+        World::boot(models, weights.len(), &lines)
     }
 
     /// So many guests, and these lines of configuration; ready when every guest that is a real has
     /// answered the switch.
     #[track_caller]
     pub fn with_configuration(guests: usize, lines: &[String]) -> World {
+        World::boot(&[], guests, lines)
+    }
+
+    #[track_caller]
+    fn boot(models: &'static [&'static str], guests: usize, lines: &[String]) -> World {
         let machine = Machine::boot(Setup {
             ports: 1 + guests,
+            models,
             configuration: Some(lines.join("\n") + "\n"),
             ..Setup::default()
         });

@@ -19,6 +19,8 @@ mod health;
 mod hostile;
 #[path = "qemu/load.rs"]
 mod load;
+#[path = "qemu/nics.rs"]
+mod nics;
 #[path = "qemu/save.rs"]
 mod save;
 #[path = "qemu/seats.rs"]
