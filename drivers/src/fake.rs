@@ -1,7 +1,12 @@
-//! What the fake devices of the tests share: memory as a device sees it, and chance from a seed.
+//! What the fake devices of the tests share: memory as a device sees it, what chips do to frames, and
+//! chance from a seed.
 
 use crate::pool::{BUFFER_BYTES, HEADROOM_BYTES, Pool};
 use std::ops::Range;
+
+mod wire;
+
+pub use wire::{Packet, cut, finish, numbered, packets, whole};
 
 /// A pool and where its buffers lie, as a device would know it.
 #[derive(Clone)]

@@ -11,6 +11,7 @@
 
 use crate::offload::{Offload, PartialChecksum, SegmentKind, Segments};
 use crate::pool::Frame;
+use core::num::NonZeroU16;
 
 const ETHERTYPE_AT: usize = 12;
 const TAGS: [u16; 2] = [0x8100, 0x88a8];
@@ -18,6 +19,8 @@ const TAG_BYTES: usize = 4;
 const IPV6_BYTES: usize = 40;
 /// In a TCP header: the byte whose upper half is the header's length, in words.
 const TCP_LENGTH_AT: usize = 12;
+const TCP_CHECKSUM_AT: usize = 16;
+const PROTOCOL_TCP: u8 = 6;
 /// In an IPv4 header.
 const IPV4_CHECKSUM_AT: usize = 10;
 
@@ -54,6 +57,40 @@ pub fn is_transport(frame: &Frame, at: usize) -> bool {
     at == ip_at + ip_len
 }
 
+/// Makes of a frame that a NIC has put together from segments of so much payload one that is to be
+/// cut again: its checksum, which is that of none of them, becomes the pseudo header's sum. `None` if
+/// it is not such a frame.
+pub fn join(frame: &mut Frame, payload_len: NonZeroU16) -> Option<()> {
+    let ip_at = ip_at(frame)?;
+    let ip = frame.get(ip_at..)?;
+    let (kind, ip_len, protocol, addresses) = match ip.first()? >> 4 {
+        4 => (SegmentKind::TcpV4, 4 * usize::from(ip[0] & 0xf), ip.get(9)?, ip.get(12..20)?),
+        6 => (SegmentKind::TcpV6, IPV6_BYTES, ip.get(6)?, ip.get(8..40)?),
+        _ => return None,
+    };
+    let tcp_at = ip_at + ip_len;
+    let tcp_len = frame.total_len().checked_sub(tcp_at)?;
+    let pairs = addresses.as_chunks().0.iter().map(|pair| usize::from(u16::from_be_bytes(*pair)));
+    let sum = pairs.sum::<usize>() + usize::from(PROTOCOL_TCP) + tcp_len;
+    let field_at = tcp_at + TCP_CHECKSUM_AT;
+    if *protocol != PROTOCOL_TCP || field_at + 2 > frame.len() {
+        return None;
+    }
+    frame[field_at..field_at + 2].copy_from_slice(&fold(sum).to_be_bytes());
+    let checksum = PartialChecksum { start: tcp_at as u16, offset: TCP_CHECKSUM_AT as u16 };
+    let segments = Segments { kind, payload_len };
+    frame.offload = Offload { checksum: Some(checksum), segments: Some(segments) };
+    Some(())
+}
+
+/// A sum as the Internet's checksums have it: what is beyond 16 bits is added below.
+fn fold(mut sum: usize) -> u16 {
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum as u16
+}
+
 impl TcpCut {
     /// How the frame is to be cut; `None` if that cannot be, or is not TCP.
     pub fn of(frame: &Frame) -> Option<TcpCut> {
@@ -83,9 +120,8 @@ impl TcpCut {
     pub fn prepare(&self, frame: &mut Frame) {
         let tcp_len = (frame.total_len() - self.tcp_at) as u16;
         let field = &mut frame[self.checksum_at..self.checksum_at + 2];
-        let sum = u32::from(u16::from_be_bytes([field[0], field[1]])) + u32::from(!tcp_len);
-        let folded = (sum & 0xffff) as u16 + (sum >> 16) as u16;
-        field.copy_from_slice(&folded.to_be_bytes());
+        let sum = usize::from(u16::from_be_bytes([field[0], field[1]])) + usize::from(!tcp_len);
+        field.copy_from_slice(&fold(sum).to_be_bytes());
         if self.version == Version::V4 {
             let at = self.ip_checksum_at();
             frame[at..at + 2].fill(0);

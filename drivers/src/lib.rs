@@ -16,7 +16,8 @@
 //!    │    │   └─ header      what a received buffer is worth
 //!    │    ├─ ring    a split virtqueue that believes nothing
 //!    │    └─ memory  the shared pages below it
-//!    └─ e1000e   Intel's gigabit chips
+//!    ├─ e1000e   Intel's gigabit chips
+//!    └─ vmxnet3  ESXi's NIC
 //!   nic       what every driver can do        pool   the buffers
 //!   offload   what a frame leaves undone      disk   what a disk can do
 //!   tty       what a console's wire can do
@@ -46,6 +47,7 @@ pub mod pool;
 mod probe;
 pub mod tty;
 mod virtio;
+mod vmxnet3;
 mod words;
 
 pub use disk::{Disk, DiskFault, Request};

@@ -9,7 +9,7 @@ use crate::nic::Nic;
 use crate::pci::{Address, Bus, ConfigurationAccess, Device};
 use crate::pool::Pool;
 use crate::tty::Tty;
-use crate::{e1000e, virtio};
+use crate::{e1000e, virtio, vmxnet3};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -82,6 +82,10 @@ pub unsafe fn probe_all<C: ConfigurationAccess>(
                 // SAFETY: exactly what our caller promised.
                 unsafe { virtio::pci::open_nic(bus, address, pool, mapped_end) }
             }
+            vmxnet3::ID => {
+                // SAFETY: exactly what our caller promised.
+                unsafe { vmxnet3::open(bus, device, pool, mapped_end) }
+            }
             (vendor, id) if e1000e::knows(vendor, id) => {
                 // SAFETY: exactly what our caller promised.
                 unsafe { e1000e::open(bus, device, pool, mapped_end) }
@@ -127,7 +131,7 @@ impl fmt::Display for Absent {
             Absent::NoDriver { vendor, device } => {
                 write!(
                     f,
-                    "no driver for {vendor:04x}:{device:04x} (virtio-net and e1000e are supported)"
+                    "no driver for {vendor:04x}:{device:04x} (virtio-net, e1000e and vmxnet3 are supported)"
                 )
             }
             Absent::CapabilityLoop => f.write_str("its PCI capability list is a loop"),

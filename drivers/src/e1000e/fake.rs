@@ -8,7 +8,7 @@
 
 use super::registers::*;
 use super::{RING, SLOT_MASK};
-use crate::fake::{Arena, read, write};
+use crate::fake::{Arena, cut, finish, read, write};
 use crate::mmio::Registers;
 use crate::pool::{HEAD_BYTES_MAX, HEADROOM_BYTES};
 use std::cell::RefCell;
@@ -291,13 +291,8 @@ impl FakeChip {
     /// Finishes the transport's sum.
     fn finish(&self, frame: &mut [u8]) {
         assert_eq!(self.context(0, 48, 16), 0, "to the frame's end");
-        let (start, field) = (self.context(0, 32, 8), self.context(0, 40, 8));
-        let is_udp = self.context(1, 24, 1) == 0;
-        let sum = match !fold(&frame[start..], 0) {
-            0 if is_udp => 0xffff,
-            sum => sum,
-        };
-        frame[field..field + 2].copy_from_slice(&sum.to_be_bytes());
+        let is_tcp = self.context(1, 24, 1) == 1;
+        finish(frame, self.context(0, 32, 8), self.context(0, 40, 8), is_tcp);
     }
 
     fn cut(&self, packet: &[u8], options: u8) -> Vec<Vec<u8>> {
@@ -306,51 +301,10 @@ impl FakeChip {
         assert_eq!(options, if is_v4 { 3 } else { 2 });
         let (headers_len, mss) = (self.context(1, 40, 8), self.context(1, 48, 16));
         assert_eq!(self.context(1, 0, 20), packet.len() - headers_len, "payload");
-        let (ip, tcp) = (self.context(0, 0, 8), self.context(0, 32, 8));
-        assert_eq!(self.context(0, 16, 16), tcp - 1, "IP's end");
-        let (headers, payload) = packet.split_at(headers_len);
-        let count = payload.len().div_ceil(mss);
-        let mut segments = Vec::new();
-        for (number, part) in payload.chunks(mss).enumerate() {
-            let mut frame = [headers, part].concat();
-            let mut add = |at: usize, bytes: usize, value: usize| {
-                let old =
-                    frame[at..at + bytes].iter().fold(0, |all, &byte| all << 8 | byte as usize);
-                let new = (old + value).to_be_bytes();
-                frame[at..at + bytes].copy_from_slice(&new[8 - bytes..]);
-            };
-            add(tcp + 4, 4, number * mss);
-            if is_v4 {
-                add(ip + 4, 2, number);
-            }
-            let len = (headers_len + part.len() - if is_v4 { ip } else { tcp }) as u16;
-            let len_at = ip + if is_v4 { 2 } else { 4 };
-            frame[len_at..len_at + 2].copy_from_slice(&len.to_be_bytes());
-            if number + 1 < count {
-                frame[tcp + 13] &= !0x09;
-            }
-            if is_v4 {
-                let field = self.context(0, 8, 8);
-                let sum = !fold(&frame[ip..tcp], 0);
-                frame[field..field + 2].copy_from_slice(&sum.to_be_bytes());
-            }
-            let sum = !fold(&frame[tcp..], frame.len() - tcp);
-            let field = self.context(0, 40, 8);
-            frame[field..field + 2].copy_from_slice(&sum.to_be_bytes());
-            segments.push(frame);
-        }
-        segments
+        let [ip_at, tcp_at] = [self.context(0, 0, 8), self.context(0, 32, 8)];
+        assert_eq!(self.context(0, 16, 16), tcp_at - 1, "IP's end");
+        assert!(!is_v4 || self.context(0, 8, 8) == ip_at + 10, "IP's checksum");
+        assert_eq!(self.context(0, 40, 8), tcp_at + 16, "TCP's checksum");
+        cut(packet, ip_at, tcp_at, headers_len, mss)
     }
-}
-
-/// The sum of Internet checksums over these bytes, and a number.
-pub fn fold(bytes: &[u8], beside: usize) -> u16 {
-    let words = bytes
-        .chunks(2)
-        .map(|pair| usize::from(pair[0]) << 8 | usize::from(*pair.get(1).unwrap_or(&0)));
-    let mut sum = words.sum::<usize>() + beside;
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum as u16
 }

@@ -1,6 +1,6 @@
 use super::fake::{FakeChip, Handle, MAC};
 use super::*;
-use crate::fake::Arena;
+use crate::fake::{Arena, numbered, whole};
 
 mod offload;
 mod random;
@@ -93,12 +93,4 @@ impl Bench {
         drop(self.nic);
         assert_eq!(pool.free(), pool.total());
     }
-}
-
-fn numbered(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at / 3) as u8 ^ (at >> 8) as u8).collect()
-}
-
-fn whole(frame: &Frame) -> Vec<u8> {
-    frame.further().fold(frame.to_vec(), |bytes, part| [&bytes, part].concat())
 }

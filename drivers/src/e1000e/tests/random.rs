@@ -42,7 +42,7 @@ fn f16_random_descriptors() {
     let mut bench = Bench::on(&arena, |_| {});
     let mut random = Random(16);
     let mut faults_seen = std::collections::BTreeMap::new();
-    for _ in 0..30_000 {
+    for _ in 0..15_000 {
         bench.chip.act(|it| act(it, &mut random));
         for frame in bench.received() {
             assert!((1..=WIRE_BYTES_MAX).contains(&frame.total_len()));
@@ -66,7 +66,7 @@ fn f16_random_descriptors() {
     }
     let counters = *bench.nic.counters();
     assert_eq!(counters.faults, counters.resets, "each fault was healed at the first try");
-    assert!(counters.rx_frames > 10_000 && counters.tx_frames > 10_000, "{counters:?}");
+    assert!(counters.rx_frames > 5_000 && counters.tx_frames > 5_000, "{counters:?}");
     let pool = bench.pool;
     drop(bench.nic);
     drop(witnesses);

@@ -148,7 +148,10 @@ fn a_nic_of_a_kind_that_we_do_not_know_says_so() {
     config.insert(address(0, 3, 0), Function::new(0x8086, 0x100e, 0x02));
     let found = probe(&config, Pool::new(1), u64::MAX);
     let absent = found[0].result.as_ref().err().unwrap();
-    assert_eq!(absent.to_string(), "no driver for 8086:100e (virtio-net and e1000e are supported)");
+    assert_eq!(
+        absent.to_string(),
+        "no driver for 8086:100e (virtio-net, e1000e and vmxnet3 are supported)"
+    );
 }
 
 #[test]
