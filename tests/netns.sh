@@ -10,7 +10,7 @@
 #                                client ── up0 ┃           ┃ p1 ── g1  nginx, iperf3, echo
 #    far ── hop ──(a link of 1280 bytes)── ┘   ┃ appliance ┃
 #                                              ┃           ┃ p2 ── g2  the same, by a NIC without offloads
-#                      trunk (tagged) ── up1   ┃           ┃ p3, p4 ── a1, a2  in a VLAN that they do not know of
+#              trunk (tagged), e1000e ── up1   ┃           ┃ p3, p4 ── a1, a2  in a VLAN that they do not know of, a1 by vmxnet3
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)

@@ -33,6 +33,8 @@ declare -A vlan_address6=([g1]=fd00:10::21 [g2]=fd00:10::22 [client]=fd00:10::2)
 plain_nic=,csum=off,gso=off,host_tso4=off,host_tso6=off,host_ecn=off,host_ufo=off
 plain_nic+=,guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off
 declare -A nic_options=([g2]=$plain_nic)
+# Models that are not virtio: frames with and without tags, and what stacks leave to their NICs.
+declare -A nic_model=([trunk]=e1000e [a1]=vmxnet3)
 
 datagram_port=7001
 # Where nobody listens. tracepath takes another port for every packet.
@@ -65,7 +67,7 @@ start_appliance_on_taps() {
         ip -n "$(space switch)" tuntap add "${port[$name]}" mode tap
         appliance+=(
             -netdev "tap,id=${port[$name]},ifname=${port[$name]},script=no,downscript=no"
-            -device "virtio-net-pci,netdev=${port[$name]},romfile=,addr=$((2 + at++))${nic_options[$name]-}"
+            -device "${nic_model[$name]-virtio-net-pci},netdev=${port[$name]},romfile=,addr=$((2 + at++))${nic_options[$name]-}"
         )
     done
     appliance=(ip netns exec "$(space switch)" "${appliance[@]}" -initrd "$run/configuration")

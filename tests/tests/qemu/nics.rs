@@ -11,6 +11,7 @@ const ETHER_TYPE: u16 = 0x88b6;
 
 /// The model at the uplink and at the third port, with virtio between them.
 const E1000E: &[&str] = &["e1000e", "virtio-net-pci", "e1000e"];
+const VMXNET3: &[&str] = &["vmxnet3", "virtio-net-pci", "vmxnet3"];
 
 fn boot(models: &'static [&'static str]) -> (Machine, Vec<Station>) {
     let machine = Machine::boot(Setup { models, ..Setup::default() });
@@ -179,4 +180,29 @@ fn e1000e_flows_are_balanced() {
 #[test]
 fn f15_f32_e1000e_links_flap() {
     f15_f32_links_flap(E1000E);
+}
+
+#[test]
+fn vmxnet3_frames_of_every_length_pass() {
+    frames_of_every_length_pass(VMXNET3, "vmxnet3");
+}
+
+#[test]
+fn vmxnet3_tags_stay() {
+    tags_stay(VMXNET3);
+}
+
+#[test]
+fn f34_vmxnet3_jumbo_frames_end_at_the_switch() {
+    f34_jumbo_frames_end_at_the_switch(VMXNET3);
+}
+
+#[test]
+fn vmxnet3_flows_are_balanced() {
+    flows_are_balanced(VMXNET3);
+}
+
+#[test]
+fn f15_f32_vmxnet3_links_flap() {
+    f15_f32_links_flap(VMXNET3);
 }
