@@ -59,7 +59,9 @@ impl Mmio {
     }
 }
 
+/// Not inlined: beside the trip to the device a call is nothing, and there are many of them.
 impl Registers for Mmio {
+    #[inline(never)]
     fn read(&self, at: u32) -> u32 {
         // SAFETY: (1) `register` gives an aligned address behind the BAR, which is mapped by the
         // promise to `open`; (2) there nothing but the device's registers is, and no reference.
@@ -68,6 +70,7 @@ impl Registers for Mmio {
         value
     }
 
+    #[inline(never)]
     fn write(&mut self, at: u32, value: u32) {
         fence(Ordering::Release);
         // SAFETY: as in `read`. What makes a device touch memory are addresses, and drivers give it

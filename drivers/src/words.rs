@@ -54,7 +54,7 @@ impl Words {
     }
 
     fn word(&self, at: usize) -> NonNull<u64> {
-        assert!(at < self.count, "word {at} of {}", self.count);
+        assert!(at < self.count, "a word beyond the memory");
         // SAFETY: inside of the allocation, as was just seen.
         unsafe { self.base.add(at) }
     }
