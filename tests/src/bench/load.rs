@@ -274,8 +274,8 @@ mod tests {
 
     /// A wire to itself: the client's end is one, the reals' end the other.
     fn looped() -> Ends {
-        let (client, far) = Netdev::Dgram.pair().expect("descriptors are free");
-        Ends::new(client, Netdev::Dgram.adopt(far).expect("a socket"))
+        let (client, reals) = Netdev::Dgram.loop_back().expect("descriptors are free");
+        Ends::new(client, reals)
     }
 
     #[test]
@@ -332,8 +332,8 @@ mod tests {
     /// Nobody is there to send back: it ends, and says what is missing.
     #[test]
     fn what_is_lost_is_told() {
-        let (client, _far) = Netdev::Dgram.pair().expect("descriptors are free");
-        let (reals, _other) = Netdev::Dgram.pair().expect("descriptors are free");
+        let (client, _far) = Netdev::Dgram.loop_back().expect("descriptors are free");
+        let (reals, _other) = Netdev::Dgram.loop_back().expect("descriptors are free");
         let template = Template::new(Traffic::Flows(1), MacAddr::SWITCH);
         let limit = Limit { frames: 3, time: Duration::from_secs(20) };
         let outcome =

@@ -5,7 +5,7 @@
 //!                 client ── wire ── NIC 0 ┃ the machine that is measured ┃ NIC 1 ── wire ── reals
 //! ```
 //!
-//! [`wire`] moves frames, [`frames`] and [`connections`] make them, [`load`] sends them in a measured
+//! [`wire`] moves frames (by [`vhost`] in the guest's memory), [`frames`] and [`connections`] make them, [`load`] sends them in a measured
 //! manner; [`system`] says what is compared, [`vm`] starts one; [`counts`] counts guest instructions,
 //! [`host`] what the host's processes use; [`figures`] is what is measured, [`stats`] and [`sheet`]
 //! what comes of it, [`report`] how that is told.
@@ -23,5 +23,6 @@ pub mod report;
 pub mod sheet;
 pub mod stats;
 pub mod system;
+mod vhost;
 pub mod vm;
 pub mod wire;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use lb::MacAddr;
 
 use super::frames::{CLIENT, NICS, REAL_PORT, REALS, SERVICE_PORT, VIP, real_address, real_mac};
+use super::wire::Netdev;
 use crate::machine::image_path;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,6 +104,11 @@ impl System {
 
     pub const fn does(self, duty: Duty) -> bool {
         matches!((self, duty), (System::Fulcrum | System::Linux, _) | (_, Duty::Switch))
+    }
+
+    /// What has no sockets has no hub, and needs a guest whose memory it moves frames in.
+    pub const fn has(self, netdev: Netdev) -> bool {
+        !matches!((self, netdev), (System::Hub | System::Harness, Netdev::VhostUser))
     }
 
     /// Where a client sends what is for the VIP.

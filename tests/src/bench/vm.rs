@@ -73,22 +73,27 @@ impl Vm {
 
     pub fn start(setup: Setup) -> Result<Vm, String> {
         let said = |error: std::io::Error| format!("{} was not started: {error}", setup.system);
-        let (client, client_end) = setup.netdev.pair().map_err(said)?;
         let (guest, hub) = match setup.system.plan(setup.duty) {
             Plan::Nothing => {
-                let reals = setup.netdev.adopt(client_end).map_err(said)?;
+                let (client, reals) = setup.netdev.loop_back().map_err(said)?;
                 return Ok(Vm { setup, ends: Ends::new(client, reals), qemu: None });
             }
             Plan::Hub => (None, true),
             Plan::Guest(guest) => (Some(guest), false),
         };
-        let (reals, reals_end) = setup.netdev.pair().map_err(said)?;
-        let mut inherited = vec![(client_end, WIRES_FD), (reals_end, WIRES_FD + 1)];
+        let (mut client, client_far) = setup.netdev.plug("n0", WIRES_FD).map_err(said)?;
+        let (mut reals, reals_far) = setup.netdev.plug("n1", WIRES_FD + 1).map_err(said)?;
+        let mut command = qemu(&setup, hub)?;
+        let mut inherited = Vec::new();
+        for far in [client_far, reals_far] {
+            command.args(far.options);
+            inherited.extend(far.inherited);
+        }
+        command.args(if hub { hub_ports() } else { nics(setup.netdev) });
         let counter = setup.counts.then(Counter::new).transpose().map_err(said)?;
         if let Some(counter) = &counter {
             inherited.push((counter.share().map_err(said)?, COUNTER_FD));
         }
-        let mut command = qemu(&setup, hub)?;
         let mut configuration = None;
         if let Some(guest) = &guest {
             configuration = give(&mut command, guest).map_err(said)?;
@@ -103,8 +108,10 @@ impl Vm {
         drop(command);
         let console = Console::new(keyboard, screen);
         let ready = guest.map(|guest| guest.ready);
-        let qemu = Qemu { process, console, ready, counter, configuration };
-        Ok(Vm { setup, ends: Ends::new(client, reals), qemu: Some(qemu) })
+        let qemu = Some(Qemu { process, console, ready, counter, configuration });
+        client.connect();
+        reals.connect();
+        Ok(Vm { setup, ends: Ends::new(client, reals), qemu })
     }
 
     /// Waits for the machine to say that it is ready.
@@ -183,7 +190,7 @@ impl Drop for Qemu {
     }
 }
 
-/// QEMU with two wires, which end in a hub or in NICs.
+/// QEMU without anything that is plugged in.
 fn qemu(setup: &Setup, hub: bool) -> Result<Command, String> {
     // A benchmark that is killed takes its machines along.
     let mut command = Command::new("setpriv");
@@ -195,24 +202,35 @@ fn qemu(setup: &Setup, hub: bool) -> Result<Command, String> {
         command.args(["-accel", "tcg", "-cpu", "max", "-m", &format!("{}M", setup.memory_mib)]);
         command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
     }
+    if setup.netdev == Netdev::VhostUser {
+        let memory = format!("memory-backend-memfd,id=memory,size={}M,share=on", setup.memory_mib);
+        command.args(["-object", &memory, "-numa", "node,memdev=memory"]);
+    }
     if setup.counts {
         let plugin = std::env::var("FULCRUM_COUNTER");
         let plugin = plugin.map_err(|_| "FULCRUM_COUNTER is set by ./tests/bench.sh")?;
         command.args(["-plugin", &format!("file={plugin},fd={COUNTER_FD}")]);
     }
-    for (port, mac) in NICS.iter().enumerate() {
-        let name = format!("n{port}");
-        command.args(["-netdev", &setup.netdev.option(&name, WIRES_FD + port as i32)]);
-        if hub {
-            command.args(["-netdev", &format!("hubport,id=h{port},hubid=0,netdev={name}")]);
-        } else {
-            let slot = 2 + port;
-            let nic = format!("virtio-net-pci,netdev={name},mac={mac},addr={slot:#x},romfile=");
-            command.args(["-device", &nic]);
-        }
-    }
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     Ok(command)
+}
+
+/// Both wires end in a hub.
+fn hub_ports() -> Vec<String> {
+    let port = |port| ["-netdev".into(), format!("hubport,id=h{port},hubid=0,netdev=n{port}")];
+    (0..NICS.len()).flat_map(port).collect()
+}
+
+/// Each wire ends in a NIC. With MSI-X and vhost-user QEMU 7.2 ends when a driver is ready, so there
+/// they have none.
+fn nics(netdev: Netdev) -> Vec<String> {
+    let more = if netdev == Netdev::VhostUser { ",vectors=0" } else { "" };
+    let nic = |(port, mac)| {
+        let slot = 2 + port;
+        let nic = format!("virtio-net-pci,netdev=n{port},mac={mac},addr={slot:#x},romfile={more}");
+        ["-device".into(), nic]
+    };
+    NICS.iter().enumerate().flat_map(nic).collect()
 }
 
 /// What the guest is made of; the file that was written for it.

@@ -2,17 +2,20 @@
 //!
 //! A datagram socket carries one frame each, many in one call (`sendmmsg`, `recvmmsg`). A stream
 //! socket carries each frame behind its length (four bytes, the first one highest, as QEMU has it),
-//! and as many in one call as fit into a buffer. Neither call waits; who wants to wait asks for
-//! [`wait`].
+//! and as many in one call as fit into a buffer. `vhost-user` is memory that is looked at. No call
+//! waits; who wants to wait asks for [`wait`].
 
-use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg, sendmmsg};
+
+use super::vhost::VhostUser;
 
 /// Frames in one call.
 pub const BATCH: usize = 64;
@@ -25,11 +28,21 @@ const LENGTH: usize = 4;
 pub enum Netdev {
     Dgram,
     Stream,
+    VhostUser,
 }
 
 pub enum Wire {
     Dgram(Box<Dgram>),
     Stream(Box<Stream>),
+    VhostUser(Box<VhostUser>),
+}
+
+/// The other end of a wire, and how QEMU is told of it.
+pub struct Far {
+    /// Options of QEMU, but for the wire's name.
+    pub options: Vec<String>,
+    /// A descriptor that QEMU inherits under this number.
+    pub inherited: Option<(OwnedFd, i32)>,
 }
 
 pub struct Dgram {
@@ -58,34 +71,52 @@ impl Netdev {
         match self {
             Netdev::Dgram => "dgram",
             Netdev::Stream => "stream",
+            Netdev::VhostUser => "vhost-user",
         }
     }
 
-    /// A wire and its other end, which is for QEMU.
-    pub fn pair(self) -> std::io::Result<(Wire, OwnedFd)> {
-        let (near, far): (OwnedFd, OwnedFd) = match self {
-            Netdev::Dgram => UnixDatagram::pair().map(|(near, far)| (near.into(), far.into()))?,
-            Netdev::Stream => UnixStream::pair().map(|(near, far)| (near.into(), far.into()))?,
+    /// A wire, and its other end for QEMU, there with this name and descriptor.
+    pub fn plug(self, name: &str, fd: i32) -> io::Result<(Wire, Far)> {
+        if self == Netdev::VhostUser {
+            let wire = VhostUser::listen()?;
+            let path = wire.path.display();
+            let options = vec![
+                "-chardev".into(),
+                format!("socket,id=c-{name},path={path}"),
+                "-netdev".into(),
+                format!("vhost-user,id={name},chardev=c-{name}"),
+            ];
+            return Ok((Wire::VhostUser(Box::new(wire)), Far { options, inherited: None }));
+        }
+        let (near, far) = self.sockets()?;
+        let netdev = match self {
+            Netdev::Dgram => format!("dgram,id={name},local.type=fd,local.str={fd}"),
+            _ => format!("stream,id={name},server=off,addr.type=fd,addr.str={fd}"),
         };
-        Ok((self.adopt(near)?, far))
+        let options = vec!["-netdev".into(), netdev];
+        Ok((self.adopt(near)?, Far { options, inherited: Some((far, fd)) }))
     }
 
-    /// The harness's end of a wire whose other end is somewhere already.
-    pub fn adopt(self, end: OwnedFd) -> std::io::Result<Wire> {
+    /// A wire with both of its ends here. Of what has no sockets it is one of datagrams.
+    pub fn loop_back(self) -> io::Result<(Wire, Wire)> {
+        let (near, far) = self.sockets()?;
+        Ok((self.adopt(near)?, self.adopt(far)?))
+    }
+
+    fn sockets(self) -> io::Result<(OwnedFd, OwnedFd)> {
+        match self {
+            Netdev::Dgram | Netdev::VhostUser => {
+                UnixDatagram::pair().map(|(near, far)| (near.into(), far.into()))
+            }
+            Netdev::Stream => UnixStream::pair().map(|(near, far)| (near.into(), far.into())),
+        }
+    }
+
+    fn adopt(self, end: OwnedFd) -> io::Result<Wire> {
         Ok(match self {
-            Netdev::Dgram => Wire::Dgram(Box::new(Dgram::new(end.into())?)),
+            Netdev::Dgram | Netdev::VhostUser => Wire::Dgram(Box::new(Dgram::new(end.into())?)),
             Netdev::Stream => Wire::Stream(Box::new(Stream::new(end.into())?)),
         })
-    }
-
-    /// As QEMU is told of that other end.
-    pub fn option(self, name: &str, fd: i32) -> String {
-        match self {
-            Netdev::Dgram => format!("dgram,id={name},local.type=fd,local.str={fd}"),
-            Netdev::Stream => {
-                format!("stream,id={name},server=off,addr.type=fd,addr.str={fd}")
-            }
-        }
     }
 }
 
@@ -96,6 +127,7 @@ impl Wire {
         match self {
             Wire::Dgram(wire) => wire.send(count, fill),
             Wire::Stream(wire) => wire.send(count, fill),
+            Wire::VhostUser(wire) => wire.send(count, fill),
         }
     }
 
@@ -104,15 +136,24 @@ impl Wire {
         match self {
             Wire::Dgram(wire) => wire.receive(each),
             Wire::Stream(wire) => wire.receive(each),
+            Wire::VhostUser(wire) => wire.receive(each),
         }
     }
-}
 
-impl AsFd for Wire {
-    fn as_fd(&self) -> BorrowedFd<'_> {
+    /// Once QEMU has been started.
+    pub fn connect(&mut self) {
         match self {
-            Wire::Dgram(wire) => wire.socket.as_fd(),
-            Wire::Stream(wire) => wire.socket.as_fd(),
+            Wire::Dgram(_) | Wire::Stream(_) => {}
+            Wire::VhostUser(wire) => wire.accept(),
+        }
+    }
+
+    /// What can be waited for; nothing where one has to look.
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Wire::Dgram(wire) => Some(wire.socket.as_fd()),
+            Wire::Stream(wire) => Some(wire.socket.as_fd()),
+            Wire::VhostUser(_) => None,
         }
     }
 }
@@ -122,8 +163,11 @@ impl AsFd for Wire {
 pub fn wait(wires: &[(&Wire, bool)], limit: Duration) {
     let mut polled: Vec<PollFd<'_>> = Vec::with_capacity(wires.len());
     for (wire, sends) in wires {
+        let Some(socket) = wire.socket() else {
+            return thread::yield_now();
+        };
         let writable = if *sends { PollFlags::POLLOUT } else { PollFlags::empty() };
-        polled.push(PollFd::new(wire.as_fd(), PollFlags::POLLIN | writable));
+        polled.push(PollFd::new(socket, PollFlags::POLLIN | writable));
     }
     let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
     // Whatever ended it, the caller looks again.
@@ -131,7 +175,7 @@ pub fn wait(wires: &[(&Wire, bool)], limit: Duration) {
 }
 
 impl Dgram {
-    fn new(socket: UnixDatagram) -> std::io::Result<Dgram> {
+    fn new(socket: UnixDatagram) -> io::Result<Dgram> {
         socket.set_nonblocking(true)?;
         Ok(Dgram {
             socket,
@@ -182,7 +226,7 @@ impl Dgram {
 }
 
 impl Stream {
-    fn new(socket: UnixStream) -> std::io::Result<Stream> {
+    fn new(socket: UnixStream) -> io::Result<Stream> {
         socket.set_nonblocking(true)?;
         Ok(Stream {
             socket,
@@ -290,8 +334,7 @@ mod tests {
     fn frames_come_as_they_were_sent() {
         for (netdev, length) in [(Netdev::Dgram, 64), (Netdev::Stream, 64), (Netdev::Stream, 1514)]
         {
-            let (mut near, far) = netdev.pair().expect("descriptors are free");
-            let mut far = netdev.adopt(far).expect("a socket");
+            let (mut near, mut far) = netdev.loop_back().expect("descriptors are free");
             let (mut sent, mut came) = (0_u64, 0_u64);
             while came < 5_000 {
                 sent += near

@@ -75,20 +75,25 @@ impl Job {
 /// All there is.
 pub fn jobs() -> Vec<Job> {
     let mut jobs = Vec::new();
-    for duty in Duty::ALL {
-        jobs.push(Job {
-            name: format!("instructions {}", duty.as_str()),
-            systems: vec![System::Fulcrum, System::Linux],
-            duty,
-            netdev: Netdev::Dgram,
-            measure: instructions::measure,
-        });
+    for netdev in [Netdev::Dgram, Netdev::VhostUser] {
+        for duty in Duty::ALL {
+            jobs.push(Job {
+                name: format!("instructions {} {}", netdev.as_str(), duty.as_str()),
+                systems: vec![System::Fulcrum, System::Linux],
+                duty,
+                netdev,
+                measure: instructions::measure,
+            });
+        }
     }
-    for netdev in [Netdev::Dgram, Netdev::Stream] {
+    for netdev in [Netdev::Dgram, Netdev::Stream, Netdev::VhostUser] {
         for duty in Duty::ALL {
             jobs.push(Job {
                 name: format!("{} {}", netdev.as_str(), duty.as_str()),
-                systems: System::ALL.into_iter().filter(|system| system.does(duty)).collect(),
+                systems: System::ALL
+                    .into_iter()
+                    .filter(|system| system.does(duty) && system.has(netdev))
+                    .collect(),
                 duty,
                 netdev,
                 measure: rates::measure,
