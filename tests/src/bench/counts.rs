@@ -1,8 +1,10 @@
-//! Guest instructions, as tests/bench/count.c counts them inside QEMU: a table of blocks of guest
-//! code, which QEMU writes and we read, of a file that has no name.
+//! Guest instructions, as tests/bench/count.c counts them inside QEMU: a table of a file that has no
+//! name, which QEMU writes and we read while it runs. The first row has all of them, the others a
+//! block of guest code each.
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
@@ -16,53 +18,67 @@ pub struct Counter {
     table: File,
 }
 
-/// Instructions executed up to one moment, by the address of the block that they stand in.
+/// Instructions executed up to one moment: all, and by the address of the block that they stand in.
 #[derive(Clone, Default)]
-pub struct Counts(HashMap<u64, u64>);
+pub struct Counts {
+    pub total: u64,
+    blocks: HashMap<u64, u64>,
+}
 
 impl Counter {
-    pub fn new() -> std::io::Result<Counter> {
+    pub fn new() -> io::Result<Counter> {
         let table = File::from(memfd_create("counts", MFdFlags::MFD_CLOEXEC)?);
         table.set_len((ROWS * ROW) as u64)?;
         Ok(Counter { table })
     }
 
     /// The table once more, for QEMU.
-    pub fn share(&self) -> std::io::Result<OwnedFd> {
+    pub fn share(&self) -> io::Result<OwnedFd> {
         Ok(self.table.try_clone()?.into())
     }
 
-    pub fn read(&self) -> std::io::Result<Counts> {
+    pub fn read(&self) -> io::Result<Counts> {
         let mut bytes = vec![0; ROWS * ROW];
         self.table.read_exact_at(&mut bytes, 0)?;
         Ok(Counts::parse(&bytes))
     }
+
+    /// All instructions so far, which is read in no time.
+    pub fn total(&self) -> io::Result<u64> {
+        let mut bytes = [0; ROW];
+        self.table.read_exact_at(&mut bytes, 0)?;
+        Ok(row(&bytes).1)
+    }
+}
+
+/// Address and instructions.
+fn row(bytes: &[u8]) -> (u64, u64) {
+    let word = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().expect("eight bytes"));
+    (word(&bytes[..8]), word(&bytes[8..]))
 }
 
 impl Counts {
     fn parse(rows: &[u8]) -> Counts {
-        let word = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().expect("eight bytes"));
-        let rows = rows.chunks_exact(ROW).map(|row| (word(&row[..8]), word(&row[8..])));
-        Counts(rows.filter(|(_, instructions)| *instructions > 0).collect())
-    }
-
-    pub fn total(&self) -> u64 {
-        self.0.values().sum()
+        let (first, rows) = rows.split_at(ROW);
+        let rows = rows.chunks_exact(ROW).map(row);
+        let blocks = rows.filter(|(_, instructions)| *instructions > 0).collect();
+        Counts { total: row(first).1, blocks }
     }
 
     /// What came on top of what was before.
     pub fn since(&self, before: &Counts) -> Counts {
         let grown = |(address, now): (&u64, &u64)| {
-            let more = now - before.0.get(address).copied().unwrap_or(0);
+            let more = now - before.blocks.get(address).copied().unwrap_or(0);
             (more > 0).then_some((*address, more))
         };
-        Counts(self.0.iter().filter_map(grown).collect())
+        let blocks = self.blocks.iter().filter_map(grown).collect();
+        Counts { total: self.total - before.total, blocks }
     }
 
     /// The most expensive functions first.
     pub fn by_function(&self, symbols: &Symbols) -> Vec<(String, u64)> {
         let mut functions: HashMap<&str, u64> = HashMap::new();
-        for (address, instructions) in &self.0 {
+        for (address, instructions) in &self.blocks {
             *functions.entry(symbols.name(*address)).or_default() += instructions;
         }
         let mut functions: Vec<(String, u64)> =
@@ -130,11 +146,13 @@ mod tests {
 
     #[test]
     fn instructions_are_their_functions() {
-        let before = Counts::parse(&rows(&[(0x20_0000, 5), (0, 0), (0x20_0040, 7)]));
-        let after =
-            Counts::parse(&rows(&[(0x20_0000, 5), (0x20_003f, 3), (0x20_0040, 17), (9, 1)]));
+        let parse = |total, blocks: &[(u64, u64)]| {
+            Counts::parse(&[rows(&[(0, total)]), rows(blocks)].concat())
+        };
+        let before = parse(12, &[(0x20_0000, 5), (0, 0), (0x20_0040, 7)]);
+        let after = parse(27, &[(0x20_0000, 5), (0x20_003f, 3), (0x20_0040, 17), (9, 1)]);
         let grown = after.since(&before);
-        assert_eq!((before.total(), after.total(), grown.total()), (12, 26, 14));
+        assert_eq!(grown.total, 15);
         let functions = grown.by_function(&Symbols::of_map(MAP));
         let functions: Vec<_> = functions.iter().map(|(name, n)| (name.as_str(), *n)).collect();
         assert_eq!(

@@ -153,6 +153,18 @@ impl Ends {
         limit: Limit,
         trip: Trip,
     ) -> Result<Outcome, String> {
+        self.load_watched(template, pace, limit, trip, &mut |_| {})
+    }
+
+    /// The same; `watch` is told after each look how many frames have come so far.
+    pub fn load_watched(
+        &mut self,
+        template: &Template,
+        pace: Pace,
+        limit: Limit,
+        trip: Trip,
+        watch: &mut dyn FnMut(u64),
+    ) -> Result<Outcome, String> {
         // What is still under way from before is not of this load.
         self.rest(Duration::from_millis(50))?;
         let start = Instant::now();
@@ -163,6 +175,7 @@ impl Ends {
             let is_over = sent + refused >= limit.frames || start.elapsed() >= limit.time;
             let before = arrivals.received;
             self.look(trip, &mut arrivals)?;
+            watch(arrivals.received);
             let under_way = sent - arrivals.received;
             if is_over && under_way == 0 {
                 break;

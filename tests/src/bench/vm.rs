@@ -41,15 +41,16 @@ pub struct Vm {
     pub setup: Setup,
     pub ends: Ends,
     /// Nothing, where the harness's ends are joined.
-    qemu: Option<Qemu>,
+    pub qemu: Option<Qemu>,
 }
 
-struct Qemu {
+pub struct Qemu {
     process: Child,
     console: Console,
     /// What it says when it is ready; a hub says nothing.
     ready: Option<&'static str>,
-    counter: Option<Counter>,
+    /// Of its guest's instructions, where they are counted.
+    pub counter: Option<Counter>,
     configuration: Option<PathBuf>,
 }
 
@@ -164,8 +165,8 @@ impl Vm {
     /// Instructions executed so far.
     pub fn counts(&self) -> Result<Counts, String> {
         let counter = self.qemu.as_ref().and_then(|qemu| qemu.counter.as_ref());
-        let counter = counter.ok_or("nobody counts")?;
-        counter.read().map_err(|error| format!("the count was not read: {error}"))
+        let counts = counter.ok_or("nobody counts")?.read();
+        counts.map_err(|error| format!("the count was not read: {error}"))
     }
 
     /// Whether the machine has ended by itself.
