@@ -1,5 +1,6 @@
 # The rivals of the benchmark: Linux machines whose whole user space is an initramfs of ours, made of
-# Debian's packages, unpacked into build/bench and fetched once. Nothing of it is installed here.
+# Debian's packages, unpacked into build/bench and fetched once; and the programs that real stacks are
+# measured with. Nothing of it is installed here.
 #
 #   linux    a bridge, or IPVS between two NICs
 #   testpmd  DPDK's forwarder, which polls and decides nothing
@@ -25,13 +26,17 @@ prepare_rivals() {
     unpack_program "$rivals/ipvsadm" ipvsadm /sbin/ipvsadm
     unpack_program "$rivals/testpmd" dpdk-dev /usr/bin/dpdk-testpmd \
         librte_net_virtio.so.23 librte_mempool_ring.so.23
+    local program
+    for program in wrk:/usr/bin/wrk iperf3:/usr/bin/iperf3 nginx:/usr/sbin/nginx; do
+        unpack_program "$rivals/${program%%:*}" "${program%%:*}" "${program#*:}"
+    done
     make_rival "$rivals/linux.gz" "$rivals/ipvsadm" \
         "nic ${guest_modules[*]}" "bridge ${bridge_modules[*]}" "ipvs ${ipvs_modules[*]}"
     make_rival "$rivals/testpmd.gz" "$rivals/testpmd" "dpdk ${dpdk_modules[*]}"
 }
 
 # unpack_program INTO PACKAGE PATH [LIBRARY…]: a program of a package and every shared library that
-# it needs, as a tree of its own.
+# it needs, as a tree of its own, `root`; `run` runs it from there.
 unpack_program() {
     local into=$1 package=$2 path=$3
     shift 3
@@ -41,6 +46,11 @@ unpack_program() {
     cp "$into/package$path" "$into/root/bin/"
     add_libraries "$into" "$(libraries_of "$into/package$path")" "$@"
     ln -sf ../lib/ld-linux-x86-64.so.2 "$into/root/lib64/ld-linux-x86-64.so.2"
+    cat >"$into/run" <<RUN
+#!/bin/sh
+exec "$into/root/lib64/ld-linux-x86-64.so.2" --library-path "$into/root/lib" "$into/root/bin/${path##*/}" "\$@"
+RUN
+    chmod +x "$into/run"
     rm -rf "$into/package"
     touch "$into/complete"
 }

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! [`wire`] moves frames (by [`vhost`] in the guest's memory), [`frames`] and [`connections`] make them, [`load`] sends them in a measured
-//! manner; [`system`] says what is compared, [`vm`] starts one; [`counts`] counts guest instructions,
+//! manner; [`system`] says what is compared, [`qemu`] and [`vm`] start one ([`space`] is for real stacks); [`counts`] counts guest instructions,
 //! [`host`] what the host's processes use; [`figures`] is what is measured, [`stats`] and [`sheet`]
 //! what comes of it, [`report`] how that is told.
 //!
@@ -19,8 +19,10 @@ pub mod figures;
 pub mod frames;
 pub mod host;
 pub mod load;
+mod qemu;
 pub mod report;
 pub mod sheet;
+mod space;
 pub mod stats;
 pub mod system;
 mod vhost;

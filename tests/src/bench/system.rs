@@ -8,6 +8,7 @@ use lb::MacAddr;
 
 use super::frames::{CLIENT, NICS, REAL_PORT, REALS, SERVICE_PORT, VIP, real_address, real_mac};
 use super::wire::Netdev;
+use crate::Console;
 use crate::machine::image_path;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,8 +32,10 @@ pub enum Duty {
     Switch,
     /// Spread datagrams and connections over the reals, and translate addresses.
     Translate,
-    /// The same, and change MAC addresses alone.
+    /// The same, and change MAC addresses alone. Answers need not come back this way.
     Direct,
+    /// The same where they have to: a machine that routes would take them for its own.
+    DirectBothWays,
 }
 
 /// What is between the wires.
@@ -89,7 +92,8 @@ impl System {
                  kernel's package (mitigations on). Switching: a bridge, no STP, no multicast \
                  snooping, no netfilter. Balancing: no bridge but IPVS between two routed NICs, \
                  `rr`, 2^17 buckets (`conn_tab_bits=17`), no rp_filter, no iptables, neighbours \
-                 static"
+                 static; direct routing with real stacks, whose answers come back through it, by \
+                 IPVS on a bridge"
             }
             System::Testpmd => {
                 "DPDK's testpmd (Debian's dpdk-dev), `io` forwarding, in the same Linux machine: \
@@ -104,6 +108,21 @@ impl System {
 
     pub const fn does(self, duty: Duty) -> bool {
         matches!((self, duty), (System::Fulcrum | System::Linux, _) | (_, Duty::Switch))
+    }
+
+    /// Whether it is a router between its NICs, which has the first address of both sides.
+    pub const fn routes(self, duty: Duty) -> bool {
+        matches!((self, duty), (System::Linux, Duty::Translate | Duty::Direct))
+    }
+
+    /// Whether all reals may get flows, by what the appliance's console says. The rivals ask nobody.
+    pub fn has_reals(self, duty: Duty, console: &Console) -> bool {
+        if self != System::Fulcrum || duty == Duty::Switch {
+            return true;
+        }
+        let is_up = |line: &&str| line.contains(" up ");
+        let guests = console.ask("show guest").unwrap_or_default();
+        guests.lines().filter(is_up).count() == usize::from(REALS)
     }
 
     /// What has no sockets has no hub, and needs a guest whose memory it moves frames in.
@@ -141,6 +160,7 @@ impl System {
                     Duty::Switch => "bridge",
                     Duty::Translate => "masquerade",
                     Duty::Direct => "direct",
+                    Duty::DirectBothWays => "bridged",
                 };
                 rival("linux.gz", role, "rival: ")
             }
@@ -159,7 +179,7 @@ impl Duty {
         match self {
             Duty::Switch => "switched",
             Duty::Translate => "nat",
-            Duty::Direct => "direct",
+            Duty::Direct | Duty::DirectBothWays => "direct",
         }
     }
 }
@@ -198,7 +218,7 @@ fn configuration(duty: Duty) -> String {
     let (forwarding, real_port) = match duty {
         Duty::Switch => return String::from("# A switch needs no words.\n"),
         Duty::Translate => ("nat", REAL_PORT),
-        Duty::Direct => ("direct", SERVICE_PORT),
+        Duty::Direct | Duty::DirectBothWays => ("direct", SERVICE_PORT),
     };
     let mut lines = Vec::new();
     for real in 1..=REALS {

@@ -4,6 +4,7 @@
 mod footprint;
 mod instructions;
 mod rates;
+mod stacks;
 
 use std::time::Duration;
 
@@ -100,14 +101,18 @@ pub fn jobs() -> Vec<Job> {
             });
         }
     }
+    type Measure = fn(&mut Sheet, Setup, &Effort) -> Result<(), String>;
+    let machines = [System::Fulcrum, System::Linux, System::Testpmd];
     for (name, duty, measure) in [
-        ("footprint", Duty::Switch, footprint::measure as fn(&mut Sheet, Setup, &Effort) -> _),
+        ("stacks nat", Duty::Translate, stacks::http as Measure),
+        ("stacks direct", Duty::DirectBothWays, stacks::http),
+        ("stacks switched", Duty::Switch, stacks::bulk),
+        ("footprint", Duty::Switch, footprint::measure),
         ("memory", Duty::Translate, footprint::measure_memory),
     ] {
-        let systems = [System::Fulcrum, System::Linux, System::Testpmd].into_iter();
         jobs.push(Job {
             name: name.into(),
-            systems: systems.filter(|system| system.does(duty)).collect(),
+            systems: machines.into_iter().filter(|system| system.does(duty)).collect(),
             duty,
             netdev: Netdev::Dgram,
             measure,
