@@ -1,7 +1,7 @@
 //! For the page `docs/performance.md`: its results are written anew between two marks, and what
 //! people wrote around them stays.
 
-use super::table::table;
+use super::table::{Table, goals, table};
 use crate::bench::figures::Surroundings;
 use crate::bench::sheet::{Profile, Sheet, Topic};
 use crate::bench::system::System;
@@ -29,11 +29,12 @@ fn results(sheet: &Sheet, surroundings: &Surroundings) -> String {
         let Some(table) = table(sheet, topic) else {
             continue;
         };
-        text += &format!("\n### {}\n\n| {} |\n", topic.title(), table.head.join(" | "));
-        text += &format!("|---|---|{}\n", "--:|".repeat(table.head.len() - 2));
-        for row in &table.rows {
-            text += &format!("| {} |\n", row.join(" | "));
-        }
+        text += &format!("\n### {}\n\n{}", topic.title(), lines_of(&table));
+    }
+    let (goals, unknown) = goals(sheet);
+    text += &format!("\n### Goals\n\n{}", lines_of(&goals));
+    if unknown > 0 {
+        text += &format!("\n{unknown} goals were not measured.\n");
     }
     if !sheet.profiles.is_empty() {
         text += "\n### Where the appliance's instructions are\n\n";
@@ -47,6 +48,13 @@ fn results(sheet: &Sheet, surroundings: &Surroundings) -> String {
         text += &format!("\nNot measured: {}\n", failure.lines().next().unwrap_or_default());
     }
     text + "\n"
+}
+
+fn lines_of(table: &Table) -> String {
+    let columns = "--:|".repeat(table.head.len() - 2);
+    let mut text = format!("| {} |\n|---|---|{columns}\n", table.head.join(" | "));
+    text.extend(table.rows.iter().map(|row| format!("| {} |\n", row.join(" | "))));
+    text
 }
 
 fn profile(profile: &Profile) -> String {
@@ -76,10 +84,10 @@ mod tests {
         sheet.add(&figure, System::Fulcrum, 1234.0);
         sheet.profiles.push(Profile { what: "boot".into(), functions: vec![("f".into(), 7.0)] });
         let surroundings = Surroundings::default();
-        let page = format!("# Title\n\n{BEGIN}old\n{END}\nThe end.\n");
+        let page = format!("# Title\n\n{BEGIN}outdated\n{END}\nThe end.\n");
         let new = renewed(&page, &sheet, &surroundings);
         assert!(new.starts_with("# Title\n") && new.ends_with("\nThe end.\n"), "{new}");
-        assert!(!new.contains("old"));
+        assert!(!new.contains("outdated"));
         assert!(new.contains("| size | bytes | 1,234 |\n"), "{new}");
         assert!(new.contains("| `f` | 7.00 |\n"), "{new}");
         assert_eq!(renewed(&new, &sheet, &surroundings), new);

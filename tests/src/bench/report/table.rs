@@ -1,5 +1,6 @@
 //! The table of a topic as words, from which a terminal's and a page's are made.
 
+use crate::bench::goals::{Finding, judge};
 use crate::bench::sheet::{Row, Sheet, Topic};
 use crate::bench::stats::Runs;
 use crate::bench::system::System;
@@ -30,6 +31,19 @@ pub fn table(sheet: &Sheet, topic: Topic) -> Option<Table> {
         cells
     };
     (!rows.is_empty()).then(|| Table { head, rows: rows.iter().map(cells).collect() })
+}
+
+/// What was measured of the goals; and of how many figures nothing is known.
+pub fn goals(sheet: &Sheet) -> (Table, usize) {
+    let all = judge(sheet);
+    let known: Vec<&Finding> = all.iter().filter(|finding| finding.is.is_some()).collect();
+    let row = |finding: &&Finding| {
+        let (is, verdict) = (finding.told().to_string(), finding.verdict().to_string());
+        vec![finding.figure.clone(), verdict, is, finding.to_hold.clone()]
+    };
+    let head = ["goal", "", "is", "to hold"].map(String::from).to_vec();
+    let rows = known.iter().map(row).collect();
+    (Table { head, rows }, all.len() - known.len())
 }
 
 /// The median, and from where to where its runs reach if there were several.

@@ -1,6 +1,6 @@
 //! For a terminal: columns under one another.
 
-use super::table::{Table, table};
+use super::table::{Table, goals, table};
 use crate::bench::figures::Surroundings;
 use crate::bench::sheet::{Sheet, Topic};
 use crate::bench::system::System;
@@ -15,6 +15,8 @@ pub fn report(sheet: &Sheet, surroundings: &Surroundings) -> String {
             text += &format!("\n{}: median (range)\n\n{}", topic.title(), aligned(&table));
         }
     }
+    let (goals, unknown) = goals(sheet);
+    text += &format!("\nGoals, {unknown} of which were not measured\n\n{}", aligned(&goals));
     text += "\n× is how many times as good as that rival; * is bound by the harness, within 10 % of it.\n\n";
     for system in System::ALL {
         text += &format!("{system:<10} {}\n", system.description());
