@@ -5,6 +5,7 @@
 //! ```text
 //!   e1000e        the driver: what is asked of the chip, how the port comes back
 //!    ├─ registers    offsets and bits
+//!    ├─ chip         stopping, resetting, link
 //!    ├─ receive      the receive ring, which believes nothing
 //!    └─ transmit     the transmit ring; what is to be finished, in the chip's words
 //! ```
@@ -26,6 +27,7 @@
 //! What was run is QEMU's 82574. The other chips have the same rings and registers; their PHYs are left
 //! to their firmware and to autonegotiation, and none of them was tried.
 
+mod chip;
 mod receive;
 mod registers;
 mod transmit;
@@ -43,6 +45,7 @@ use crate::pci::{Bus, ConfigurationAccess, Device};
 use crate::pool::{Frame, Pool};
 use crate::probe::Absent;
 use alloc::boxed::Box;
+use chip::{Status, change, has_stopped, is_reset, read_mac, reset_at_once, stop};
 use receive::{ReceiveRing, Received};
 use registers::*;
 use transmit::{TransmitRing, Work};
@@ -52,15 +55,11 @@ const VENDOR: u16 = 0x8086;
 /// Chips of their own: 82574L, 82574LA, 82583V.
 const CHIPS: [u16; 3] = [0x10d3, 0x10f6, 0x150c];
 
-/// The same rings and registers in chipsets: I217, I218, and I219 up to the 500th series.
+/// The same rings and registers in chipsets: I217, I218, and I219 up to the 500th series, in their order.
 const CHIPSETS: [u16; 34] = [
-    0x153a, 0x153b, // I217
-    0x155a, 0x1559, 0x15a0, 0x15a1, 0x15a2, 0x15a3, // I218
-    0x156f, 0x1570, 0x15b7, 0x15b8, 0x15b9, 0x15d7, 0x15d8, 0x15e3,
-    0x15d6, // I219, 100 and 200
-    0x15bd, 0x15be, 0x15bb, 0x15bc, 0x15df, 0x15e0, 0x15e1, 0x15e2, // I219, 300
-    0x0d4e, 0x0d4f, 0x0d4c, 0x0d4d, 0x0d53, 0x0d55, 0x15fb, 0x15fc,
-    0x15f9, // I219, 400 and 500
+    0x153a, 0x153b, 0x155a, 0x1559, 0x15a0, 0x15a1, 0x15a2, 0x15a3, 0x156f, 0x1570, 0x15b7, 0x15b8,
+    0x15b9, 0x15d7, 0x15d8, 0x15e3, 0x15d6, 0x15bd, 0x15be, 0x15bb, 0x15bc, 0x15df, 0x15e0, 0x15e1,
+    0x15e2, 0x0d4e, 0x0d4f, 0x0d4c, 0x0d4d, 0x0d53, 0x0d55, 0x15fb, 0x15fc, 0x15f9,
 ];
 
 /// Descriptors in each ring, of which one is always ours.
@@ -74,11 +73,8 @@ const REFILL: usize = 32;
 /// Room below which `send` looks for frames that have been sent.
 const RECLAIM_ROOM: usize = 32;
 
-/// Milliseconds that a chip which is met for the first time may take to stop, and to reset.
-const STOP_MS: usize = 20;
-const RESET_MS: usize = 20;
-/// And those after the reset in which nobody may look: a chip alone wants a microsecond, a chipset hangs
-/// when it is asked too early.
+/// Milliseconds after the first reset in which nobody may look: a chip alone wants a microsecond, a
+/// chipset hangs when it is asked too early.
 const CHIP_QUIET_MS: usize = 1;
 const CHIPSET_QUIET_MS: usize = 20;
 
@@ -93,29 +89,6 @@ pub struct E1000e<R: Registers> {
     /// Whether the pool was empty when the receive ring was last filled.
     starved: bool,
     counters: NicCounters,
-}
-
-/// What the status register says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Status(u32);
-
-impl Status {
-    fn is_link_up(self) -> bool {
-        self.0 & STATUS_LINK_UP != 0
-    }
-
-    /// The far end wants us to send nothing.
-    fn is_paused(self) -> bool {
-        self.0 & STATUS_PAUSED != 0
-    }
-
-    fn speed_mbit(self) -> u32 {
-        match self.0 >> STATUS_SPEED_SHIFT & STATUS_SPEED_MASK {
-            0 => 10,
-            1 => 100,
-            _ => 1000,
-        }
-    }
 }
 
 /// Whether there is a driver for it here.
@@ -153,7 +126,7 @@ impl<R: Registers> E1000e<R> {
         let receive = ReceiveRing::new().ok_or(Absent::NoMemory)?;
         let transmit = TransmitRing::new().ok_or(Absent::NoMemory)?;
         let mut nic = E1000e {
-            status: Status(registers.read(STATUS)),
+            status: Status::read(&registers),
             registers,
             pool,
             receive,
@@ -270,7 +243,7 @@ impl<R: Registers> E1000e<R> {
             return Err(Fault::Config);
         }
         self.counters.rx_missed += u64::from(self.registers.read(MPC));
-        self.status = Status(self.registers.read(STATUS));
+        self.status = Status::read(&self.registers);
         Ok(())
     }
 
@@ -292,7 +265,7 @@ impl<R: Registers> E1000e<R> {
         if read_mac(&self.registers) != Some(self.mac) {
             return Err(Fault::Config);
         }
-        self.status = Status(self.registers.read(STATUS));
+        self.status = Status::read(&self.registers);
         self.health.recovered();
         self.start();
         Ok(())
@@ -421,59 +394,4 @@ impl<R: Registers> Drop for E1000e<R> {
         stop(&mut self.registers);
         self.settle();
     }
-}
-
-/// No interrupt, no frame in either direction, no request to memory.
-fn stop(registers: &mut impl Registers) {
-    registers.write(IMC, CAUSE_ALL);
-    registers.write(RCTL, 0);
-    registers.write(TCTL, 0);
-    change(registers, CTRL, CTRL_RESET, CTRL_MASTER_DISABLE);
-}
-
-/// Whether the last request to memory has ended, after which there is no other until a reset.
-fn has_stopped(registers: &mut impl Registers) -> bool {
-    change(registers, CTRL, CTRL_RESET, CTRL_MASTER_DISABLE);
-    registers.read(STATUS) & STATUS_MASTER_ENABLED == 0
-}
-
-/// Clears some bits of a register and sets others.
-fn change(registers: &mut impl Registers, register: u32, clear: u32, set: u32) {
-    let value = registers.read(register);
-    registers.write(register, value & !clear | set);
-}
-
-/// Whether a reset is over, and what the chip loads from its NVM is there.
-fn is_reset(registers: &impl Registers) -> bool {
-    registers.read(CTRL) & CTRL_RESET == 0 && registers.read(RAH) & RAH_VALID != 0
-}
-
-/// Resets a chip that is met for the first time, and waits a bounded while.
-fn reset_at_once<R: Registers>(registers: &mut R, quiet_ms: usize) -> Result<(), Absent> {
-    stop(registers);
-    await_ms(registers, STOP_MS, has_stopped)?;
-    change(registers, CTRL, CTRL_MASTER_DISABLE, CTRL_RESET);
-    (0..quiet_ms).for_each(|_| registers.pause());
-    await_ms(registers, RESET_MS, |registers| is_reset(registers))
-}
-
-fn await_ms<R: Registers>(
-    registers: &mut R,
-    limit_ms: usize,
-    is_done: impl Fn(&mut R) -> bool,
-) -> Result<(), Absent> {
-    for _ in 0..limit_ms {
-        if is_done(registers) {
-            return Ok(());
-        }
-        registers.pause();
-    }
-    Err(Absent::NoReset)
-}
-
-/// The station's address, if one is loaded.
-fn read_mac(registers: &impl Registers) -> Option<[u8; 6]> {
-    let (low, high) = (registers.read(RAL), registers.read(RAH));
-    let ([a, b, c, d], [e, f, ..]) = (low.to_le_bytes(), high.to_le_bytes());
-    (high & RAH_VALID != 0).then_some([a, b, c, d, e, f])
 }

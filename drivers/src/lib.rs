@@ -1,4 +1,5 @@
-//! Drivers move frames and know no protocol: to them a frame is bytes with a length.
+//! Drivers move frames and know no protocol: to them a frame is bytes with a length. README.md tells
+//! how the next one is written.
 //!
 //! A NIC is a [`Nic`]: it hands out received frames in batches, takes frames to send, and says how
 //! it is. A frame is owned by one at a time: pool, ring, loop, ring, pool. The one [`Disk`] reads and
