@@ -59,9 +59,27 @@ impl MacAddr {
         }
     }
 
+    /// The MAC of an appliance's management address: locally administered, and as different from any
+    /// other appliance's as are the MACs of their NICs, of which this is one.
+    pub const fn of_management(nic: MacAddr) -> MacAddr {
+        let [a, b, c, d, e, f] = nic.0;
+        MacAddr([0x02, 0x6e, a ^ b ^ c, d, e, f])
+    }
+
     /// Whether this may be a virtual MAC, by its first bytes alone.
     pub const fn looks_virtual(self) -> bool {
         matches!(self.0, [0x02, 0x6c | 0x6d, ..])
+    }
+
+    /// Whether this may be the MAC of a management address, by its first bytes alone: of those that are
+    /// the switch's, it is.
+    pub const fn looks_managements(self) -> bool {
+        matches!(self.0, [0x02, 0x6e, ..])
+    }
+
+    /// Whether this may be a virtual MAC or that of a management address, by its first bytes alone.
+    pub const fn looks_ours(self) -> bool {
+        matches!(self.0, [0x02, 0x6c..=0x6e, ..])
     }
 
     /// Group bit: multicast or broadcast (IEEE 802, I/G bit).
@@ -222,5 +240,9 @@ mod tests {
         assert!(MacAddr([1, 0x80, 0xc2, 0, 0, 0x0f]).is_reserved_group());
         assert!(!MacAddr([1, 0x80, 0xc2, 0, 0, 0x10]).is_reserved_group());
         assert!(MacAddr::SWITCH.is_station() && !MacAddr::ZERO.is_station());
+        let nic = MacAddr([0x52, 0x54, 0, 0xaa, 0, 1]);
+        let own = MacAddr::of_management(nic);
+        assert_eq!(own, MacAddr([0x02, 0x6e, 0x06, 0xaa, 0, 1]));
+        assert!(own.is_station() && own.looks_ours() && !own.looks_virtual());
     }
 }

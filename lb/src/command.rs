@@ -3,10 +3,12 @@
 //! A command is applied whole or refused whole; [`Refusal`] says which thing is wrong, and the
 //! caller, who knows where the words stood, says where.
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use crate::management::ManagementSpec;
 use crate::wire::ethernet::VLAN_MAX;
 use crate::wire::ip::Version;
 use crate::{AdminState, GuestSpec, MacAddr, Name, PortId, PortRules, RealSpec, Role, ServiceSpec};
@@ -24,6 +26,8 @@ pub enum Command {
     DeleteMac { mac: MacAddr, vlan: u16 },
     /// How long a station may be silent until it is forgotten.
     SetAgeing(Duration),
+    /// What the appliance is as a host; `None` if it is none.
+    SetManagement(Option<Box<ManagementSpec>>),
     /// The NIC of a port says that its link went up or down.
     SetLink { port: PortId, up: bool },
     /// A guest appears or changes; its flows stay where they are.
@@ -74,6 +78,8 @@ pub enum Refusal {
         address: IpAddr,
         guest: Name,
     },
+    /// It is the management address.
+    AddressIsOurs(IpAddr),
     /// A guest has this address, or a VIP would take it.
     AddressIsVip {
         address: IpAddr,
@@ -142,6 +148,7 @@ impl fmt::Display for Refusal {
             Refusal::NotAHostAddress(address) => {
                 write!(f, "{address} is no address that a host may have")
             }
+            Refusal::AddressIsOurs(address) => write!(f, "{address} is the management address"),
             Refusal::AddressTaken { address, guest } => write!(f, "{address} is guest {guest}'s"),
             Refusal::AddressIsVip { address, service } => {
                 write!(f, "{address} is the VIP of service {service}")

@@ -16,6 +16,7 @@ mod follow;
 mod guard;
 mod icmp_error;
 mod local;
+mod management;
 mod pass;
 mod probe;
 mod receive;
@@ -37,6 +38,7 @@ use crate::fdb::Fdb;
 use crate::flow::{FlowId, FlowTable};
 use crate::fragments::{FragmentCounters, Fragments};
 use crate::limits::{FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX, PORTS_MAX};
+use crate::management::Management;
 use crate::outbox::Outbox;
 use crate::persist::PersistenceTable;
 use crate::probe::Probes;
@@ -80,6 +82,7 @@ pub struct Dataplane {
     recovery: Recovery,
     probes: Probes,
     chances: SecondChances,
+    management: Management,
     endings: Box<[Endings]>,
 }
 
@@ -120,6 +123,7 @@ impl Dataplane {
             recovery: Recovery::new(secret),
             probes: Probes::new(secret.rotate_left(16)),
             chances: SecondChances::new(secret),
+            management: Management::default(),
             endings: vec![Endings::default(); PORTS_MAX].into_boxed_slice(),
         }
     }
@@ -137,6 +141,7 @@ impl Dataplane {
         self.tables.apply(command, now)?;
         self.follow_places(command, &bound_before, now);
         self.recovery.follow(command);
+        self.follow_management(command, now);
         match forgotten {
             Some(Forgotten::OfReal(real)) => self.persistence.forget_real(real),
             Some(Forgotten::OfService(service)) => self.persistence.forget_service(service),
@@ -166,6 +171,7 @@ impl Dataplane {
         self.ask_neighbors(now);
         self.probe(now);
         self.announce_vips(now);
+        self.manage(now);
         self.tables.build_placements();
         let Dataplane { tables, events, .. } = self;
         tables.look_round(now, events);

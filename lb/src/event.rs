@@ -4,10 +4,11 @@
 //! forgotten: the tables still say how things are.
 
 use core::fmt;
+use core::net::IpAddr;
 
 use crate::limits::EVENTS_MAX;
 use crate::passive::Cause;
-use crate::{Failure, Health, MacAddr, Name, Severed};
+use crate::{Failure, Health, HostAddress, MacAddr, Name, Refusal, Severed};
 
 /// Something that changed by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,12 @@ pub enum Event {
     Panic { service: Name, is_on: bool },
     /// The checks of a real found something else than before, and the last failure if they failed.
     RealHealth { service: Name, guest: Name, health: Health, why: Option<Failure> },
+    /// Somebody on an uplink says that the management address is his.
+    AddressClaimed { address: IpAddr, mac: MacAddr },
+    /// A server has lent the appliance an address, or it cannot have what was lent.
+    Leased { host: HostAddress, refused: Option<Refusal> },
+    /// A leased address is the appliance's no longer.
+    LeaseLost { address: IpAddr },
     /// A MAC moves between ports faster than a station can; last it wanted to this one.
     MacMoves { mac: MacAddr, port: Name },
 }
@@ -88,6 +95,17 @@ impl fmt::Display for Event {
                 write!(f, "real {guest} of service {service} fails its check")?;
                 why.map_or(Ok(()), |why| write!(f, " ({why})"))?;
                 f.write_str(": it gets no new flow")
+            }
+            Event::AddressClaimed { address, mac } => {
+                write!(f, "management: {mac} claims {address}, which is this appliance's")
+            }
+            Event::Leased { host, refused } => {
+                write!(f, "management: leased {}/{}", host.address, host.prefix_len)?;
+                host.gateway.map_or(Ok(()), |gateway| write!(f, " gateway {gateway}"))?;
+                refused.as_ref().map_or(Ok(()), |why| write!(f, ", which is not used: {why}"))
+            }
+            Event::LeaseLost { address } => {
+                write!(f, "management: the lease of {address} is over")
             }
             Event::MacMoves { mac, port } => {
                 write!(

@@ -99,6 +99,44 @@ pub(crate) fn ask(address: IpAddr, vlan: u16, mac: MacAddr, push: impl FnOnce(&[
     }
 }
 
+/// A question to whoever has this address, in the name of an address of ours.
+pub(crate) fn ask_all(
+    address: IpAddr,
+    vlan: u16,
+    (own, mac): (IpAddr, MacAddr),
+    push: impl FnOnce(&[&[u8]]),
+) {
+    match (address, own) {
+        (IpAddr::V4(address), IpAddr::V4(own)) => {
+            let header = ethernet::header(MacAddr::BROADCAST, mac, vlan, ETHERTYPE_ARP);
+            push(&[&header, &Arp::request(own, mac, address).packet()]);
+        }
+        (IpAddr::V6(address), IpAddr::V6(own)) => {
+            let question = nd::Neighbor::solicitation(own, mac, address);
+            let group = nd::group_mac(question.destination);
+            let header = ethernet::header(group, mac, vlan, Version::V6.ethertype());
+            push(&[&header, &question.packet()]);
+        }
+        // Nobody of one version can be asked in the name of the other.
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {}
+    }
+}
+
+/// Says unasked where an address of ours is.
+pub(crate) fn announce(address: IpAddr, vlan: u16, mac: MacAddr, push: impl FnOnce(&[&[u8]])) {
+    match address {
+        IpAddr::V4(address) => {
+            let header = ethernet::header(MacAddr::BROADCAST, mac, vlan, ETHERTYPE_ARP);
+            push(&[&header, &Arp::announcement(address, mac).packet()]);
+        }
+        IpAddr::V6(address) => {
+            let group = nd::group_mac(nd::ALL_NODES);
+            let header = ethernet::header(group, mac, vlan, Version::V6.ethertype());
+            push(&[&header, &nd::Neighbor::announcement(address, mac).packet()]);
+        }
+    }
+}
+
 impl Health {
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -7,6 +7,7 @@
 mod check;
 mod ejections;
 mod hops;
+mod own;
 mod placements;
 mod ports;
 mod preview;
@@ -30,6 +31,7 @@ use crate::{
     Protocol, Real, RealId, RealSpec, Refusal, Role, Service, ServiceId, ServiceSpec,
 };
 use hops::Hops;
+use own::Own;
 pub use placements::Placements;
 pub(crate) use preview::Preview;
 pub(crate) use reach::Reach;
@@ -44,6 +46,7 @@ pub struct Tables {
     reals: Box<[Option<Real>]>,
     hops: Hops,
     vips: VipIndex,
+    own: Own,
     placements: Placements,
     standings: Standings,
     sets: PortSets,
@@ -72,6 +75,7 @@ impl Tables {
             reals: empty_slots(REALS_MAX),
             hops: hops::none(),
             vips: VipIndex::default(),
+            own: Own::default(),
             placements: Placements::default(),
             standings: Standings::new(),
             sets: PortSets::default(),
@@ -101,6 +105,7 @@ impl Tables {
             Command::Administer { service, guest, state } => {
                 self.administer(service.as_ref(), guest, *state)?;
             }
+            Command::SetManagement(spec) => self.set_management(spec.as_deref(), now)?,
             // Of the FDB alone.
             Command::SetMac { .. } | Command::DeleteMac { .. } | Command::SetAgeing(_) => {}
         }
@@ -194,9 +199,15 @@ impl Tables {
         self.vips.has(vlan, address.into())
     }
 
-    /// Whether the switch itself has this MAC: its own, or a VIP's.
+    /// Whether an address is a VIP, or the appliance's own.
+    #[inline(always)]
+    pub(crate) fn has(&self, vlan: u16, address: Address) -> bool {
+        self.vips.has_any(vlan, address)
+    }
+
+    /// Whether the switch itself has this MAC: its own, a VIP's, or the management address's.
     pub fn is_virtual(&self, mac: MacAddr) -> bool {
-        mac.looks_virtual() && (mac == MacAddr::SWITCH || self.vips.has_mac(mac))
+        mac.looks_ours() && (mac == MacAddr::SWITCH || self.vips.has_mac(mac))
     }
 
     /// Whether the guest with this MAC behind this port has the VIP on a loopback: it serves it by
@@ -454,7 +465,9 @@ impl Tables {
         let probed = self.guests().map(|(_, guest)| guest).filter(has_sources);
         let with_probe_sources = probed.map(|guest| guest.spec.port).collect();
         self.sets = PortSets { up, uplinks, with_reals, with_probe_sources };
-        self.vips = VipIndex::new(slots(&self.services).map(|(at, s)| (ServiceId(at), s)));
+        let services = slots(&self.services).map(|(at, s)| (ServiceId(at), s));
+        let own_mac = self.management().map(|own| own.mac);
+        self.vips = VipIndex::new(services, own_mac, self.own.places());
     }
 }
 

@@ -145,7 +145,7 @@ drop_reasons! {
     Hairpin = "hairpin",
     /// The flow table gave no place to a new flow.
     FlowsFull = "flows_full",
-    /// From a guest in a VIP's name, without a flow.
+    /// From a guest in a VIP's name, without a flow, or in that of the management address.
     VipSource = "vip_src",
     /// The destination is on the port it came from.
     SamePort = "same_port",
@@ -153,10 +153,12 @@ drop_reasons! {
     NoPort = "no_port",
     /// To the switch itself, but nothing that it listens to.
     NotForUs = "not_for_us",
-    /// To a port of the switch's probes, but no answer to any that is under way.
+    /// An answer to a probe or a ping, but to none that is under way.
     NoProbe = "no_probe",
     /// A load report, or anything else for the link-local address, from an uplink.
     ReportPort = "report_port",
+    /// For the management address, from a guest's port.
+    ManagementPort = "mgmt_port",
     /// The queue to the slow path was full for this port.
     PuntFull = "punt_full",
 }

@@ -369,6 +369,7 @@ fn refusal_code(refusal: &Refusal) -> u16 {
         Refusal::PortNameTaken(_)
         | Refusal::MacTaken { .. }
         | Refusal::AddressTaken { .. }
+        | Refusal::AddressIsOurs(_)
         | Refusal::AddressIsVip { .. }
         | Refusal::VipIsGuest { .. }
         | Refusal::VipTaken { .. } => 203,

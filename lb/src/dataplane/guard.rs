@@ -12,13 +12,13 @@ use crate::DropReason;
 use crate::dataplane::{Dataplane, Inbound};
 use crate::wire::icmp::{PROTOCOL_V4 as ICMP, PROTOCOL_V6 as ICMPV6};
 use crate::wire::ip::Version;
-use crate::wire::{bytes_at, ipv6};
+use crate::wire::{bytes_at, dhcp, ipv6};
 
 const IGMP: u8 = 2;
 const UDP: u8 = 17;
 
 // Ports of servers and clients (RFC 2131 §4.1, RFC 8415 §7.2).
-const DHCP: (u16, u16) = (67, 68);
+const DHCP: (u16, u16) = (dhcp::SERVER_PORT, dhcp::CLIENT_PORT);
 const DHCPV6: (u16, u16) = (547, 546);
 
 // Types of messages (RFC 792, RFC 3376 §4, RFC 2710 §3, RFC 4861 §4).

@@ -1,4 +1,5 @@
-//! What is addressed to the switch itself: load reports, and answers to what it asks.
+//! What is addressed to the switch itself: load reports, and answers to what it asks; what comes for
+//! the management address goes on to [`super::management`].
 //!
 //! A report's identity is where it came in: it counts if it came by the port of a guest whose MAC
 //! (and address, unless link-local) it carries, and it speaks for the reals on that guest. Every
@@ -80,7 +81,7 @@ impl Dataplane {
                 && arp.operation == Operation::Reply
                 && arp.sender_mac == header.source
             {
-                self.neighbor_answers(ingress, &header, arp.sender.into(), now);
+                self.says_where(ingress, &header, arp.sender.into(), now);
             }
             return;
         }
@@ -89,6 +90,10 @@ impl Dataplane {
             return;
         };
         if !nd::is_neighbor(frame, &ip) {
+            if !self.is_guest(ingress) {
+                self.management_hears(&header, &ip, frame, now);
+                return;
+            }
             if self.probe_answers(ingress, &header, &ip, frame, now) {
                 return;
             }
@@ -103,9 +108,17 @@ impl Dataplane {
             nd::Kind::Advertisement
                 if message.link_layer.is_none_or(|mac| mac == header.source) =>
             {
-                self.neighbor_answers(ingress, &header, message.target.into(), now);
+                self.says_where(ingress, &header, message.target.into(), now);
             }
             nd::Kind::Advertisement => {}
+        }
+    }
+
+    /// Somebody who was asked says where an address is.
+    fn says_where(&mut self, ingress: PortId, header: &Ethernet, address: IpAddr, now: Instant) {
+        match self.is_guest(ingress) {
+            true => self.neighbor_answers(ingress, header, address, now),
+            false => self.station_answers(header, address, now),
         }
     }
 

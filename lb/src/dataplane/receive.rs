@@ -175,6 +175,9 @@ impl Dataplane {
             return Ok(Verdict::Forward(port));
         }
         let is_guest = self.is_guest(ingress);
+        if to_us && is_guest && header.destination.looks_managements() {
+            return Err(DropReason::ManagementPort);
+        }
         let decided = match header.ethertype {
             ETHERTYPE_ARP => self.arp(ingress, header, frame.head, now)?,
             ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => {
@@ -182,7 +185,7 @@ impl Dataplane {
                 if peek.to_link_local && !is_guest {
                     return Err(DropReason::ReportPort);
                 }
-                match to_us || is_guest || peek.may_be_neighbor {
+                match to_us || is_guest || peek.may_concern_us {
                     true => self.ip(ingress, glance, to_us, peek, frame, now)?,
                     false => None,
                 }
@@ -204,7 +207,7 @@ impl Dataplane {
         ingress: PortId,
         glance: &Glance,
         to_us: bool,
-        Peek { to_link_local, may_be_neighbor }: Peek,
+        Peek { to_link_local, may_concern_us }: Peek,
         frame: &mut Frame<'_>,
         now: Instant,
     ) -> Result<Option<Verdict>, DropReason> {
@@ -225,29 +228,40 @@ impl Dataplane {
         if is_guest {
             self.guard(&packet)?;
         }
-        if may_be_neighbor
-            && nd::is_neighbor(packet.head, &ip)
-            && let Some(verdict) = self.neighbor(&mut packet)?
-        {
+        if may_concern_us && let Some(verdict) = self.concern(&mut packet)? {
             return Ok(Some(verdict));
         }
         if to_link_local || is_guest && self.is_probe_source(ingress, ip.destination) {
             return self.at_switch(packet).map(Some);
         }
-        if to_us && ip.is_whole_segment() {
-            let port = self.balance(packet)?;
-            return Ok(Some(Verdict::Forward(port)));
-        }
         if to_us {
-            return self.at_vip(packet).map(Some);
+            return match ip.is_whole_segment() {
+                _ if header.destination.looks_managements() => self.at_management(packet).map(Some),
+                true => self.balance(packet).map(|port| Some(Verdict::Forward(port))),
+                false => self.at_vip(packet).map(Some),
+            };
         }
         if self.tables.port_sets().with_reals.contains(ingress)
             && let Some(verdict) = self.of_real(packet)?
         {
             return Ok(Some(verdict));
         }
-        let in_a_vips_name = is_guest && self.tables.is_vip(header.vlan, ip.source);
-        if in_a_vips_name { Err(DropReason::VipSource) } else { Ok(None) }
+        let in_our_name = is_guest && self.tables.has(header.vlan, ip.source);
+        if in_our_name { Err(DropReason::VipSource) } else { Ok(None) }
+    }
+
+    /// What is said to many, and perhaps to us: neighbor discovery, a DHCP server's answer.
+    #[inline(never)]
+    fn concern(&mut self, packet: &mut Inbound<'_>) -> Result<Option<Verdict>, DropReason> {
+        if nd::is_neighbor(packet.head, packet.ip) {
+            let verdict = self.neighbor(packet);
+            if verdict == Err(DropReason::NdSpoof) {
+                self.hear_claim_in(packet);
+            }
+            return verdict;
+        }
+        let Inbound { ingress, header, ip, ref head, .. } = *packet;
+        Ok(self.is_lease(ingress, header, ip, head).then_some(Verdict::Punt))
     }
 }
 
@@ -295,8 +309,9 @@ fn glance_at_key(header: &Ethernet, head: &[u8], direction: Direction) -> Option
 /// What is looked at before a packet is parsed: most are only switched.
 pub(super) struct Peek {
     pub to_link_local: bool,
-    /// Neighbor discovery, or something whose extension headers would have to be walked to know.
-    pub may_be_neighbor: bool,
+    /// Neighbor discovery, or something whose extension headers would have to be walked to know; to
+    /// everybody, as some DHCP servers answer.
+    pub may_concern_us: bool,
 }
 
 impl Peek {
@@ -304,15 +319,17 @@ impl Peek {
     pub(super) fn of(header: &Ethernet, head: &[u8]) -> Peek {
         let at = header.payload_at;
         if header.ethertype == ETHERTYPE_IPV4 {
-            let destination = bytes_at(head, at + 16).map(u32::from_be_bytes).map(Address::v4);
-            let to_link_local = destination.is_some_and(is_link_local_of_ours);
-            return Peek { to_link_local, may_be_neighbor: false };
+            let destination = bytes_at(head, at + 16).map(u32::from_be_bytes);
+            return Peek {
+                to_link_local: destination.map(Address::v4).is_some_and(is_link_local_of_ours),
+                may_concern_us: destination == Some(u32::MAX),
+            };
         }
         let destination = bytes_at(head, at + 24).map(Address::v6);
         let is_transport = |next: &u8| Protocol::of(*next).is_some();
         Peek {
             to_link_local: destination.is_some_and(is_link_local_of_ours),
-            may_be_neighbor: head.get(at + 6).is_some_and(|next| !is_transport(next)),
+            may_concern_us: head.get(at + 6).is_some_and(|next| !is_transport(next)),
         }
     }
 }

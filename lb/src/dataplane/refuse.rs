@@ -58,7 +58,10 @@ impl Dataplane {
             Protocol::Tcp => {
                 self.reset(MacAddr::virtual_of(packet.ip.destination.into()), packet, segment)
             }
-            Protocol::Udp => self.complain(packet, Complaint::PortUnreachable),
+            Protocol::Udp => {
+                let mac = MacAddr::virtual_of(packet.ip.destination.into());
+                self.complain(mac, packet, Complaint::PortUnreachable)
+            }
         };
         if let Some(service) = self.tables.service_mut(id) {
             service.counters.resets_sent += u64::from(is_told);
@@ -83,14 +86,18 @@ impl Dataplane {
         true
     }
 
-    /// An ICMP error about this packet to who sent it, as far as the limit allows; whether it was
-    /// sent.
-    pub(super) fn complain(&mut self, packet: &Inbound<'_>, complaint: Complaint) -> bool {
+    /// An ICMP error about this packet to who sent it, from who has this MAC, as far as the limit
+    /// allows; whether it was sent.
+    pub(super) fn complain(
+        &mut self,
+        mac: MacAddr,
+        packet: &Inbound<'_>,
+        complaint: Complaint,
+    ) -> bool {
         let Inbound { ip, ref head, now, .. } = *packet;
         let is_allowed = self.errors.allows(now);
         if is_allowed {
             let (message, protocol) = error_about(ip, head, complaint);
-            let mac = MacAddr::virtual_of(ip.destination.into());
             self.tell(mac, packet, protocol, &message);
         }
         is_allowed
@@ -122,7 +129,8 @@ impl Dataplane {
         }
         let Frame { ref mut head, len, offload } = *frame;
         let packet = Inbound { ingress, header, ip: &ip, head, len, offload, named: None, now };
-        self.complain(&packet, Complaint::TooBig { mtu: PAYLOAD_BYTES_MAX as u16 });
+        let complaint = Complaint::TooBig { mtu: PAYLOAD_BYTES_MAX as u16 };
+        self.complain(MacAddr::virtual_of(ip.destination.into()), &packet, complaint);
     }
 
     /// Sends a packet back the way that `packet` came, from where that went.

@@ -4,7 +4,7 @@
 //! A VIP and the switch's own addresses are answered for with their virtual MAC, also to a probe
 //! for duplicates (RFC 5227, RFC 4862 §5.4): the address is taken. Who claims one is dropped, and
 //! counted as a spoof. A guest's probe sources are such addresses too, on its port alone and with the
-//! switch's own MAC.
+//! switch's own MAC. The management address is answered for on uplinks alone ([`super::management`]).
 //!
 //! With `direct` forwarding a guest has the VIP on a loopback, and a stock Linux guest then talks
 //! about it. All of that is kept from the network, but for one thing: it uses the VIP as the sender
@@ -24,7 +24,7 @@ use crate::dataplane::{Dataplane, Inbound};
 use crate::event::Event;
 use crate::neighbor;
 use crate::wire::arp::{Arp, Operation};
-use crate::wire::ethernet::{self, ETHERTYPE_ARP, Ethernet};
+use crate::wire::ethernet::{self, Ethernet};
 use crate::wire::ip::Version;
 use crate::wire::nd::{self, Neighbor};
 use crate::{DropReason, GuestSpec, Instant, MacAddr, PortId, PortSet, Verdict};
@@ -39,7 +39,11 @@ impl Dataplane {
         now: Instant,
     ) -> Result<Option<Verdict>, DropReason> {
         let arp = Arp::parse(head, header.payload_at)?;
-        let verdict = self.judge_arp(ingress, header, &arp, head, now)?;
+        let verdict = self.judge_arp(ingress, header, &arp, head, now);
+        if verdict == Err(DropReason::ArpSpoof) {
+            self.hear_claim(ingress, header, arp.sender.into(), arp.sender_mac, now);
+        }
+        let verdict = verdict?;
         let id = self.tables.guest_at(ingress, header.source).filter(|_| arp.sender == arp.target);
         if let Some(guest) = id.and_then(|id| self.tables.guest_mut(id)) {
             guest.has_announced(arp.sender.into(), now);
@@ -84,12 +88,15 @@ impl Dataplane {
             Operation::Request if self.is_ours(ingress, header.vlan, target) => {
                 let is_probe = arp.sender.is_unspecified();
                 self.check_question(ingress, header, target, is_probe)?;
-                let mac = self.own_mac(ingress, target);
+                let mac = self.own_mac(ingress, header.vlan, target);
                 arp.answer(mac).write(head, header.payload_at);
                 ethernet::set_addresses(head, header.source, mac);
                 Ok(Some(Verdict::Reply))
             }
             Operation::Reply if header.destination == MacAddr::SWITCH && self.is_guest(ingress) => {
+                Ok(Some(Verdict::Punt))
+            }
+            Operation::Reply if self.is_asked_for(ingress, header, sender) => {
                 Ok(Some(Verdict::Punt))
             }
             Operation::Request | Operation::Reply => Ok(None),
@@ -125,7 +132,8 @@ impl Dataplane {
             let is_question = !nd::is_advertisement(head, ip);
             let is_for_us = match is_question && self.stand_in(ingress, header, target).is_some() {
                 true => true,
-                false => header.destination == MacAddr::SWITCH && self.is_guest(ingress),
+                false if self.is_guest(ingress) => header.destination == MacAddr::SWITCH,
+                false => !is_question && self.is_asked_for(ingress, header, target),
             };
             return Ok(is_for_us.then_some(Verdict::Punt));
         }
@@ -152,7 +160,7 @@ impl Dataplane {
     ) {
         let target = question.target.into();
         let stand_in = self.stand_in(ingress, header, target);
-        let mac = stand_in.unwrap_or(self.own_mac(ingress, target));
+        let mac = stand_in.unwrap_or(self.own_mac(ingress, header.vlan, target));
         let answer = question.answer(mac);
         let destination = answer.link_destination().unwrap_or(header.source);
         let ethertype = Version::V6.ethertype();
@@ -204,15 +212,16 @@ impl Dataplane {
     /// Whether the switch answers for this address on this port.
     fn is_ours(&self, port: PortId, vlan: u16, address: IpAddr) -> bool {
         is_link_local_of_ours(address)
-            || self.tables.is_vip(vlan, address)
+            || self.tables.has(vlan, address.into())
             || self.is_probe_source(port, address)
     }
 
     /// The MAC of an address of ours.
-    fn own_mac(&self, port: PortId, address: IpAddr) -> MacAddr {
-        match self.is_probe_source(port, address) {
-            true => MacAddr::SWITCH,
-            false => MacAddr::virtual_of(address),
+    fn own_mac(&self, port: PortId, vlan: u16, address: IpAddr) -> MacAddr {
+        match self.tables.management() {
+            _ if self.is_probe_source(port, address) => MacAddr::SWITCH,
+            Some(own) if self.tables.is_management(vlan, address) => own.mac,
+            Some(_) | None => MacAddr::virtual_of(address),
         }
     }
 
@@ -243,6 +252,9 @@ impl Dataplane {
     ) -> Result<(), DropReason> {
         if is_link_local_of_ours(target) && !self.is_guest(ingress) {
             return Err(DropReason::NotForUs);
+        }
+        if self.is_guest(ingress) && self.tables.is_management(header.vlan, target) {
+            return Err(DropReason::ManagementPort);
         }
         // Told that the address is taken, the guest would not use it.
         match is_probe && self.may_ask_for(ingress, header, target).is_some() {
@@ -290,18 +302,7 @@ impl Dataplane {
             }
             let (vip, vlan) = (service.spec.vip, service.spec.vlan);
             let (mac, carriers) = (MacAddr::virtual_of(vip), reach.carriers(vlan));
-            match vip {
-                IpAddr::V4(vip) => {
-                    let header = ethernet::header(MacAddr::BROADCAST, mac, vlan, ETHERTYPE_ARP);
-                    outbox.push(carriers, &[&header, &Arp::announcement(vip, mac).packet()]);
-                }
-                IpAddr::V6(vip) => {
-                    let destination = nd::group_mac(nd::ALL_NODES);
-                    let ethertype = Version::V6.ethertype();
-                    let header = ethernet::header(destination, mac, vlan, ethertype);
-                    outbox.push(carriers, &[&header, &Neighbor::announcement(vip, mac).packet()]);
-                }
-            }
+            neighbor::announce(vip, vlan, mac, |parts| outbox.push(carriers, parts));
         }
     }
 }

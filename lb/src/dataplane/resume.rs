@@ -189,6 +189,7 @@ impl Recovery {
             | Command::SetMac { .. }
             | Command::DeleteMac { .. }
             | Command::SetAgeing(_)
+            | Command::SetManagement(_)
             | Command::Administer { .. } => {}
             Command::SetPortRules { .. }
             | Command::SetGuest(_)

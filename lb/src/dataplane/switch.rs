@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The least time between two lines of the log about the same trouble.
-const ALARM_INTERVAL: Duration = Duration::from_secs(60);
+pub(super) const ALARM_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A guest's address and where it is pinned.
 #[derive(Clone, Copy)]

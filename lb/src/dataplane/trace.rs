@@ -59,6 +59,10 @@ impl Walk<'_> {
         self.note(Step::Source(lesson));
         plane.judge_lesson(lesson, header, ingress)?;
         let to_us = plane.tables.is_virtual(header.destination);
+        let to_management = plane.tables.is_management_mac(header.destination);
+        if to_management && plane.is_guest(ingress) {
+            return Err(DropReason::ManagementPort);
+        }
         let decided = match header.ethertype {
             ETHERTYPE_ARP => self.arp(header, frame.head)?,
             ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => self.ip(header, to_us, frame)?,
@@ -90,7 +94,7 @@ impl Walk<'_> {
         frame: &mut Frame<'_>,
     ) -> Result<Option<Verdict>, DropReason> {
         let Walk { plane, ingress, now, .. } = *self;
-        let Peek { to_link_local, may_be_neighbor } = Peek::of(header, frame.head);
+        let Peek { to_link_local, may_concern_us } = Peek::of(header, frame.head);
         let read = Headers::read(frame.head, frame.len);
         let (parsed, segment) = read.map_or((None, None), |read| (read.ip, read.segment));
         self.steps.extend(parsed.iter().flatten().copied().map(Step::Packet));
@@ -99,7 +103,7 @@ impl Walk<'_> {
         if to_link_local && !is_guest {
             return Err(DropReason::ReportPort);
         }
-        if !to_us && !is_guest && !may_be_neighbor {
+        if !to_us && !is_guest && !may_concern_us {
             return Ok(None);
         }
         let ip = match parsed {
@@ -115,15 +119,23 @@ impl Walk<'_> {
         if is_guest {
             plane.guard(&packet)?;
         }
-        if may_be_neighbor
+        if may_concern_us
             && nd::is_neighbor(packet.head, &ip)
             && let Some(verdict) = plane.neighbor(&mut packet)?
         {
             return Ok(Some(verdict));
         }
+        if may_concern_us && plane.is_lease(ingress, header, &ip, packet.head) {
+            self.note(Step::Whom(Whom::Switch));
+            return Ok(Some(Verdict::Punt));
+        }
         if to_link_local || is_guest && plane.is_probe_source(ingress, ip.destination) {
             self.note(Step::Whom(Whom::Switch));
             return self.at_switch(&mut packet).map(Some);
+        }
+        if plane.tables.is_management_mac(header.destination) {
+            self.note(Step::Whom(Whom::Switch));
+            return plane.judge_at_management(&mut packet).map(Some);
         }
         if to_us {
             return self.at_vip(&mut packet).map(Some);
@@ -133,8 +145,8 @@ impl Walk<'_> {
         {
             return Ok(Some(verdict));
         }
-        let in_a_vips_name = is_guest && plane.tables.is_vip(header.vlan, ip.source);
-        if in_a_vips_name { Err(DropReason::VipSource) } else { Ok(None) }
+        let in_our_name = is_guest && plane.tables.has(header.vlan, ip.source);
+        if in_our_name { Err(DropReason::VipSource) } else { Ok(None) }
     }
 
     fn at_vip(&mut self, packet: &mut Inbound<'_>) -> Result<Verdict, DropReason> {

@@ -4,6 +4,7 @@ use core::net::IpAddr;
 
 use super::Tables;
 use crate::addr::{is_host_address, is_link_local_of_ours};
+use crate::management::Held;
 use crate::wire::ethernet::VLAN_MAX;
 use crate::wire::ip::Version;
 use crate::{
@@ -51,6 +52,10 @@ impl Tables {
                 let service = service.spec.name.clone();
                 return Err(Refusal::AddressIsVip { address, service });
             }
+            let is_own = |held: &Held| held.host.address == address;
+            if self.held().iter().any(|held| is_own(held) && port.rules.vlan.carries(held.vlan)) {
+                return Err(Refusal::AddressIsOurs(address));
+            }
         }
         for &source in &spec.probe_sources {
             self.check_probe_source(spec, source)?;
@@ -69,7 +74,7 @@ impl Tables {
         both.is_some_and(|(one, other)| !one.meets(other))
     }
 
-    fn carries(&self, port: PortId, vlan: u16) -> bool {
+    pub(super) fn carries(&self, port: PortId, vlan: u16) -> bool {
         self.port(port).is_some_and(|port| port.rules.vlan.carries(vlan))
     }
 
@@ -93,6 +98,9 @@ impl Tables {
     fn check_probe_source(&self, spec: &GuestSpec, source: IpAddr) -> Result<(), Refusal> {
         if !is_host_address(source) || is_link_local_of_ours(source) {
             return Err(Refusal::NotAHostAddress(source));
+        }
+        if self.held().iter().any(|held| held.host.address == source) {
+            return Err(Refusal::AddressIsOurs(source));
         }
         let others = self.guests().map(|(_, guest)| &guest.spec);
         let owner = others.chain([spec]).find(|guest| guest.addresses.contains(&source));
@@ -128,6 +136,9 @@ impl Tables {
         {
             let guest = guest.spec.name.clone();
             return Err(Refusal::VipIsGuest { address: spec.vip, guest });
+        }
+        if self.is_management(spec.vlan, spec.vip) {
+            return Err(Refusal::AddressIsOurs(spec.vip));
         }
         let end = |spec: &ServiceSpec| (spec.vlan, spec.vip, spec.protocol, spec.port);
         let taken =

@@ -67,11 +67,13 @@ impl Tables {
         Ok(())
     }
 
-    /// Whoever is behind a link, or in a VLAN, that a port was not in has not heard where VIPs are.
+    /// Whoever is behind a link, or in a VLAN, that a port was not in has not heard where VIPs are, nor
+    /// where the management address is.
     fn announce(&mut self, now: Instant) {
         for service in self.services.iter_mut().flatten() {
             service.announcements = Announcements::due(now);
         }
+        self.own.announce(now);
     }
 
     /// The ports that carry a VLAN and whose link is up.

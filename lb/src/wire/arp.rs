@@ -57,24 +57,17 @@ impl Arp {
 
     /// Asks for an address in nobody's name (RFC 5227 §2.1.1): every stack answers, none learns.
     pub fn probe(target: Ipv4Addr) -> Arp {
-        Arp {
-            operation: Operation::Request,
-            sender_mac: MacAddr::SWITCH,
-            sender: Ipv4Addr::UNSPECIFIED,
-            target_mac: MacAddr::ZERO,
-            target,
-        }
+        Arp::request(Ipv4Addr::UNSPECIFIED, MacAddr::SWITCH, target)
+    }
+
+    /// Asks for an address in our name.
+    pub fn request(sender: Ipv4Addr, sender_mac: MacAddr, target: Ipv4Addr) -> Arp {
+        Arp { operation: Operation::Request, sender_mac, sender, target_mac: MacAddr::ZERO, target }
     }
 
     /// Says that `address` is at `mac` (RFC 5227 §2.3, "gratuitous ARP").
     pub fn announcement(address: Ipv4Addr, mac: MacAddr) -> Arp {
-        Arp {
-            operation: Operation::Request,
-            sender_mac: mac,
-            sender: address,
-            target_mac: MacAddr::ZERO,
-            target: address,
-        }
+        Arp::request(address, mac, address)
     }
 
     /// The answer to this request: the target is at `mac`.

@@ -10,7 +10,7 @@ use super::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use super::{Address, bytes_at, ipv4, ipv6, part_mut, put};
 use crate::{DropReason, Protocol};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     V4,
     V6,

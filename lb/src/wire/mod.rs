@@ -7,6 +7,7 @@
 pub mod address;
 pub mod arp;
 pub mod checksum;
+pub mod dhcp;
 pub mod ethernet;
 pub mod headers;
 pub mod icmp;

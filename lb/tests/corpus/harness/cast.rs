@@ -108,6 +108,35 @@ pub fn vip(version: Version) -> IpAddr {
     }
 }
 
+/// The appliance's own addresses, if nothing else is said of them.
+pub fn own(version: Version) -> IpAddr {
+    match version {
+        Version::V4 => Ipv4Addr::new(10, 0, 2, 240).into(),
+        Version::V6 => Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0xf0).into(),
+    }
+}
+
+/// Made of the uplink's NIC's.
+pub const OWN_MAC: MacAddr = MacAddr::of_management(MacAddr([0x52, 0x54, 0, 0xaa, 0, 0]));
+
+/// The management address: static ones in this VLAN.
+pub fn management(vlan: u16) -> ManagementSpec {
+    let fixed = |address: IpAddr, prefix_len: u8, gateway: Option<IpAddr>| {
+        let host = HostAddress { address, prefix_len, gateway };
+        AddressSpec { source: AddressSource::Static(host), vlan }
+    };
+    let gateway = Ipv4Addr::new(10, 0, 2, 1).into();
+    let v4 = fixed(own(Version::V4), 24, Some(gateway));
+    let v6 = fixed(own(Version::V6), 64, None);
+    ManagementSpec { mac: OWN_MAC, addresses: [v4, v6].into_iter().collect() }
+}
+
+/// The same by a lease.
+pub fn leased(vlan: u16) -> ManagementSpec {
+    let said = AddressSpec { source: AddressSource::Dhcp, vlan };
+    ManagementSpec { addresses: [said].into_iter().collect(), ..management(vlan) }
+}
+
 /// A second VIP: a client that uses one port towards both collides at a real.
 pub fn other_vip() -> IpAddr {
     Ipv4Addr::new(10, 0, 2, 101).into()

@@ -168,7 +168,7 @@ pub fn check_change(plane: &Dataplane, ingress: PortId, before: &[u8], after: &[
     }
     assert_eq!(before.len(), after.len(), "a frame keeps its length");
     assert_eq!(tags(before), tags(after), "a frame keeps its tag and type");
-    let is_to_us = mac(before, 0).looks_virtual();
+    let is_to_us = mac(before, 0).looks_ours();
     let from_uplink = plane.tables().port_sets().uplinks.contains(ingress);
     assert!(is_to_us || !from_uplink, "what is not ours stays as it is");
     let padding = padding_at(before);
@@ -188,7 +188,11 @@ pub fn check_origin(plane: &Dataplane, origin: &Origin) {
     }
     let packet = SlicedPacket::from_ethernet(bytes).expect("a whole frame");
     assert!(packet.net.is_some(), "IP or ARP: {bytes:x?}");
-    assert!(mac(bytes, 6).looks_virtual(), "in our own name: {bytes:x?}");
+    assert!(mac(bytes, 6).looks_ours(), "in our own name: {bytes:x?}");
+    let is_managements = !mac(bytes, 6).looks_virtual();
+    let uplinks = plane.tables().port_sets().uplinks;
+    let to_guests = origin.egress.minus(uplinks);
+    assert!(!is_managements || to_guests.is_empty(), "kept from guests: {bytes:x?}");
     let sums = Seal::of(bytes).packet;
     assert_ne!(sums.header, Some(false), "IPv4 checksum: {bytes:x?}");
     assert_ne!(sums.transport, Some(false), "checksum: {bytes:x?}");

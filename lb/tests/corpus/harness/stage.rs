@@ -326,6 +326,7 @@ fn opening() -> Vec<Command> {
         all.push(Command::SetLink { port: port(at), up: true });
     }
     all.extend((1..=cast::GUESTS).map(|n| Command::SetGuest(cast::guest(n))));
+    all.push(Command::SetManagement(Some(Box::new(cast::management(0)))));
     for at in 0..SERVICES {
         let spec = cast::service(at);
         all.push(Command::SetService(spec.clone()));

@@ -25,6 +25,8 @@ impl Script<'_> {
         let command = match which % 10 {
             // What came later has numbers that hardly any scene of before has.
             _ if which >= 250 => self.of_switch(),
+            _ if which >= 248 => self.set_management(),
+            247 => return self.ping(stage),
             0 => self.set_port(),
             1 => Command::SetLink { port: self.port(), up: self.byte() & 1 != 0 },
             2 => Command::SetGuest(self.guest()),
@@ -45,6 +47,26 @@ impl Script<'_> {
             },
         };
         stage.ask(&command);
+    }
+
+    fn set_management(&mut self) -> Command {
+        let (what, vlan) = (self.byte() % 4, self.vlan());
+        let mut spec = if what == 1 { cast::leased(vlan) } else { cast::management(vlan) };
+        if what == 2 {
+            let version = self.pick(&[Version::V4, Version::V6]);
+            let address = self.address(&cast::speakers()[0], version);
+            let host = HostAddress { address, prefix_len: self.byte(), gateway: None };
+            spec.addresses.clear();
+            spec.addresses.extend([AddressSpec { source: AddressSource::Static(host), vlan }]);
+        }
+        Command::SetManagement((what != 3).then(|| Box::new(spec)))
+    }
+
+    fn ping(&mut self, stage: &mut Stage) {
+        let version = self.pick(&[Version::V4, Version::V6]);
+        let to = self.address(&cast::speakers()[0], version);
+        // It may be refused.
+        let _ = stage.plane.ping(to, stage.now);
     }
 
     fn remove_real(&mut self) -> Command {
