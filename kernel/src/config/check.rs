@@ -6,6 +6,7 @@
 //! the line.
 
 mod guests;
+mod management;
 mod services;
 mod switching;
 
@@ -13,7 +14,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use lb::{GuestSpec, Name, PortRules, RealSpec, Role, ServiceSpec};
+use lb::{GuestSpec, ManagementSpec, Name, PortRules, RealSpec, Role, ServiceSpec};
 
 use self::guests::Guests;
 use self::services::Services;
@@ -30,6 +31,7 @@ pub struct Plan {
     pub rules: Vec<PortRules>,
     pub macs: Macs,
     pub mac_ageing: Option<Duration>,
+    pub management: Option<ManagementSpec>,
     pub guests: BTreeMap<Name, GuestSpec>,
     pub services: BTreeMap<Name, ServicePlan>,
 }
@@ -55,7 +57,8 @@ pub fn check(config: &Config, site: &Site) -> Result<Plan, Vec<Finding>> {
     let services = Services { config, guests: &guests }.check(&mut findings);
     let macs = switching::check_macs(config, &ports, &mut findings);
     let (rules, mac_ageing) = (switching::rules(config, &ports), config.mac_ageing);
-    let plan = Plan { ports, rules, macs, mac_ageing, guests, services };
+    let management = management::check(config, site, &ports, &mut findings);
+    let plan = Plan { ports, rules, macs, mac_ageing, management, guests, services };
     if findings.is_empty() { Ok(plan) } else { Err(findings) }
 }
 

@@ -8,6 +8,7 @@ use core::cmp::Ordering;
 use core::fmt;
 
 use lb::Name;
+use lb::wire::ip::Version;
 
 use super::{Config, PortPart, ServicePart, Setting, Statement, StaticMac};
 
@@ -24,6 +25,7 @@ enum Subject<'a> {
     Hostname,
     Flows,
     MacAgeing,
+    Address(Version),
     Port(&'a Name, OfPort),
     /// What it is in words, or all else.
     Guest(&'a Name, bool),
@@ -79,6 +81,7 @@ fn subject(statement: &Statement) -> Option<Subject<'_>> {
         Setting::Hostname(_) => Subject::Hostname,
         Setting::Flows(_) => Subject::Flows,
         Setting::MacAgeing(_) => Subject::MacAgeing,
+        Setting::Address(said) => Subject::Address(said.version()),
         Setting::PortDescription { port, .. } => Subject::Port(port, OfPort::Description),
         Setting::Port { port, .. } => Subject::Port(port, OfPort::Role),
         Setting::PortRule { port, rule } => Subject::Port(port, OfPort::Rule(rule.part())),

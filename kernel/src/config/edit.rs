@@ -28,13 +28,14 @@ impl Config {
         }
     }
 
-    /// How many things are stated: ports, static MACs, guests and their addresses, services and
+    /// How many things are stated: its own addresses, ports, static MACs, guests and their addresses, services and
     /// their reals.
     pub fn things(&self) -> usize {
         let guests = self.guests.values();
         let of_guests = guests.map(|guest| 1 + guest.addresses.len() + guest.probe_sources.len());
         let of_services = self.services.values().map(|service| 1 + service.reals.len());
-        let of_switch = self.ports.len() + self.macs.len();
+        let of_switch =
+            self.addresses.iter().flatten().count() + self.ports.len() + self.macs.len();
         of_switch + of_guests.sum::<usize>() + of_services.sum::<usize>()
     }
 
@@ -44,6 +45,7 @@ impl Config {
         settings.extend(self.hostname.clone().map(Setting::Hostname));
         settings.extend(self.flows.map(Setting::Flows));
         settings.extend(self.mac_ageing.map(Setting::MacAgeing));
+        settings.extend(self.addresses.into_iter().flatten().map(Setting::Address));
         self.ports.iter().for_each(|(name, config)| settings.extend(port(name, config)));
         self.guests.iter().for_each(|(name, config)| settings.extend(guest(name, config)));
         for (&mac, port) in &self.macs {
@@ -70,6 +72,7 @@ impl Config {
                 rule.state(&mut self.ports.entry(port.clone()).or_default().rules);
             }
             Setting::MacAgeing(time) => self.mac_ageing = Some(*time),
+            Setting::Address(said) => self.addresses[said.version() as usize] = Some(*said),
             Setting::Mac { mac, port } => _ = self.macs.insert(*mac, port.clone()),
             Setting::Guest { guest, port, mac, addresses, probe_sources, description } => {
                 let guest = self.guests.entry(guest.clone()).or_default();
@@ -113,6 +116,8 @@ impl Config {
             }
             Item::Mac(mac) => self.macs.remove(mac).is_some(),
             Item::MacAgeing => self.mac_ageing.take().is_some(),
+            Item::Address(None) => take(&mut self.addresses) != [None, None],
+            Item::Address(Some(version)) => self.addresses[*version as usize].take().is_some(),
             Item::Guest(guest) => {
                 self.guest_mut(guest)?;
                 self.guests.remove(guest).is_some()

@@ -78,6 +78,16 @@ pub enum Wrong {
     AddressIsOurs {
         address: IpAddr,
     },
+    AddressIsVip {
+        address: IpAddr,
+        service: Name,
+    },
+    /// A router is on the network of those whose router it is.
+    GatewayElsewhere {
+        gateway: IpAddr,
+        address: IpAddr,
+        prefix_len: u8,
+    },
     NoVip,
     VipIsGuests {
         address: IpAddr,
@@ -159,6 +169,7 @@ impl Finding {
             | Wrong::AddressTaken { .. }
             | Wrong::VipIsGuests { .. }
             | Wrong::AddressIsOurs { .. }
+            | Wrong::AddressIsVip { .. }
             | Wrong::SourceIsVip { .. }
             | Wrong::VipTaken { .. } => 203,
             Wrong::NoPort | Wrong::NoMac | Wrong::NoVip | Wrong::NoAddress { .. } => 204,
@@ -168,6 +179,7 @@ impl Finding {
             | Wrong::NotInVlan { .. }
             | Wrong::DirectPort { .. }
             | Wrong::UdpOnly { .. }
+            | Wrong::GatewayElsewhere { .. }
             | Wrong::ProbeSources { .. }
             | Wrong::TimeoutTooLong { .. }
             | Wrong::PrefixTooLong { .. } => 205,
@@ -222,6 +234,13 @@ impl fmt::Display for Finding {
                 write!(f, "{address} is also guest {guest}'s")?
             }
             Wrong::AddressIsOurs { address } => write!(f, "{address} is the appliance's own")?,
+            Wrong::AddressIsVip { address, service } => {
+                write!(f, "{address} is service {service}'s VIP")?;
+            }
+            Wrong::GatewayElsewhere { gateway, address, prefix_len } => {
+                write!(f, "{gateway} is no router's address on the network of ")?;
+                write!(f, "{address}/{prefix_len}")?;
+            }
             Wrong::NoVip => f.write_str("it has no VIP (set service … vip …)")?,
             Wrong::VipIsGuests { address, guest } => {
                 write!(f, "{address} is guest {guest}'s own address; a VIP is nobody's own")?;

@@ -14,6 +14,7 @@ mod compare;
 mod description;
 mod edit;
 mod finding;
+mod management;
 mod nic;
 mod ports;
 mod print;
@@ -30,13 +31,15 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use lb::{
-    Empty, Forwarding, MacAddr, Name, OnDown, Persistence, PortRules, Protocol, Role, Scheduler,
+    AddressSpec, Empty, Forwarding, MacAddr, Name, OnDown, Persistence, PortRules, Protocol, Role,
+    Scheduler,
 };
 
 pub use check::{Macs, Plan, PortPlan, ServicePlan, check};
 pub use compare::{Difference, compare};
 pub use description::{Description, is_unseen};
 pub use finding::{Finding, Wrong};
+pub use management::word_of;
 pub use nic::{NicId, NicMatch, parse_pci};
 pub use print::InWords;
 pub use probing::{AgentConfig, Asking, Asks, CheckConfig};
@@ -71,6 +74,8 @@ pub struct Config {
     pub flows: Option<NonZeroU32>,
     /// How long a station may be silent until its MAC is forgotten.
     pub mac_ageing: Option<Duration>,
+    /// Its own addresses, as a host: of IPv4, and of IPv6.
+    pub addresses: [Option<AddressSpec>; 2],
     pub ports: BTreeMap<Name, PortConfig>,
     pub guests: BTreeMap<Name, GuestConfig>,
     /// Static MACs, and the port of each.

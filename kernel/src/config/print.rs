@@ -5,7 +5,7 @@ use core::num::NonZeroU16;
 
 use lb::{Empty, Persistence};
 
-use super::{Item, ServiceSetting, Setting, Statement, StaticMac, Vip};
+use super::{Item, ServiceSetting, Setting, Statement, StaticMac, Vip, word_of};
 use crate::shell::value::Time;
 
 impl fmt::Display for Statement {
@@ -30,6 +30,7 @@ impl fmt::Display for Setting {
             Setting::PortDescription { port, description } => {
                 write!(f, "port {port} description {description}")
             }
+            Setting::Address(said) => write!(f, "system address {}", InWords(said)),
             Setting::PortRule { port, rule } => write!(f, "port {port} {rule}"),
             Setting::Mac { mac: StaticMac { mac, vlan }, port } => {
                 write!(f, "mac {mac} port {port}")?;
@@ -125,7 +126,9 @@ impl Item {
     /// Whose it is: the port, guest or service that it is stated of.
     pub fn fmt_owner(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Item::Hostname | Item::Flows | Item::MacAgeing => f.write_str("system"),
+            Item::Hostname | Item::Flows | Item::MacAgeing | Item::Address(_) => {
+                f.write_str("system")
+            }
             Item::Port(port)
             | Item::PortRole(port)
             | Item::PortMatch(port)
@@ -157,6 +160,8 @@ impl fmt::Display for Item {
             Item::Flows => f.write_str("system capacity flows"),
             Item::Port(port) => write!(f, "port {port}"),
             Item::MacAgeing => f.write_str("system mac-ageing"),
+            Item::Address(None) => f.write_str("system address"),
+            Item::Address(Some(version)) => write!(f, "system address {}", word_of(*version)),
             Item::PortRole(port) => write!(f, "port {port} role"),
             Item::PortMatch(port) => write!(f, "port {port} match"),
             Item::PortDescription(port) => write!(f, "port {port} description"),

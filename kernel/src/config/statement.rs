@@ -5,8 +5,10 @@ use core::net::IpAddr;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-use lb::{Empty, Forwarding, MacAddr, Name, OnDown, Persistence, Role, Scheduler};
+use lb::wire::ip::Version;
+use lb::{AddressSpec, Empty, Forwarding, MacAddr, Name, OnDown, Persistence, Role, Scheduler};
 
+use super::management;
 use super::{
     AgentConfig, CheckConfig, Description, NicMatch, PortPart, PortRule, RealConfig, StaticMac, Vip,
 };
@@ -28,6 +30,8 @@ pub enum Setting {
     Hostname(Name),
     Flows(NonZeroU32),
     MacAgeing(Duration),
+    /// In place of one of the same IP version.
+    Address(AddressSpec),
     Port {
         port: Name,
         role: Role,
@@ -112,6 +116,8 @@ pub enum Item {
     Hostname,
     Flows,
     MacAgeing,
+    /// The appliance's own address of this IP version, or all.
+    Address(Option<Version>),
     Port(Name),
     PortRole(Name),
     PortMatch(Name),
@@ -145,6 +151,7 @@ impl Statement {
             | Action::ResetFlow
             | Action::Monitor(_)
             | Action::Capture
+            | Action::Ping
             | Action::Support
             | Action::Configure
             | Action::Load(_)
@@ -175,6 +182,7 @@ fn setting(aspect: Aspect, said: &Sentence) -> Option<Setting> {
         (Aspect::PortDescription, _) => {
             Setting::PortDescription { port: said.port()?, description: said.description()? }
         }
+        (Aspect::Address, _) => Setting::Address(management::address(said)),
         (Aspect::PortPart(part), _) => {
             Setting::PortRule { port: said.port()?, rule: PortRule::of(part, said)? }
         }
@@ -260,6 +268,7 @@ fn item(aspect: Aspect, said: &Sentence) -> Option<Item> {
         Aspect::PortPart(part) => Item::PortPart(said.port()?, part),
         Aspect::Mac => Item::Mac(static_mac(said)?),
         Aspect::MacAgeing => Item::MacAgeing,
+        Aspect::Address => Item::Address(management::which(said)),
         Aspect::Guest => Item::Guest(said.guest()?),
         Aspect::GuestAddress => Item::GuestAddress(said.guest()?, said.address()?),
         Aspect::GuestProbeSource => Item::GuestProbeSource(said.guest()?, said.probe_source()?),

@@ -173,6 +173,9 @@ fn item(setting: &Setting, value: &Value) -> Option<Item> {
             Value::Port(_),
         ) => Item::Port(port.clone()),
         (Setting::PortDescription { port, .. }, _) => Item::PortDescription(port.clone()),
+        (Setting::Address(said), Value::OwnAddress(_) | Value::Choice(_)) => {
+            Item::Address(Some(said.version()))
+        }
         (Setting::Port { port, .. }, Value::Choice(_)) => Item::PortRole(port.clone()),
         (Setting::PortRule { port, rule }, Value::Choice(_)) => {
             Item::PortPart(port.clone(), rule.part())

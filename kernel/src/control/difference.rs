@@ -4,6 +4,7 @@
 //! on them; guests before services; services before their reals. What is in both plans makes no step,
 //! so it keeps its flows and counters.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -31,7 +32,14 @@ pub(super) fn difference(old: &Plan, new: &Plan) -> Vec<Step> {
     steps.extend(services_and_reals(old, new));
     steps.extend(switching::macs(old, new));
     steps.extend(switching::ageing(old, new));
+    steps.extend(management(old, new));
     steps
+}
+
+fn management(old: &Plan, new: &Plan) -> Option<Step> {
+    let set = |plan: &Plan| Command::SetManagement(plan.management.clone().map(Box::new));
+    let changes = old.management != new.management;
+    changes.then(|| Step { go: set(new), back: vec![set(old)] })
 }
 
 fn gone_reals_and_services(old: &Plan, new: &Plan) -> Vec<Step> {

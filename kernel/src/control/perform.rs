@@ -98,6 +98,7 @@ impl Step {
 
 fn is_used(tables: &Tables, address: IpAddr) -> bool {
     tables.guests().any(|(_, guest)| has(&guest.spec, address))
+        || tables.held().iter().any(|held| held.host.address == address)
         || tables.services().any(|(_, service)| service.spec.vip == address)
 }
 

@@ -156,6 +156,9 @@ fn names(kind: Kind, said: &[Said], known: &Known<'_>) -> Vec<String> {
         | Kind::PayloadLen
         | Kind::Time
         | Kind::ProbeSource
+        | Kind::OwnAddress
+        | Kind::Gateway
+        | Kind::Echoes
         | Kind::Path
         | Kind::Expect
         | Kind::CheckPort

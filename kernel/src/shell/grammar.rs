@@ -69,6 +69,8 @@ pub enum Action {
     /// A `show` again and again.
     Monitor(Show),
     Capture,
+    /// Echo requests from the management address.
+    Ping,
     /// Every page that matters, one after the other.
     Support,
     Configure,
@@ -113,6 +115,7 @@ impl Action {
             | Action::ResetFlow
             | Action::Monitor(_)
             | Action::Capture
+            | Action::Ping
             | Action::Support
             | Action::Configure
             | Action::Undo
@@ -175,6 +178,8 @@ pub enum Aspect {
     Hostname,
     /// How many flows the flow table has places for.
     Flows,
+    /// The appliance's own, as a host.
+    Address,
     Port,
     PortMatch,
     PortDescription,

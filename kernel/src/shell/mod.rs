@@ -20,6 +20,7 @@ mod keys;
 mod monitor;
 mod page;
 pub mod parse;
+mod ping;
 pub mod problem;
 pub mod request;
 mod reset;
@@ -47,6 +48,7 @@ use self::grammar::{Action, Loading, Node, Sieve, Switch};
 use self::job::{Job, Step};
 use self::monitor::Monitor;
 use self::parse::Sentence;
+use self::ping::Pinging;
 use self::problem::{Error, Problem};
 use self::request::is_request;
 use self::saving::Saving;
@@ -100,6 +102,7 @@ Two modes. Here you look at the appliance and act on guests:
   show …                       look at something; disturbs nothing
   test …                       ask what would happen; changes nothing
   monitor … | capture …        see numbers, or frames, as they go by
+  ping …                       ask whether an address answers
   drain | enable | maint …     take guests out of service and back
   clear counters …             let what show counts begin anew
   reset flow …                 end one flow
@@ -360,6 +363,12 @@ impl Shell {
                     .map_err(|problem| vec![locate(Error::whole(problem), sentence)]);
             }
             Action::Monitor(what) => self.job = Some(Box::new(Monitor::of(what, sentence))),
+            Action::Ping => {
+                let begun = Pinging::begin(sentence, desk);
+                let begun =
+                    begun.map_err(|problem| vec![locate(Error::whole(problem), sentence)])?;
+                self.job = Some(Box::new(begun));
+            }
             Action::Support => self.job = Some(Box::new(Support::default())),
             Action::Capture => {
                 let begun = Capturing::begin(sentence, desk);

@@ -9,9 +9,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use lb::Refusal;
+use lb::management::PingRefusal;
+use lb::wire::ip::Version;
 
 use super::request::Flaw;
 use crate::config::{Finding, Item};
@@ -66,6 +69,15 @@ pub enum Problem {
     },
     /// A program's line that begins like a request.
     NoRequest(Flaw),
+    /// Nothing can be sent to this address, and why.
+    NoPing {
+        to: IpAddr,
+        refusal: Box<PingRefusal>,
+    },
+    /// No ping was answered.
+    NoAnswer {
+        to: IpAddr,
+    },
     /// There is no open flow between these ends.
     NoFlow,
     /// Another seat captures, for so long at most.
@@ -178,6 +190,8 @@ impl Problem {
             Problem::CaptureTaken { .. } => 307,
             Problem::CaptureLost => 308,
             Problem::Overtaken => 309,
+            Problem::NoPing { .. } => 312,
+            Problem::NoAnswer { .. } => 313,
             Problem::TooManyLines { .. } => 602,
             Problem::TooManyErrors { .. } => 603,
             Problem::TooManyThings { .. } => 604,
@@ -238,6 +252,8 @@ impl Problem {
             Problem::NoFlow => {
                 f.write_str("no flow is open between these ends (show flow client …)")
             }
+            Problem::NoPing { to, refusal } => no_ping(f, *to, refusal),
+            Problem::NoAnswer { to } => write!(f, "{to} has not answered"),
             Problem::AfterJson => f.write_str("'| json' comes last: lines are filtered before it"),
             Problem::Invalid(finding) => write!(f, "{finding}"),
             Problem::Absent { what, name, known } => {
@@ -358,6 +374,31 @@ fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, words: &[T]) -> fmt::Result
         write!(f, "{separator}{word}")?;
     }
     if words.len() > WORDS_MAX { f.write_str(" …") } else { Ok(()) }
+}
+
+/// Why an address is not asked, and what to do about it.
+fn no_ping(f: &mut fmt::Formatter<'_>, to: IpAddr, refusal: &PingRefusal) -> fmt::Result {
+    match refusal {
+        PingRefusal::NoAddress(version) => {
+            let (version, example) = match version {
+                Version::V4 => ("IPv4", "10.0.2.15/24 gateway 10.0.2.2, or: dhcp"),
+                Version::V6 => ("IPv6", "fd00::15/64 gateway fe80::1"),
+            };
+            write!(f, "there is no {version} management address to ask from now ")?;
+            write!(f, "(show system; set system address {example})")
+        }
+        PingRefusal::NoGateway => {
+            write!(f, "{to} is on another network, and there is no gateway ")?;
+            f.write_str("(set system address … gateway …)")
+        }
+        PingRefusal::Own => write!(f, "{to} is this appliance's own"),
+        PingRefusal::Guest(guest) => {
+            write!(f, "{to} is guest {guest}'s, and guests are kept from the management address ")?;
+            f.write_str("(show neighbor says whether it answers)")
+        }
+        PingRefusal::NoUplink => f.write_str("no uplink with its VLAN is up (show port)"),
+        PingRefusal::Full => f.write_str("too many pings are under way; try again in a second"),
+    }
 }
 
 fn refusal_code(refusal: &Refusal) -> u16 {

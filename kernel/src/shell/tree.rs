@@ -8,6 +8,7 @@ mod check;
 mod configuration;
 mod delete;
 mod look;
+mod ping;
 mod set;
 
 use lb::flow::FlowState;
@@ -17,6 +18,7 @@ use self::capture::CAPTURE;
 pub use self::configuration::CONFIGURATION;
 use self::configuration::{CONFIGURE_LINE, SHOW_CONFIGURATION};
 use self::look::{MONITOR, TEST_PACKET};
+use self::ping::PING;
 use self::set::SET;
 use super::grammar::Then::{End, EndOr, Next};
 use super::grammar::{Action, Node, Show, Sieve, Switch, Then, Token};
@@ -34,6 +36,7 @@ pub static OPERATIONAL: &[Node] = &[
     HELP,
     word("maint", "take a guest or a real out of service", Next(MAINT)),
     word("monitor", "look at something every second, until a key", Next(MONITOR)),
+    PING,
     whole("poweroff", "switch this machine off", End(Action::Poweroff)),
     whole("reboot", "start this machine anew", End(Action::Reboot)),
     word("reset", "end a flow", Next(RESET)),

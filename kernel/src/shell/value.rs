@@ -24,6 +24,7 @@ use lb::flow::FlowState;
 use lb::limits::PERSISTENCE_PAYLOAD_BYTES_MAX;
 use lb::vlan::VlanError;
 use lb::wire::ethernet::{self, VLAN_MAX};
+use lb::wire::ip::Version;
 use lb::{
     Expect, Forwarding, MacAddr, Name, OnDown, Protocol, RealSpec, Role, Scheduler, VlanSet, addr,
 };
@@ -67,6 +68,11 @@ pub enum Kind {
     Time,
     /// An address that a host may have, but that no guest has.
     ProbeSource,
+    /// An address that a host may have in its network, and how long that network's prefix is.
+    OwnAddress,
+    Gateway,
+    /// Echo requests.
+    Echoes,
     Path,
     Expect,
     /// Where a check asks, which need not be where clients call.
@@ -122,6 +128,9 @@ pub enum Choice {
     Off,
     Check(Asking),
     State(FlowState),
+    /// A server lends the address.
+    Dhcp,
+    Version(Version),
     /// How load reports come.
     Push,
     Pull,
@@ -154,6 +163,9 @@ pub enum Value {
     PayloadLen(NonZeroU8),
     Time(Duration),
     ProbeSource(IpAddr),
+    OwnAddress(Prefix),
+    Gateway(IpAddr),
+    Echoes(u16),
     Path(Path),
     Expect(Expect),
     CheckPort(NonZeroU16),
@@ -197,6 +209,8 @@ const PAYLOAD_OFFSET_MAX: u16 = 65_526;
 const IN_A_ROW_MAX: u8 = 100;
 /// Of a terminal.
 const ROWS_MAX: u16 = 1000;
+/// Echo requests of one ping.
+const ECHOES_MAX: u16 = 1000;
 const BACK_MAX: u64 = COMMITS_MAX as u64 - 1;
 
 impl Kind {
@@ -207,7 +221,8 @@ impl Kind {
             Kind::Port => "PORT",
             Kind::Guest | Kind::Real => "GUEST",
             Kind::Service => "SERVICE",
-            Kind::Address | Kind::ProbeSource => "ADDRESS",
+            Kind::Address | Kind::ProbeSource | Kind::Gateway => "ADDRESS",
+            Kind::OwnAddress => "ADDRESS/LENGTH",
             Kind::Mac => "MAC",
             Kind::Pci => "BB:DD.F",
             Kind::L4Port | Kind::CheckPort => "1..65535",
@@ -233,7 +248,7 @@ impl Kind {
             Kind::Place => "PLACE",
             Kind::Frame => "HEX",
             Kind::FrameLen => "1..65535",
-            Kind::Frames => "1..1000",
+            Kind::Frames | Kind::Echoes => "1..1000",
             Kind::SnapBytes => "14..1514",
             Kind::Look => LOOK.label,
             Kind::Lines => "LINES",
@@ -274,6 +289,9 @@ impl Kind {
             }
             Kind::Time => LIFETIME.parse(text).map(Value::Time),
             Kind::ProbeSource => address(text).map(Value::ProbeSource),
+            Kind::OwnAddress => Prefix::parse_own(text).map(Value::OwnAddress),
+            Kind::Gateway => address(text).map(Value::Gateway),
+            Kind::Echoes => ranged(text, "a number of echoes", 1, ECHOES_MAX).map(Value::Echoes),
             Kind::Path => answer::path(text).map(Value::Path),
             Kind::Expect => answer::expect(text).map(Value::Expect),
             Kind::CheckPort => port(text).map(Value::CheckPort),

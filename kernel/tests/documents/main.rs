@@ -6,6 +6,8 @@ mod cuts;
 #[path = "../shell/desk.rs"]
 #[allow(dead_code, reason = "the console's tests need more of it")]
 mod desk;
+#[path = "../shell/lender.rs"]
+mod lender;
 #[path = "../shell/plate.rs"]
 #[allow(dead_code, reason = "the console's tests need more of it")]
 mod plate;

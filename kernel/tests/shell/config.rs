@@ -14,9 +14,10 @@ use kernel::shell::parse::parse;
 use kernel::shell::tree::CONFIGURATION;
 use lb::addr::is_host_address;
 use lb::wire::ethernet::VLAN_MAX;
+use lb::wire::ip::Version;
 use lb::{
-    Empty, Expect, Forwarding, MacAddr, Name, OnDown, Persistence, PortRules, PortVlan, Protocol,
-    RealSpec, Role, Scheduler, VlanId,
+    AddressSource, AddressSpec, Empty, Expect, Forwarding, HostAddress, MacAddr, Name, OnDown,
+    Persistence, PortRules, PortVlan, Protocol, RealSpec, Role, Scheduler, VlanId,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -211,6 +212,23 @@ fn service_config() -> impl Strategy<Value = ServiceConfig> {
     })
 }
 
+/// As they are said: one of each IP version at most.
+fn own_addresses() -> impl Strategy<Value = [Option<AddressSpec>; 2]> {
+    let fixed = (address(), 1..=128u8, proptest::option::of(address()));
+    let fixed = fixed.prop_filter_map("a host's", |(address, prefix_len, gateway)| {
+        let prefix_len = if address.is_ipv4() { 1 + (prefix_len - 1) % 32 } else { prefix_len };
+        let host = HostAddress { address, prefix_len, gateway };
+        let fits = HostAddress::is_for_a_host(address, prefix_len);
+        fits.then_some(AddressSource::Static(host))
+    });
+    let source = prop_oneof![2 => fixed, 1 => Just(AddressSource::Dhcp)];
+    let said = (source, 0..=VLAN_MAX).prop_map(|(source, vlan)| AddressSpec { source, vlan });
+    vec(said, 0..3).prop_map(|said| {
+        [Version::V4, Version::V6]
+            .map(|version| said.iter().find(|s| s.version() == version).copied())
+    })
+}
+
 fn config() -> impl Strategy<Value = Config> {
     let hostname = proptest::option::of(name());
     let flows = FLOWS.prop_map(NonZeroU32::new);
@@ -220,11 +238,12 @@ fn config() -> impl Strategy<Value = Config> {
     let services = btree_map(name(), service_config(), 0..4);
     let macs = btree_map(static_mac(), name(), 0..4);
     let mac_ageing = proptest::option::of((10..=1_000_000u64).prop_map(Duration::from_secs));
-    (hostname, flows, mac_ageing, ports, guests, macs, services).prop_map(
-        |(hostname, flows, mac_ageing, ports, guests, macs, services)| Config {
+    (hostname, flows, mac_ageing, own_addresses(), ports, guests, macs, services).prop_map(
+        |(hostname, flows, mac_ageing, addresses, ports, guests, macs, services)| Config {
             hostname,
             flows,
             mac_ageing,
+            addresses,
             ports,
             guests,
             macs,
@@ -264,7 +283,12 @@ fn deletable() -> impl Strategy<Value = Item> {
     });
     let rule =
         (name(), select(&PortPart::ALL[..])).prop_map(|(port, part)| Item::PortPart(port, part));
-    let of_macs = prop_oneof![Just(Item::MacAgeing), static_mac().prop_map(Item::Mac)];
+    let versions = [None, Some(Version::V4), Some(Version::V6)];
+    let of_macs = prop_oneof![
+        Just(Item::MacAgeing),
+        static_mac().prop_map(Item::Mac),
+        select(versions.to_vec()).prop_map(Item::Address),
+    ];
     let part = (name(), select(&PARTS[..])).prop_map(|(service, part)| Item::Part(service, part));
     let two = (0..5usize, name(), name()).prop_map(|(which, service, guest)| match which {
         0 => Item::Real(service, guest),
@@ -354,6 +378,7 @@ proptest! {
                 Setting::Hostname(_) => Item::Hostname,
                 Setting::Flows(_) => Item::Flows,
                 Setting::MacAgeing(_) => Item::MacAgeing,
+                Setting::Address(said) => Item::Address(Some(said.version())),
                 // Its `match` stands with its role.
                 Setting::Port { .. } => continue,
                 Setting::PortRule { port, rule } => Item::PortPart(port, rule.part()),

@@ -18,6 +18,8 @@ use kernel::shell::problem::Error;
 use kernel::start::{Started, StartedFrom};
 use lb::{Capacity, Dataplane, Instant, MacAddr};
 
+use crate::lender::Lender;
+
 pub const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
 pub const VIP_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x53);
 
@@ -122,6 +124,8 @@ pub struct Bench {
     pub silent: Vec<IpAddr>,
     /// Whoever is asked at a page's end for a key is not there.
     pub stays_at_page: bool,
+    /// A DHCP server on the uplink.
+    pub lender: Option<Lender>,
     cables: Vec<Cable>,
     states: Vec<Rc<Cell<NicState>>>,
     now: Instant,
@@ -148,7 +152,7 @@ impl Bench {
         let control = Control::begin(site.clone(), &mut appliance);
         let tty = Terminal { takes: 4096, ..Terminal::default() };
         let console = Console::default();
-        let (silent, stays_at_page, now) = (Vec::new(), false, Instant::START);
+        let (silent, lender, stays_at_page, now) = (Vec::new(), None, false, Instant::START);
         let mut bench = Bench {
             appliance,
             control,
@@ -156,6 +160,7 @@ impl Bench {
             console,
             tty,
             silent,
+            lender,
             stays_at_page,
             cables,
             states,
@@ -190,8 +195,11 @@ impl Bench {
     fn answer(&mut self, at: usize) {
         let asked = std::mem::take(&mut self.cables[at].borrow_mut().1);
         for frame in asked {
-            let (v4, v6) = (guest_address(at), guest_address_v6(at));
-            let is_here = |address| at > 0 && !self.silent.contains(&address);
+            let (v4, v6) = (address_at(at), guest_address_v6(at));
+            let is_here = |address| !self.silent.contains(&address);
+            if let Some(answer) = self.lender.filter(|_| at == 0).and_then(|l| l.answer(&frame)) {
+                self.put(at, answer);
+            }
             let is_request = frame[12..14] == [8, 6] && frame[20..22] == [0, 1];
             if is_request && frame[38..42] == v4.octets() && is_here(v4.into()) {
                 let sender: [u8; 6] = frame[22..28].try_into().unwrap();
@@ -203,7 +211,7 @@ impl Bench {
                 self.put(at, echo_reply(&frame));
             }
             let is_solicitation = frame[12..14] == [0x86, 0xdd] && frame[54] == 135;
-            if is_solicitation && frame[62..78] == v6.octets() && is_here(v6.into()) {
+            if is_solicitation && at > 0 && frame[62..78] == v6.octets() && is_here(v6.into()) {
                 let sender: [u8; 6] = frame[6..12].try_into().unwrap();
                 let asker: [u8; 16] = frame[22..38].try_into().unwrap();
                 self.put(at, advertisement(at, sender, asker));
@@ -372,16 +380,25 @@ pub fn guest_address(at: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 2, 20 + at as u8)
 }
 
+/// Whoever is behind a port: a client on the uplink, or a guest.
+fn address_at(at: usize) -> Ipv4Addr {
+    if at == 0 { CLIENT } else { guest_address(at) }
+}
+
+fn mac_at(at: usize) -> [u8; 6] {
+    if at == 0 { CLIENT_MAC } else { guest_mac(at) }
+}
+
 pub fn guest_address_v6(at: usize) -> Ipv6Addr {
     Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x20 + at as u16)
 }
 
-const CLIENT_MAC: [u8; 6] = [0x52, 0x54, 0, 0xcc, 0, 1];
-const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+pub const CLIENT_MAC: [u8; 6] = [0x52, 0x54, 0, 0xcc, 0, 1];
+pub const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 const CLIENT_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0x17, 0, 0, 0, 0xc11e);
 
 fn arp_reply(at: usize, to: [u8; 6], to_address: [u8; 4]) -> Vec<u8> {
-    let (mac, address) = (guest_mac(at), guest_address(at).octets());
+    let (mac, address) = (mac_at(at), address_at(at).octets());
     let packet = ArpPacket::new(
         ArpHardwareId::ETHERNET,
         EtherType::IPV4,

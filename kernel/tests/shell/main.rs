@@ -7,6 +7,7 @@ mod desk;
 mod drawing;
 mod files;
 mod jobs;
+mod lender;
 mod pages;
 mod paging;
 mod paper;

@@ -1,13 +1,15 @@
 //! The worlds that consoles stand in, and the transcripts of what was typed there.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use drivers::NicState;
 use drivers::nic::{Fault, RingFault};
 
-use crate::desk::{Bench, guest_address_v6};
+use crate::desk::{Bench, CLIENT, CLIENT_MAC, guest_address_v6};
+use crate::lender::Lender;
 use crate::plate::Plate;
 
 /// The transcripts.
@@ -26,6 +28,7 @@ pub fn enter(world: &str) -> Bench {
         "# world: four NICs, no configuration" => {}
         "# world: three guests that serve the web" => serve(&mut bench),
         "# world: three guests that answer questions over IPv6" => answer(&mut bench),
+        "# world: an appliance with an address of its own" => manage(&mut bench),
         "# world: much goes wrong" => go_wrong(&mut bench),
         "# world: a disk, of which the last commit is damaged" => start_again(&mut bench),
         other => panic!("there is no world {other:?}"),
@@ -88,6 +91,19 @@ fn answer(bench: &mut Bench) {
     bench.run(Duration::from_secs(2));
     (0..5).for_each(|at| bench.ask(5300 + at));
     bench.silent.push(guest_address_v6(1).into());
+    bench.run(Duration::from_secs(2));
+}
+
+/// A guest that serves, and on the uplink a station that answers and lends an address.
+fn manage(bench: &mut Bench) {
+    bench.configure(
+        "set system address 10.0.2.15/24 gateway 10.0.2.1\n\
+         set guest web1 port p1 mac 52:54:00:01:00:01 address 10.0.2.21\n\
+         set service web vip 10.0.2.100 tcp 80\n\
+         set service web real web1\n",
+    );
+    let (server, lent) = (CLIENT, Ipv4Addr::new(10, 0, 2, 77));
+    bench.lender = Some(Lender { mac: CLIENT_MAC, server, lent, lease_s: 600 });
     bench.run(Duration::from_secs(2));
 }
 

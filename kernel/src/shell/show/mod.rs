@@ -8,6 +8,7 @@ mod counts;
 mod flows;
 mod guests;
 mod health;
+mod management;
 mod packet;
 mod reals;
 mod services;
@@ -95,6 +96,7 @@ fn system(desk: &Desk<'_>) -> Page {
     page.row(cell("hostname", hostname));
     page.fact("version", cell("version", env!("CARGO_PKG_VERSION")));
     page.fact("up", cell("up_ms", Age(appliance.now().since(Instant::START))));
+    management::facts(&mut page, desk);
     page.fact("memory", memory(appliance));
     page.fact("busy", cell("busy", appliance.busy().last()));
     page.fact("longest turn", cell("longest_turn_us", Latency(appliance.busy().longest_turn())));

@@ -1,10 +1,12 @@
 //! `delete …`: what can be taken back.
 
-use super::{value, word};
-use crate::config::{PortPart, ServicePart};
+use lb::wire::ip::Version;
+
+use super::{choice, value, word};
+use crate::config::{PortPart, ServicePart, word_of};
 use crate::shell::grammar::Then::{End, EndOr, Next};
 use crate::shell::grammar::{Action, Aspect, Node, Then};
-use crate::shell::value::Kind;
+use crate::shell::value::{Choice, Kind};
 
 const fn delete(aspect: Aspect) -> Then {
     End(Action::Delete(aspect))
@@ -19,6 +21,14 @@ pub(super) static DELETE: &[Node] = &[
 ];
 static DELETE_SYSTEM: &[Node] = &[
     word(
+        "address",
+        "where it is reached itself",
+        EndOr(
+            Action::Delete(Aspect::Address),
+            &[delete_version(Version::V4), delete_version(Version::V6)],
+        ),
+    ),
+    word(
         "capacity",
         "sizes of tables, from the next start on",
         Next(&[word("flows", "back to what the memory gives", delete(Aspect::Flows))]),
@@ -26,6 +36,14 @@ static DELETE_SYSTEM: &[Node] = &[
     word("hostname", "back to the default", delete(Aspect::Hostname)),
     word("mac-ageing", "back to 300s", delete(Aspect::MacAgeing)),
 ];
+const fn delete_version(version: Version) -> Node {
+    let help = match version {
+        Version::V4 => "only the IPv4 address, or DHCP",
+        Version::V6 => "only the IPv6 address",
+    };
+    choice(word_of(version), Choice::Version(version), help, delete(Aspect::Address))
+}
+
 static DELETE_PORT: &[Node] = &[value(
     Kind::Port,
     "which port",

@@ -24,6 +24,7 @@ static SET_NEXT: &[Node] = &[
 ];
 
 static SET_SYSTEM: &[Node] = &[
+    word("address", "where it is reached itself, from the uplinks alone", Next(SET_ADDRESS)),
     word("capacity", "sizes of tables, from the next start on", Next(SET_CAPACITY)),
     word(
         "hostname",
@@ -44,6 +45,34 @@ static SET_SYSTEM: &[Node] = &[
         )]),
     ),
 ];
+static SET_ADDRESS: &[Node] = &[
+    value(
+        Kind::OwnAddress,
+        "its own; one IPv4 and one IPv6 at most",
+        MaybeClauses(set(Aspect::Address), ADDRESS_CLAUSES),
+    ),
+    choice(
+        "dhcp",
+        Choice::Dhcp,
+        "what a server on an uplink lends",
+        EndOr(set(Aspect::Address), &[ADDRESS_VLAN]),
+    ),
+];
+static ADDRESS_CLAUSES: &[Node] = &[
+    word(
+        "gateway",
+        "the router to all other networks",
+        Next(&[value(Kind::Gateway, "its address, on the same network", Once)]),
+    ),
+    word("vlan", ADDRESS_VLAN_HELP, Next(&[value(Kind::Vlan, "which VLAN", Once)])),
+];
+const ADDRESS_VLAN: Node = word(
+    "vlan",
+    ADDRESS_VLAN_HELP,
+    Next(&[value(Kind::Vlan, "which VLAN", End(set(Aspect::Address)))]),
+);
+const ADDRESS_VLAN_HELP: &str = "in this VLAN; default: that of untagged frames there";
+
 static SET_CAPACITY: &[Node] = &[word(
     "flows",
     "places of the flow table; default: by the memory",
