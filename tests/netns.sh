@@ -15,7 +15,7 @@ set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 for piece in lib/say lib/install lib/check lib/spaces lib/appliance netns/world netns/vlans netns/talk netns/paths netns/direct \
-    netns/offload netns/checks netns/ends; do
+    netns/offload netns/checks netns/management netns/ends; do
     # shellcheck source=/dev/null
     source "$root/tests/$piece.sh"
 done
@@ -40,6 +40,7 @@ main() {
     check_checks IPv4 "$vip" ""
     check_checks IPv6 "$vip6" -6
     check_probes
+    check_management
     check_ends
 
     print_verdict
@@ -159,6 +160,27 @@ check_probes() {
     check "probes passed and failed, and every answer was understood" answers_are_understood
 }
 
+check_management() {
+    check "the management address is found on the uplink" is_found client "$own"
+    check "IPv6: the management address is found on the uplink" is_found client "$own6"
+    check "the management address answers from afar" ping_all far "$own" 84
+    check "nothing listens at the management address, which is said" is_refused "$own" 22
+    check "a guest does not reach the management address" is_kept_from g1 "$own"
+    check "IPv6: a guest does not reach the management address" is_kept_from g1 "$own6"
+    check "a guest does not reach it by way of a router" routed_is_kept_out
+    check "ping from it to the client" pings "$client_address"
+    check "IPv6: ping from it to the client" pings "$client_address6"
+    check "ping from it by the gateway" pings "$far_address"
+    check "IPv6: ping from it by the gateway" pings "$far_address6"
+    check "ping from it to nobody" does_not_ping 10.0.2.99 "nobody on the uplinks says where"
+    check "ping from it to a guest is refused" does_not_ping "${address[g1]}" "is guest g1's"
+    check "in a VLAN the management address is found there" is_on_vlan
+    check "in a VLAN a guest of that VLAN does not reach it" is_kept_from a1 "$own_on_vlan"
+    check "in a VLAN it is not where it was" is_kept_from client "$own"
+    check "a DHCP server lends the management address" is_lent
+    check "the lease is renewed, and a guest does not reach what is lent" is_renewed
+}
+
 check_ends() {
     check "IPv4: a closed port behind the VIP: the client hears of it" hears_refusal "$vip" "$closed_port"
     check "IPv6: a closed port behind the VIP: the client hears of it" hears_refusal "$vip6" "$closed_port"
@@ -179,6 +201,7 @@ require_tools() {
     require_program curl curl
     require_program iperf3 iperf3
     require_program ncat ncat
+    require_program dnsmasq dnsmasq-base
     require_program python3 python3
     # What nginx is linked with; itself it is only unpacked, since installing would start it.
     require libpcre2-8-0 test -e /usr/lib/x86_64-linux-gnu/libpcre2-8.so.0

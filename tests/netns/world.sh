@@ -102,6 +102,7 @@ GUEST
         write_service "closed$at" "$vip" "$vip6" "udp $at" "g1"
     done
     write_checked_services
+    write_management
     write_edges
 }
 
