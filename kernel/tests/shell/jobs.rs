@@ -253,3 +253,45 @@ fn tech_support_is_every_page_under_its_line() {
     assert!(screen.lines().count() < PAGES.len() * (LINES_MAX + 2));
     assert!(screen.ends_with(PROMPT));
 }
+
+#[test]
+fn a_ping_ends_with_its_count_or_at_ctrl_c() {
+    let mut bench = bench();
+    bench.configure("set system address 10.0.2.15/24\n");
+    let before = bench.appliance.now();
+    let screen = bench.type_in(b"ping 10.0.2.2\r");
+    assert_eq!(screen.matches("10.0.2.2 answers after ").count(), 5, "{screen}");
+    assert!(screen.contains("5 sent, 5 received, 0% lost; min "), "{screen}");
+    let took = bench.appliance.now().since(before).as_millis();
+    assert!((4000..4100).contains(&took), "one a second: {took}");
+
+    begin(&mut bench, "ping 10.0.2.2 count 1000");
+    (0..150).for_each(|_| bench.turn_and_poll());
+    let screen = bench.type_in(b"\x03");
+    assert!(screen.contains("2 sent, 2 received, 0% lost; min "), "{screen}");
+    assert!(screen.ends_with(&format!(" ms\r\n{PROMPT}")), "{screen}");
+
+    begin(&mut bench, "ping 10.0.2.99 count 1000");
+    (0..50).for_each(|_| bench.turn_and_poll());
+    let screen = bench.type_in(b"\x03");
+    let end =
+        format!("1 sent, 0 received, 100% lost\r\n% E313 10.0.2.99 has not answered\r\n{PROMPT}");
+    assert!(screen.ends_with(&end), "{screen}");
+}
+
+#[test]
+fn a_ping_that_cannot_go_on_says_why() {
+    let mut bench = bench();
+    bench.type_in(b"terminal script on\r");
+    bench.configure("set system address 10.0.2.15/24\n");
+    begin(&mut bench, "ping 10.0.2.2 count 3");
+    (0..50).for_each(|_| bench.turn_and_poll());
+    bench.configure("set system hostname edge1\n");
+    let screen = bench.type_in(b"");
+    let lines: Vec<&str> = screen.lines().collect();
+    let [first, sum, why, failed] = lines[..] else { panic!("{screen}") };
+    assert!(first.starts_with("1: 10.0.2.2 answers after "), "{screen}");
+    assert!(sum.starts_with("1 sent, 1 received, 0% lost"), "{screen}");
+    assert!(why.starts_with("% E312 there is no IPv4 management address"), "{screen}");
+    assert_eq!(failed, "% FAILED");
+}
