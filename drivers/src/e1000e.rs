@@ -304,7 +304,7 @@ impl<R: Registers> Nic for E1000e<R> {
     }
 
     fn takes(&self, frame: &Frame) -> bool {
-        self.abilities().cover(frame.offload) && Work::of(frame).is_some()
+        self.abilities().cover(frame.offload()) && Work::of(frame).is_some()
     }
 
     fn send(&mut self, frame: Frame) -> Result<(), Frame> {

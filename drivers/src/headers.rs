@@ -79,7 +79,7 @@ pub fn join(frame: &mut Frame, payload_len: NonZeroU16) -> Option<()> {
     frame[field_at..field_at + 2].copy_from_slice(&fold(sum).to_be_bytes());
     let checksum = PartialChecksum { start: tcp_at as u16, offset: TCP_CHECKSUM_AT as u16 };
     let segments = Segments { kind, payload_len };
-    frame.offload = Offload { checksum: Some(checksum), segments: Some(segments) };
+    frame.set_offload(Offload { checksum: Some(checksum), segments: Some(segments) });
     Some(())
 }
 
@@ -94,7 +94,7 @@ fn fold(mut sum: usize) -> u16 {
 impl TcpCut {
     /// How the frame is to be cut; `None` if that cannot be, or is not TCP.
     pub fn of(frame: &Frame) -> Option<TcpCut> {
-        let Offload { checksum, segments } = frame.offload;
+        let Offload { checksum, segments } = frame.offload();
         let (PartialChecksum { start, offset }, Segments { kind, payload_len }) =
             (checksum?, segments?);
         let version = match kind {
@@ -166,10 +166,10 @@ mod tests {
             Version::V4 => SegmentKind::TcpV4,
             Version::V6 => SegmentKind::TcpV6,
         };
-        frame.offload = Offload {
+        frame.set_offload(Offload {
             checksum: Some(PartialChecksum { start: tcp_at as u16, offset: 16 }),
             segments: Some(Segments { kind, payload_len: 1448.try_into().unwrap() }),
-        };
+        });
         frame
     }
 
@@ -202,12 +202,14 @@ mod tests {
     fn what_cannot_be_cut_is_said_to() {
         type Change = fn(&mut Frame);
         let changes: &[(&str, Change)] = &[
-            ("no checksum", |it| it.offload.checksum = None),
-            ("nothing to cut", |it| it.offload.segments = None),
-            ("datagrams", |it| it.offload.segments.as_mut().unwrap().kind = SegmentKind::UdpL4),
+            ("no checksum", |it| it.offload_mut().checksum = None),
+            ("nothing to cut", |it| it.offload_mut().segments = None),
+            ("datagrams", |it| {
+                it.offload_mut().segments.as_mut().unwrap().kind = SegmentKind::UdpL4
+            }),
             ("TCP's header ends behind the head", |it| it.set_len(50)),
             ("TCP begins behind the head", |it| it.set_len(34)),
-            ("TCP before IP", |it| it.offload.checksum.as_mut().unwrap().start = 20),
+            ("TCP before IP", |it| it.offload_mut().checksum.as_mut().unwrap().start = 20),
             ("a header without its checksum", |it| it[46] = 4 << 4),
             ("options that nobody spoke of", |it| it[14] = 0x46),
             ("no IP", |it| it[14] = 0x55),

@@ -54,7 +54,7 @@ pub trait Nic {
     /// Whether it does all that this frame leaves undone. There may be frames whose headers it cannot
     /// work on, for all its abilities.
     fn takes(&self, frame: &Frame) -> bool {
-        self.abilities().cover(frame.offload)
+        self.abilities().cover(frame.offload())
     }
 
     /// Queues a frame that it takes. It comes back when the ring is full or the port broken, which is

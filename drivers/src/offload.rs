@@ -50,6 +50,11 @@ pub struct Abilities {
 }
 
 impl Offload {
+    /// Whether nothing is left to do.
+    pub fn is_none(&self) -> bool {
+        self.checksum.is_none() && self.segments.is_none()
+    }
+
     /// So many bytes were put before what this is about, or taken away.
     pub(crate) fn move_by(&mut self, bytes: isize) {
         if let Some(checksum) = &mut self.checksum {

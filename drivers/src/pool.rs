@@ -6,9 +6,10 @@
 //! no buffer is ever in two places. A frame that a device is to fill or to send is owned by that
 //! device's ring, where nobody can reach its bytes.
 //!
-//! The free list is a stack, so the buffer used next is the one used last, whose first lines are
-//! still in the cache. It and the links of the chains are kept outside of the buffers: a device
-//! that writes where it must not can spoil a frame, not a list.
+//! What is known of a buffer is a record, for which a frame is another word: the frame is the one
+//! reference to it that there is, and as small as that. The free list is a stack of those, so the buffer
+//! used next is the one used last, whose first lines are still in the cache. Records lie outside of the
+//! buffers: a device that writes where it must not can spoil a frame, not a list.
 //!
 //! ```text
 //! first    0             64                                              2112
@@ -62,49 +63,36 @@ const _: () = assert!(BUFFER_BYTES / CACHE_LINE_BYTES % 2 == 1);
 
 /// A fixed number of buffers for one core.
 pub struct Pool {
-    region: NonNull<u8>,
     /// The stack: the first `free` entries are the buffers that nobody owns.
-    stack: Box<[Cell<Buffer>]>,
+    stack: Box<[Cell<Option<Frame>>]>,
     free: Cell<usize>,
-    /// By buffer, of those that are a frame's further ones: how they go on.
-    links: Box<[Cell<Link>]>,
 }
 
-/// A buffer's number, below the number of all.
-type Buffer = u32;
+/// An Ethernet frame and the buffers it lies in. One word, so that moving it costs nothing.
+pub struct Frame(ManuallyDrop<&'static mut Record>);
 
-/// A further buffer in its chain: where in it the bytes are, and how many. `next` means something in
-/// all but the last.
-#[derive(Clone, Copy, Default)]
-struct Link {
-    at: u16,
-    len: u16,
-    next: Buffer,
-}
-
-/// The further buffers of a frame, in order. `first` and `last` mean something unless `count` is 0.
-#[derive(Clone, Copy, Default)]
-struct Chain {
-    first: Buffer,
-    last: Buffer,
-    count: u32,
-    bytes: u32,
-}
-
-/// An Ethernet frame and the buffers it lies in.
-pub struct Frame {
-    /// Where the head begins.
-    head: NonNull<u8>,
-    head_len: usize,
-    further: Chain,
+/// What is known of a buffer, and of the frame that begins in it or goes on in it.
+#[repr(align(64))]
+struct Record {
     pool: &'static Pool,
-    pub offload: Offload,
+    /// Where the buffer begins.
+    buffer: NonNull<u8>,
+    /// Where in it the frame's bytes begin, and how many there are.
+    head: NonNull<u8>,
+    head_len: u32,
+    /// How the frame goes on, in how many buffers and bytes.
+    next: Option<Frame>,
+    further_buffers: u32,
+    further_bytes: u32,
+    offload: Offload,
 }
+
+const _: () = assert!(size_of::<Record>() == CACHE_LINE_BYTES, "found in one line");
 
 impl Pool {
     /// Memory that each buffer takes, what is kept beside it included.
     pub const BYTES_PER_BUFFER: usize =
-        BUFFER_BYTES + size_of::<Cell<Buffer>>() + size_of::<Cell<Link>>();
+        BUFFER_BYTES + size_of::<Record>() + size_of::<Cell<Option<Frame>>>();
 
     /// A pool of `count` buffers. Its memory is never given back: an appliance has one pool for
     /// life, and devices know its addresses.
@@ -115,28 +103,39 @@ impl Pool {
         let layout = count
             .checked_mul(BUFFER_BYTES)
             .and_then(|bytes| Layout::from_size_align(bytes, PAGE_BYTES).ok())
-            .filter(|layout| layout.size() > 0 && Buffer::try_from(count).is_ok())
+            .filter(|layout| layout.size() > 0)
             .expect("a pool has at least one buffer and fits into the address space");
         // SAFETY: the layout's size is not zero.
         let region = NonNull::new(unsafe { alloc_zeroed(layout) })
             .unwrap_or_else(|| handle_alloc_error(layout));
-        let stack = (0..count as Buffer).rev().map(Cell::new).collect();
-        let links = (0..count).map(|_| Cell::default()).collect();
-        Box::leak(Box::new(Pool { region, stack, free: Cell::new(count), links }))
+        let stack = (0..count).map(|_| Cell::new(None)).collect();
+        let pool: &Pool = Box::leak(Box::new(Pool { stack, free: Cell::new(0) }));
+        let record = |at| {
+            // SAFETY: the region was made of `count` buffers, and `at` is below that.
+            let buffer = unsafe { region.add(at * BUFFER_BYTES) };
+            Record::new(pool, buffer)
+        };
+        let records: Box<[Record]> = (0..count).map(record).collect();
+        for record in Box::leak(records).iter_mut().rev() {
+            pool.put_back(record);
+        }
+        pool
     }
 
     /// An empty frame, or `None` when every buffer is owned by somebody.
-    pub fn take(&'static self) -> Option<Frame> {
+    #[inline]
+    pub fn take(&self) -> Option<Frame> {
         let top = self.free.get().checked_sub(1)?;
+        let mut frame = self.stack[top].take()?;
         self.free.set(top);
-        let head = self.at(self.stack[top].get(), HEADROOM_BYTES);
-        let (further, offload) = (Chain::default(), Offload::default());
-        Some(Frame { head, head_len: 0, further, pool: self, offload })
+        frame.0.begin_at(HEADROOM_BYTES);
+        frame.0.offload = Offload::default();
+        Some(frame)
     }
 
     /// A frame with these bytes in as many buffers as it takes, or `None` when they are more than a
     /// frame holds or too few buffers are free.
-    pub fn take_copy(&'static self, bytes: &[u8]) -> Option<Frame> {
+    pub fn take_copy(&self, bytes: &[u8]) -> Option<Frame> {
         if bytes.len() > FRAME_BYTES_MAX {
             return None;
         }
@@ -160,68 +159,85 @@ impl Pool {
         self.stack.len()
     }
 
-    /// Where this byte of this buffer is.
-    fn at(&self, buffer: Buffer, offset: usize) -> NonNull<u8> {
-        debug_assert!((buffer as usize) < self.total() && offset < BUFFER_BYTES);
-        // SAFETY: (1) numbers of buffers come from `new`, which made the region of as many, or
-        // from `number_of`; (2) offsets are this file's constants, shorter than a buffer.
-        unsafe { self.region.add(buffer as usize * BUFFER_BYTES + offset) }
-    }
-
-    /// The buffer that this byte is in.
-    fn number_of(&self, byte: NonNull<u8>) -> Buffer {
-        ((byte.addr().get() - self.region.addr().get()) / BUFFER_BYTES) as Buffer
-    }
-
-    fn give_back(&self, buffer: Buffer) {
+    #[inline]
+    fn put_back(&self, record: &'static mut Record) {
         let free = self.free.get();
-        self.stack[free].set(buffer);
+        // There is a place for each, so this one's is empty.
+        self.stack[free].set(Some(Frame(ManuallyDrop::new(record))));
         self.free.set(free + 1);
     }
+}
 
-    /// A chain's buffers, and what is in each.
-    fn chain(&self, chain: Chain) -> impl Iterator<Item = (Buffer, Link)> {
-        let mut next = chain.first;
-        (0..chain.count).map(move |_| {
-            let buffer = next;
-            let link = self.links[buffer as usize].get();
-            next = link.next;
-            (buffer, link)
-        })
+impl Record {
+    fn new(pool: &'static Pool, buffer: NonNull<u8>) -> Record {
+        Record {
+            pool,
+            buffer,
+            head: buffer,
+            head_len: 0,
+            next: None,
+            further_buffers: 0,
+            further_bytes: 0,
+            offload: Offload::default(),
+        }
+    }
+
+    /// Has an empty frame's bytes begin here.
+    #[inline]
+    fn begin_at(&mut self, offset: usize) {
+        assert!(offset < BUFFER_BYTES);
+        // SAFETY: inside of the buffer, as was just seen.
+        self.head = unsafe { self.buffer.add(offset) };
+        self.head_len = 0;
+    }
+
+    /// Lets go of what follows.
+    #[cold]
+    fn end(&mut self) {
+        self.next = None;
+        (self.further_buffers, self.further_bytes) = (0, 0);
     }
 }
 
 impl Frame {
     /// Bytes of the whole frame; its own length is the head's.
+    #[inline]
     pub fn total_len(&self) -> usize {
-        self.head_len + self.further.bytes as usize
+        (self.0.head_len + self.0.further_bytes) as usize
     }
 
     /// Buffers that it lies in.
+    #[inline]
     pub fn buffers(&self) -> usize {
-        1 + self.further.count as usize
+        1 + self.0.further_buffers as usize
+    }
+
+    /// What is left to do to it.
+    #[inline]
+    pub fn offload(&self) -> Offload {
+        self.0.offload
+    }
+
+    #[inline]
+    pub fn set_offload(&mut self, offload: Offload) {
+        self.0.offload = offload;
     }
 
     /// What follows the head, buffer by buffer.
     pub fn further(&self) -> impl Iterator<Item = &[u8]> {
-        self.pool.chain(self.further).map(|(buffer, Link { at, len, .. })| {
-            let bytes = self.pool.at(buffer, at.into());
-            // SAFETY: (1) `append` keeps both ends inside the buffer; (2) the buffer was zeroed at
-            // start and so is initialised; (3) a buffer is in one chain at most, that of a frame.
-            unsafe { slice::from_raw_parts(bytes.as_ptr(), len.into()) }
-        })
+        self.parts().skip(1).map(Deref::deref)
     }
 
     /// The same frame in buffers of its own, for flooding.
     pub fn copy(&self) -> Option<Frame> {
-        let mut copy = self.pool.take()?;
-        copy.head = self.pool.at(self.pool.number_of(copy.head), self.headroom());
-        copy.set_len(self.head_len);
+        let mut copy = self.0.pool.take()?;
+        copy.0.begin_at(self.headroom());
+        copy.set_len(self.len());
         copy.copy_from_slice(self);
         for part in self.further() {
             copy.append_copy(part)?;
         }
-        copy.offload = self.offload;
+        copy.set_offload(self.offload());
         Some(copy)
     }
 
@@ -230,9 +246,10 @@ impl Frame {
     ///
     /// # Panics
     /// When `len` is more than its buffer has: [`HEAD_BYTES_MAX`] for a frame that was just taken.
+    #[inline]
     pub fn set_len(&mut self, len: usize) {
         assert!(len <= self.room(), "a head of {len} bytes does not fit its buffer");
-        self.head_len = len;
+        self.0.head_len = len as u32;
     }
 
     /// Puts these bytes into the head behind the first `at`, which move up for them.
@@ -241,14 +258,15 @@ impl Frame {
     /// When the head is shorter than `at`, or so much was put in that none of the headroom is left
     /// that a NIC needs.
     pub fn insert<const N: usize>(&mut self, at: usize, bytes: [u8; N]) {
-        assert!(at <= self.head_len, "behind {at} bytes of a head of {}", self.head_len);
+        const { assert!(N.is_multiple_of(4)) };
+        assert!(at <= self.len(), "behind {at} bytes of a head of {}", self.len());
         assert!(self.headroom() >= NIC_HEADER_BYTES + N, "no headroom for {N} bytes");
         // SAFETY: so many bytes of headroom are in the same buffer, as was just seen.
-        self.head = unsafe { self.head.sub(N) };
-        self.head_len += N;
+        self.0.head = unsafe { self.0.head.sub(N) };
+        self.0.head_len += N as u32;
         self.copy_within(N..N + at, 0);
         self[at..at + N].copy_from_slice(&bytes);
-        self.offload.move_by(N as isize);
+        self.0.offload.move_by(N as isize);
     }
 
     /// Takes `N` bytes out of the head behind the first `at`, which move down; gives them back.
@@ -256,146 +274,164 @@ impl Frame {
     /// # Panics
     /// When the head is shorter than that.
     pub fn remove<const N: usize>(&mut self, at: usize) -> [u8; N] {
+        const { assert!(N.is_multiple_of(4)) };
         let removed = *self[at..].first_chunk().expect("so many bytes are in the head");
         self.copy_within(..at, N);
         // SAFETY: the head has so many bytes, so this is in the same buffer.
-        self.head = unsafe { self.head.add(N) };
-        self.head_len -= N;
-        self.offload.move_by(-(N as isize));
+        self.0.head = unsafe { self.0.head.add(N) };
+        self.0.head_len -= N as u32;
+        self.0.offload.move_by(-(N as isize));
         removed
     }
 
     /// Bytes of its first buffer before the head.
+    #[inline]
     fn headroom(&self) -> usize {
-        (self.head.addr().get() - self.pool.region.addr().get()) % BUFFER_BYTES
+        self.0.head.addr().get() - self.0.buffer.addr().get()
     }
 
     /// Bytes that the head may have where it begins.
+    #[inline]
     fn room(&self) -> usize {
         BUFFER_BYTES - self.headroom()
+    }
+
+    /// The frame as buffers, each with the bytes in it.
+    fn parts(&self) -> impl Iterator<Item = &Frame> {
+        core::iter::successors(Some(self), |part| part.0.next.as_ref())
     }
 
     /// Adds a buffer of `len` bytes: those that lie in it from where its header would have been.
     ///
     /// # Panics
     /// When `len` is more than [`FURTHER_BYTES_MAX`].
-    pub(crate) fn append(&mut self, frame: Frame, len: usize) {
-        self.append_from(frame, FURTHER_AT, len);
+    pub(crate) fn append(&mut self, mut frame: Frame, len: usize) {
+        frame.0.begin_at(FURTHER_AT);
+        self.append_head(frame, len);
     }
 
     /// Adds a buffer of `len` bytes: those that lie where its head is.
     ///
     /// # Panics
     /// When `len` is more than [`HEAD_BYTES_MAX`].
-    pub(crate) fn append_head(&mut self, frame: Frame, len: usize) {
-        self.append_from(frame, HEADROOM_BYTES, len);
-    }
-
-    fn append_from(&mut self, frame: Frame, at: usize, len: usize) {
-        assert!(at + len <= BUFFER_BYTES, "{len} bytes do not fit a buffer");
-        debug_assert_eq!(frame.buffers(), 1);
-        let buffer = self.pool.number_of(ManuallyDrop::new(frame).head);
-        let link = Link { at: at as u16, len: len as u16, next: 0 };
-        self.pool.links[buffer as usize].set(link);
-        match self.further.count {
-            0 => self.further.first = buffer,
-            _ => {
-                let last = &self.pool.links[self.further.last as usize];
-                last.set(Link { next: buffer, ..last.get() });
-            }
-        }
-        self.further.last = buffer;
-        self.further.count += 1;
-        self.further.bytes += u32::from(link.len);
+    pub(crate) fn append_head(&mut self, mut frame: Frame, len: usize) {
+        frame.set_len(len);
+        self.link(frame);
     }
 
     /// Adds a buffer with these bytes, or nothing when none is free.
     fn append_copy(&mut self, bytes: &[u8]) -> Option<()> {
-        let frame = self.pool.take()?;
-        let at = self.pool.at(self.pool.number_of(frame.head), FURTHER_AT);
-        assert!(bytes.len() <= FURTHER_BYTES_MAX, "{} bytes do not fit a buffer", bytes.len());
-        // SAFETY: (1) so many bytes lie between there and the buffer's end; (2) the buffer was
-        // taken a moment ago, so this is the only access.
-        unsafe { slice::from_raw_parts_mut(at.as_ptr(), bytes.len()) }.copy_from_slice(bytes);
-        self.append(frame, bytes.len());
+        let mut frame = self.0.pool.take()?;
+        frame.0.begin_at(FURTHER_AT);
+        frame.set_len(bytes.len());
+        frame.copy_from_slice(bytes);
+        self.link(frame);
         Some(())
     }
 
-    /// Where the device finds the frame, buffer by buffer, and how many bytes: the NIC's header and
-    /// the head, then the rest. Virtual is physical in this image.
-    pub(crate) fn device_parts(&self) -> impl Iterator<Item = (u64, u32)> {
-        let head = (self.device_address(), (NIC_HEADER_BYTES + self.head_len) as u32);
-        core::iter::once(head).chain(self.further_parts())
+    /// Has a frame of one buffer follow the last; a chain is short enough to look for its end.
+    fn link(&mut self, frame: Frame) {
+        debug_assert_eq!(frame.buffers(), 1);
+        self.0.further_buffers += 1;
+        self.0.further_bytes += frame.0.head_len;
+        let mut end = &mut self.0.next;
+        while let Some(part) = end {
+            end = &mut part.0.next;
+        }
+        *end = Some(frame);
     }
 
-    /// The same for a NIC without a header of its own.
+    /// Where the device finds the NIC's header and the head, and how many bytes both have. Virtual is
+    /// physical in this image.
+    #[inline]
+    pub(crate) fn device_head(&self) -> (u64, u32) {
+        (self.device_address(), NIC_HEADER_BYTES as u32 + self.0.head_len)
+    }
+
+    /// The same of what follows, buffer by buffer.
+    pub(crate) fn further_parts(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.parts().skip(1).map(|part| (part.head_address(), part.0.head_len))
+    }
+
+    /// All buffers, for a NIC without a header of its own.
     pub(crate) fn bare_parts(&self) -> impl Iterator<Item = (u64, u32)> {
-        let head = (self.head_address(), self.head_len as u32);
-        core::iter::once(head).chain(self.further_parts())
-    }
-
-    fn further_parts(&self) -> impl Iterator<Item = (u64, u32)> {
-        self.pool.chain(self.further).map(|(buffer, Link { at, len, .. })| {
-            (self.pool.at(buffer, at.into()).addr().get() as u64, len.into())
-        })
+        self.parts().map(|part| (part.head_address(), part.0.head_len))
     }
 
     /// Where the device finds the head.
+    #[inline]
     pub(crate) fn head_address(&self) -> u64 {
-        self.head.addr().get() as u64
+        self.0.head.addr().get() as u64
     }
 
     /// Where the device finds the NIC's header and the head after it.
+    #[inline]
     pub(crate) fn device_address(&self) -> u64 {
         self.head_address() - NIC_HEADER_BYTES as u64
     }
 
     /// Reads the NIC's header, once, into memory that no device can change.
+    #[inline]
     pub(crate) fn read_header(&self) -> [u8; NIC_HEADER_BYTES] {
         // SAFETY: the headroom lies before the head and belongs to this frame alone; volatile, so
         // that it is read now and not again while a decision is being made.
-        unsafe { self.header().read_volatile() }
+        let [a, b, c] = unsafe { self.header().read_volatile() }.map(u32::to_ne_bytes);
+        let mut header = [0; NIC_HEADER_BYTES];
+        header[..4].copy_from_slice(&a);
+        header[4..8].copy_from_slice(&b);
+        header[8..].copy_from_slice(&c);
+        header
     }
 
+    #[inline]
     pub(crate) fn write_header(&mut self, header: [u8; NIC_HEADER_BYTES]) {
         // SAFETY: as in `read_header`, and `&mut self` makes this the only access.
-        unsafe { self.header().write(header) }
+        unsafe { self.header().cast().write(header) }
     }
 
-    fn header(&self) -> NonNull<[u8; NIC_HEADER_BYTES]> {
-        const { assert!(NIC_HEADER_BYTES <= HEADROOM_BYTES) };
-        // SAFETY: `insert` leaves so many bytes before the head, in the same buffer.
-        unsafe { self.head.sub(NIC_HEADER_BYTES).cast() }
+    /// In words, since bytes would be read one by one.
+    fn header(&self) -> NonNull<[u32; NIC_HEADER_BYTES / 4]> {
+        const { assert!(NIC_HEADER_BYTES <= HEADROOM_BYTES && HEADROOM_BYTES.is_multiple_of(4)) };
+        // SAFETY: `insert` leaves so many bytes before the head, in the same buffer; what it and
+        // `remove` move the head by is a multiple of four.
+        unsafe { self.0.head.sub(NIC_HEADER_BYTES).cast() }
     }
 }
 
 impl Deref for Frame {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
-        // SAFETY: (1) `set_len`, `insert` and `remove` keep the head inside the buffer; (2) the buffer was zeroed at
-        // start and so is initialised; (3) only `take` makes frames, and gives no buffer out twice.
-        unsafe { slice::from_raw_parts(self.head.as_ptr(), self.head_len) }
+        // SAFETY: (1) `set_len`, `insert` and `remove` keep the head inside the buffer; (2) the buffer was
+        // zeroed at start and so is initialised; (3) a buffer has one record, and that one frame.
+        unsafe { slice::from_raw_parts(self.0.head.as_ptr(), self.0.head_len as usize) }
     }
 }
 
 impl DerefMut for Frame {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `deref`.
-        unsafe { slice::from_raw_parts_mut(self.head.as_ptr(), self.head_len) }
+        unsafe { slice::from_raw_parts_mut(self.0.head.as_ptr(), self.0.head_len as usize) }
     }
 }
 
 impl Drop for Frame {
+    #[inline]
     fn drop(&mut self) {
-        self.pool.give_back(self.pool.number_of(self.head));
-        self.pool.chain(self.further).for_each(|(buffer, _)| self.pool.give_back(buffer));
+        // SAFETY: a frame is dropped once, and nobody has it afterwards.
+        let record = unsafe { ManuallyDrop::take(&mut self.0) };
+        if record.next.is_some() {
+            record.end();
+        }
+        record.pool.put_back(record);
     }
 }
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Frame({} bytes, {:?})", self.total_len(), self.offload)
+        write!(f, "Frame({} bytes, {:?})", self.total_len(), self.offload())
     }
 }
 

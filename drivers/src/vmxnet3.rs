@@ -354,7 +354,7 @@ impl<R: Registers> Nic for Vmxnet3<R> {
     }
 
     fn takes(&self, frame: &Frame) -> bool {
-        self.abilities().cover(frame.offload) && Work::of(frame).is_some()
+        self.abilities().cover(frame.offload()) && Work::of(frame).is_some()
     }
 
     fn send(&mut self, frame: Frame) -> Result<(), Frame> {

@@ -66,8 +66,8 @@ pub enum Sent {
 
 impl Egress<'_> {
     pub fn send(&mut self, mut frame: Frame) -> Sent {
-        let offload = frame.offload;
-        if offload == drivers::Offload::default() || self.nic.takes(&frame) {
+        let offload = frame.offload();
+        if offload.is_none() || self.nic.takes(&frame) {
             return self.hand_over(frame);
         }
         if offload.segments.is_some() {
@@ -129,7 +129,7 @@ impl Egress<'_> {
 /// Finishes the frame's checksum, if there is one to finish. Nothing is left undone then.
 pub fn finish(frame: &mut Frame) -> Result<(), Malformed> {
     offload_of(frame).finish(frame)?;
-    frame.offload = drivers::Offload::default();
+    frame.set_offload(drivers::Offload::default());
     Ok(())
 }
 
@@ -162,7 +162,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Payload<'a, I> {
 
 /// What a frame leaves undone, as `lb` says it.
 pub fn offload_of(frame: &Frame) -> Offload {
-    let drivers::Offload { checksum, segments } = frame.offload;
+    let drivers::Offload { checksum, segments } = frame.offload();
     let kind_of = |kind| match kind {
         drivers::SegmentKind::TcpV4 => SegmentKind::TcpV4,
         drivers::SegmentKind::TcpV6 => SegmentKind::TcpV6,

@@ -77,7 +77,7 @@ struct Slot {
 impl Work {
     /// What the frame leaves undone, told as the chip wants it. `None` for what it has no words for.
     pub fn of(frame: &Frame) -> Option<Work> {
-        match (frame.offload.segments, frame.offload.checksum) {
+        match (frame.offload().segments, frame.offload().checksum) {
             (None, None) => Some(Work::default()),
             (None, Some(checksum)) => Work::sum(checksum, frame),
             (Some(_), _) => Work::cut(TcpCut::of(frame)?, frame.total_len()),

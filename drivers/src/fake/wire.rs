@@ -89,7 +89,7 @@ impl Packet {
         let kind = if self.is_v4 { SegmentKind::TcpV4 } else { SegmentKind::TcpV6 };
         let segments = mss.and_then(NonZeroU16::new);
         let segments = segments.map(|payload_len| Segments { kind, payload_len });
-        frame.offload = Offload { checksum: Some(self.checksum()), segments };
+        frame.set_offload(Offload { checksum: Some(self.checksum()), segments });
         frame
     }
 }

@@ -6,6 +6,17 @@ fn numbered(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at / 7) as u8 ^ (at >> 8) as u8).collect()
 }
 
+impl Frame {
+    pub(crate) fn offload_mut(&mut self) -> &mut Offload {
+        &mut self.0.offload
+    }
+
+    /// All that the device finds.
+    pub(crate) fn whole_for_device(&self) -> Vec<(u64, u32)> {
+        core::iter::once(self.device_head()).chain(self.further_parts()).collect()
+    }
+}
+
 fn whole(frame: &Frame) -> Vec<u8> {
     frame.further().fold(frame.to_vec(), |bytes, part| [&bytes, part].concat())
 }
@@ -57,6 +68,7 @@ fn a_frame_stays_inside_its_buffer() {
 #[test]
 fn a_long_frame_is_a_chain_of_full_buffers() {
     let pool = Pool::new(2 * BUFFERS_PER_FRAME_MAX);
+    let first = pool.take().unwrap().0.buffer.addr().get();
     for (len, buffers) in [
         (0, 1),
         (HEAD_BYTES_MAX, 1),
@@ -72,11 +84,10 @@ fn a_long_frame_is_a_chain_of_full_buffers() {
         assert_eq!(pool.total() - pool.free(), 2 * buffers);
         drop(frame);
         assert_eq!(whole(&copy), bytes);
-        let parts: Vec<(u64, u32)> = copy.device_parts().collect();
+        let parts: Vec<(u64, u32)> = copy.whole_for_device();
         assert_eq!(parts.len(), buffers);
         let told: usize = parts.iter().map(|&(_, len)| len as usize).sum();
         assert_eq!(told, NIC_HEADER_BYTES + len);
-        let first = pool.region.addr().get();
         assert!(parts.iter().all(|part| (part.0 as usize - first) % BUFFER_BYTES == FURTHER_AT));
         drop(copy);
         assert_eq!(pool.free(), pool.total());
@@ -93,24 +104,24 @@ fn bytes_are_put_in_and_taken_out_and_nothing_behind_them_moves() {
         let tagged = [&bytes[..12], &tag, &bytes[12..]].concat();
         let mut frame = pool.take_copy(&bytes).unwrap();
         let checksum = crate::offload::PartialChecksum { start: 34, offset: 16 };
-        frame.offload.checksum = Some(checksum);
+        frame.set_offload(Offload { checksum: Some(checksum), segments: None });
         let last = frame.as_ptr_range().end;
 
         frame.insert(12, tag);
         assert_eq!((whole(&frame), frame.total_len()), (tagged.clone(), len + 4));
         assert_eq!(frame.as_ptr_range().end, last, "what is behind stays where it is");
-        assert_eq!(frame.offload.checksum.unwrap().start, 38);
+        assert_eq!(frame.offload().checksum.unwrap().start, 38);
         frame.write_header([9; NIC_HEADER_BYTES]);
         let mut copy = frame.copy().unwrap();
         assert_eq!((whole(&copy), copy.buffers()), (tagged.clone(), frame.buffers()));
-        assert_eq!(copy.offload, frame.offload);
+        assert_eq!(copy.offload(), frame.offload());
 
         assert_eq!(copy.remove(12), tag);
         assert_eq!(frame.remove(12), tag);
         for frame in [&frame, &copy] {
             assert_eq!((whole(frame), frame.total_len()), (bytes.clone(), len));
-            assert_eq!(frame.offload.checksum, Some(checksum));
-            let told: usize = frame.device_parts().map(|(_, len)| len as usize).sum();
+            assert_eq!(frame.offload().checksum, Some(checksum));
+            let told: usize = frame.whole_for_device().iter().map(|&(_, len)| len as usize).sum();
             assert_eq!(told, NIC_HEADER_BYTES + len);
         }
         assert_eq!(frame.remove::<4>(0), bytes[..4], "also of a frame that was given none");

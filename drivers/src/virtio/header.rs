@@ -124,12 +124,12 @@ fn segments(gso_type: u8, gso_size: u16, agreed: Abilities) -> Option<Segments> 
 /// The header of a frame that is sent, `num_buffers` zero as it must be (5.1.6.2.1).
 pub fn transmit(frame: &Frame) -> Header {
     let mut header = [0; HEADER_BYTES];
-    if let Some(PartialChecksum { start, offset }) = frame.offload.checksum {
+    if let Some(PartialChecksum { start, offset }) = frame.offload().checksum {
         header[0] = NEEDS_CSUM;
         put(&mut header, 6, start);
         put(&mut header, 8, offset);
     }
-    if let Some(Segments { kind, payload_len }) = frame.offload.segments {
+    if let Some(Segments { kind, payload_len }) = frame.offload().segments {
         header[1] = match kind {
             SegmentKind::TcpV4 => GSO_TCPV4,
             SegmentKind::TcpV6 => GSO_TCPV6,
@@ -279,7 +279,8 @@ mod tests {
         for (gso_type, gso_size) in [(0, 0), (1, 1448), (4, 1428), (5, 1200)] {
             let came = offload(1, gso_type, gso_size, 34, 16);
             let mut frame = pool.take_copy(&[0; 1500]).unwrap();
-            (frame.offload, _) = judge(&came, 1500, 1500, Abilities::ALL).unwrap();
+            let (offload, _) = judge(&came, 1500, 1500, Abilities::ALL).unwrap();
+            frame.set_offload(offload);
             let told = transmit(&frame);
             assert_eq!(u16_at(&told, 2), if gso_type == 0 { 0 } else { 1500 });
             assert_eq!((&told[..2], &told[4..10]), (&came[..2], &came[4..10]));

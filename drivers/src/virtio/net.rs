@@ -214,7 +214,7 @@ impl<T: Transport, D: Doorbell> VirtioNet<T, D> {
     fn judge(&mut self, header: &Header, frame: &mut Frame) -> Result<(), Misfit> {
         let agreed = self.features.our_abilities();
         let (offload, claim) = header::judge(header, frame.len(), frame.total_len(), agreed)?;
-        frame.offload = offload;
+        frame.set_offload(offload);
         self.counters.rx_frames += 1;
         self.counters.rx_bytes += frame.total_len() as u64;
         match claim {
@@ -362,7 +362,7 @@ impl<T: Transport, D: Doorbell> Nic for VirtioNet<T, D> {
     }
 
     fn send(&mut self, mut frame: Frame) -> Result<(), Frame> {
-        debug_assert!(self.abilities().cover(frame.offload), "{frame:?} is not for this NIC");
+        debug_assert!(self.abilities().cover(frame.offload()), "{frame:?} is not for this NIC");
         if self.is_broken() {
             self.counters.tx_broken += 1;
             return Err(frame);

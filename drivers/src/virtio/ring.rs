@@ -54,6 +54,16 @@ pub enum Direction {
     Transmit,
 }
 
+impl Direction {
+    /// What the device gets of a frame.
+    fn given_bytes(self, frame: &Frame) -> u32 {
+        match self {
+            Direction::Receive => RECEIVE_BYTES,
+            Direction::Transmit => (HEADER_BYTES + frame.total_len()) as u32,
+        }
+    }
+}
+
 /// A frame that the device is done with.
 #[derive(Debug)]
 pub struct Used {
@@ -125,12 +135,13 @@ impl Ring {
 
     /// Takes a frame in. It comes back when the ring has too little room.
     pub fn push(&mut self, frame: Frame) -> Result<(), Frame> {
-        if frame.buffers() > self.room() {
+        let further = frame.buffers() - 1;
+        if further >= self.room() {
             return Err(frame);
         }
-        let first = *self.free.last().expect("a frame has a buffer, and there is room for it");
-        for (part, left) in frame.device_parts().zip((0..frame.buffers()).rev()) {
-            self.describe(part, left);
+        let first = self.describe(frame.device_head(), further);
+        if further > 0 {
+            self.describe_further(&frame, further);
         }
         self.memory.write_available(self.pushed, first);
         let slot = &mut self.slots[usize::from(first)];
@@ -164,17 +175,18 @@ impl Ring {
             return Err(RingFault::UsedId);
         }
         let id = answer.id as u16;
-        let slot = &self.slots[usize::from(id)];
-        if self.is_queued(slot) {
+        let queued = self.pushed.wrapping_sub(self.published);
+        let slot = &mut self.slots[usize::from(id)];
+        let frame = slot.frame.as_ref().ok_or(RingFault::UsedNotHead)?;
+        // Pushed, but not yet published.
+        if slot.index.wrapping_sub(self.published) < queued {
             return Err(RingFault::UsedNotHead);
         }
-        let given_bytes = slot.frame.as_ref().map(|frame| self.given_bytes(frame));
         // For a frame to send the true answer is 0, but vhost has long said the frame's length.
-        if given_bytes.is_some_and(|given| answer.len > given) {
+        if answer.len > self.direction.given_bytes(frame) {
             return Err(RingFault::UsedLen);
         }
-        let taken = self.slots[usize::from(id)].frame.take();
-        let frame = taken.ok_or(RingFault::UsedNotHead)?;
+        let frame = slot.frame.take().ok_or(RingFault::UsedNotHead)?;
         self.release(id, frame.buffers());
         self.consumed = self.consumed.wrapping_add(1);
         Ok(Used { frame, written_bytes: answer.len })
@@ -203,18 +215,29 @@ impl Ring {
         (self.pushed, self.published, self.consumed) = (0, 0, 0);
     }
 
-    /// Uses up a descriptor for a buffer, after which `left` more of the same frame follow.
-    fn describe(&mut self, (address, len): (u64, u32), left: usize) {
+    /// Uses up a descriptor for a buffer, after which `left` more of the same frame follow; its number.
+    fn describe(&mut self, (address, len): (u64, u32), left: usize) -> u16 {
         let id = self.free.pop().expect("room was seen to before");
-        let next = self.free.last().copied().filter(|_| left > 0);
+        let (next, next_flag) = match self.free.last() {
+            Some(&next) if left > 0 => (next, NEXT),
+            _ => (0, 0),
+        };
         let (len, write) = match self.direction {
             Direction::Receive => (RECEIVE_BYTES, WRITE),
             Direction::Transmit => (len, 0),
         };
-        let flags = write | next.map_or(0, |_| NEXT);
-        let next = next.unwrap_or(0);
+        let flags = write | next_flag;
         self.memory.write_descriptor(id, Descriptor { address, len, flags, next });
         self.slots[usize::from(id)].next = next;
+        id
+    }
+
+    #[inline(never)]
+    fn describe_further(&mut self, frame: &Frame, mut left: usize) {
+        for part in frame.further_parts() {
+            left -= 1;
+            self.describe(part, left);
+        }
     }
 
     /// Frees a frame's descriptors, the first one and those that follow it.
@@ -224,19 +247,6 @@ impl Ring {
             self.free.push(id);
             id = self.slots[usize::from(id)].next;
         }
-    }
-
-    fn given_bytes(&self, frame: &Frame) -> u32 {
-        match self.direction {
-            Direction::Receive => RECEIVE_BYTES,
-            Direction::Transmit => (HEADER_BYTES + frame.total_len()) as u32,
-        }
-    }
-
-    /// Pushed, but not yet published.
-    fn is_queued(&self, slot: &Slot) -> bool {
-        let queued = self.pushed.wrapping_sub(self.published);
-        slot.frame.is_some() && slot.index.wrapping_sub(self.published) < queued
     }
 }
 

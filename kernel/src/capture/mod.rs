@@ -205,7 +205,7 @@ impl Tally {
             Way::In => self.received += 1,
             Way::Out => self.sent += 1,
         }
-        let drivers::Offload { checksum, segments } = frame.offload;
+        let drivers::Offload { checksum, segments } = frame.offload();
         self.cut_short += u16::from(is_cut_short);
         self.unfinished += u16::from(checksum.is_some());
         self.uncut += u16::from(segments.is_some());

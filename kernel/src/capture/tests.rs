@@ -131,8 +131,10 @@ fn the_ring_holds_a_pcap_file() {
     capture.see(port(0), Way::In, &frame, now);
     assert!(capture.is_on());
     let mut half_done = pool.take_copy(&bytes[..18]).unwrap();
-    half_done.offload =
-        Offload { checksum: Some(PartialChecksum { start: 14, offset: 2 }), segments: None };
+    half_done.set_offload(Offload {
+        checksum: Some(PartialChecksum { start: 14, offset: 2 }),
+        segments: None,
+    });
     capture.see(port(1), Way::Out, &half_done, now);
     capture.see(port(1), Way::Out, &frame, now);
     assert!(!capture.is_on(), "both were taken");

@@ -60,7 +60,7 @@ impl Nic for FakeNic {
         while !batch.is_full() {
             let Some((bytes, offload)) = cable.to_switch.pop_front() else { return };
             let mut frame = self.pool.take_copy(&bytes).expect("the test's pool suffices");
-            frame.offload = offload;
+            frame.set_offload(offload);
             batch.push(frame).map_err(drop).expect("there is room");
         }
     }
@@ -71,13 +71,13 @@ impl Nic for FakeNic {
 
     fn send(&mut self, frame: Frame) -> Result<(), Frame> {
         let mut cable = self.cable.borrow_mut();
-        assert!(cable.abilities.cover(frame.offload), "{frame:?} is not for this NIC");
+        assert!(cable.abilities.cover(frame.offload()), "{frame:?} is not for this NIC");
         if cable.from_switch.len() >= cable.room {
             self.counters.tx_full += 1;
             return Err(frame);
         }
         let bytes = frame.further().fold(frame.to_vec(), |bytes, part| [&bytes, part].concat());
-        cable.from_switch.push((bytes, frame.offload));
+        cable.from_switch.push((bytes, frame.offload()));
         cable.queued += 1;
         Ok(())
     }

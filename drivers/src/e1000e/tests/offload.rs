@@ -102,7 +102,7 @@ fn what_the_chip_cannot_be_told_is_not_taken() {
     let packet = Packet { is_v4: true, tags: 0, protocol: 6, payload: 1_900 };
     let sum = |start, offset| {
         let mut frame = packet.frame(pool, None);
-        frame.offload.checksum = Some(PartialChecksum { start, offset });
+        frame.offload_mut().checksum = Some(PartialChecksum { start, offset });
         frame
     };
     assert!(bench.nic.takes(&sum(34, 16)));
@@ -110,7 +110,7 @@ fn what_the_chip_cannot_be_told_is_not_taken() {
     assert!(!bench.nic.takes(&sum(34, 250)), "a place beyond what can be said");
     assert!(!bench.nic.takes(&sum(u16::MAX, u16::MAX)));
     let mut udp = packet.frame(pool, Some(1_000));
-    udp.offload.segments.as_mut().unwrap().kind = SegmentKind::UdpL4;
+    udp.offload_mut().segments.as_mut().unwrap().kind = SegmentKind::UdpL4;
     assert!(!bench.nic.takes(&udp), "datagrams are not cut");
     bench.end();
 }

@@ -60,7 +60,7 @@ fn what_was_put_together_is_cut_again() {
             bytes[field..field + 2].copy_from_slice(&[0xde, 0xad]);
             left.act(|it| it.deliver_joined(&bytes, mss));
             let frame = left.received().pop().unwrap();
-            assert_eq!(frame.offload, packet.frame(right.pool, Some(mss)).offload);
+            assert_eq!(frame.offload(), packet.frame(right.pool, Some(mss)).offload());
             assert_eq!(whole(&frame), packet.bytes(), "its checksum is begun");
             right.nic.send(frame).unwrap();
             right.nic.flush();
@@ -122,7 +122,7 @@ fn what_the_device_cannot_be_told_is_not_taken() {
     let packet = Packet { is_v4: true, tags: 0, protocol: 6, payload: 1_900 };
     let sum = |start, offset| {
         let mut frame = packet.frame(pool, None);
-        frame.offload.checksum = Some(PartialChecksum { start, offset });
+        frame.offload_mut().checksum = Some(PartialChecksum { start, offset });
         frame
     };
     assert!(bench.nic.takes(&sum(34, 16)));
@@ -130,7 +130,7 @@ fn what_the_device_cannot_be_told_is_not_taken() {
     assert!(!bench.nic.takes(&sum(u16::MAX, u16::MAX)));
     let mut wide = packet.frame(pool, Some(0x4000));
     assert!(!bench.nic.takes(&wide), "segments longer than can be said");
-    wide.offload.segments.as_mut().unwrap().kind = SegmentKind::UdpL4;
+    wide.offload_mut().segments.as_mut().unwrap().kind = SegmentKind::UdpL4;
     assert!(!bench.nic.takes(&wide), "datagrams are not cut");
     bench.end();
 }

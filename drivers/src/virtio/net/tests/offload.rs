@@ -93,8 +93,8 @@ fn a_long_frame_goes_from_port_to_port_as_it_is() {
         assert_eq!(whole(&frame), bytes);
         let checksum = Some(PartialChecksum { start: 34, offset: 16 });
         let segments = Some(Segments { kind, payload_len: 1448.try_into().unwrap() });
-        assert_eq!(frame.offload, Offload { checksum, segments });
-        let buffers: Vec<(u64, u32)> = frame.device_parts().collect();
+        assert_eq!(frame.offload(), Offload { checksum, segments });
+        let buffers: Vec<(u64, u32)> = frame.whole_for_device();
 
         right.nic.send(frame).unwrap();
         right.nic.flush();
@@ -122,7 +122,7 @@ fn a_checksum_to_finish_goes_with_its_frame() {
         let came = header(flags, 0, 0, 34, 16);
         bench.device.receive(|ring| ring.deliver_with(came, &bytes));
         let frame = bench.received().pop().unwrap();
-        assert_eq!(frame.offload.checksum, Some(PartialChecksum { start: 34, offset: 16 }));
+        assert_eq!(frame.offload().checksum, Some(PartialChecksum { start: 34, offset: 16 }));
         assert!(bench.nic.send(frame).is_ok());
         bench.nic.flush();
         let sent = bench.device.transmit(|ring| ring.transmitted_with());
@@ -215,7 +215,7 @@ fn a_long_frame_waits_for_no_half_of_a_ring() {
     };
     let long = |bench: &Bench| {
         let mut frame = bench.pool.take_copy(&numbered(LEN)).unwrap();
-        frame.offload = offload;
+        frame.set_offload(offload);
         frame
     };
     let (first, second) = (long(&bench), long(&bench));
