@@ -78,6 +78,9 @@ pub struct RingAddresses {
 pub struct RingMemory {
     base: NonNull<u8>,
     size: RingSize,
+    /// Where the available and the used ring begin, from there.
+    available: usize,
+    used: usize,
 }
 
 impl RingMemory {
@@ -86,7 +89,8 @@ impl RingMemory {
         let layout = Layout::from_size_align(Self::bytes(size), PAGE_BYTES).ok()?;
         // SAFETY: the layout's size is not zero, since a ring has at least two elements.
         let base = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        Some(RingMemory { base, size })
+        let (available, used) = (Self::available_offset(size), Self::used_offset(size));
+        Some(RingMemory { base, size, available, used })
     }
 
     pub fn size(&self) -> RingSize {
@@ -98,8 +102,8 @@ impl RingMemory {
         let base = self.base.as_ptr() as u64;
         RingAddresses {
             descriptors: base,
-            available: base + self.available() as u64,
-            used: base + self.used() as u64,
+            available: base + self.available as u64,
+            used: base + self.used as u64,
         }
     }
 
@@ -107,15 +111,15 @@ impl RingMemory {
         let Descriptor { address, len, flags, next } = descriptor;
         let at = self.size.slot(id) * DESCRIPTOR_BYTES;
         self.write::<u64>(at, address);
-        self.write::<u32>(at + 8, len);
-        self.write::<u16>(at + 12, flags);
-        self.write::<u16>(at + 14, next);
+        // The rest in one piece: length, flags, next.
+        let rest = u64::from(len) | u64::from(flags) << 32 | u64::from(next) << 48;
+        self.write::<u64>(at + 8, rest.to_le());
     }
 
     /// Puts a descriptor's number at a place of the available ring. The device sees it once
     /// `publish` has moved past it.
     pub fn write_available(&mut self, index: u16, id: u16) {
-        let at = self.available() + RING_HEAD_BYTES + 2 * self.size.slot(index);
+        let at = self.available + RING_HEAD_BYTES + 2 * self.size.slot(index);
         self.write::<u16>(at, id);
     }
 
@@ -123,32 +127,32 @@ impl RingMemory {
     pub fn publish(&mut self, index: u16) -> bool {
         // What was queued must be seen before the index that covers it (2.7.13.3.1).
         fence(Ordering::Release);
-        self.write::<u16>(self.available() + 2, index);
+        self.write::<u16>(self.available + 2, index);
         // The index must be seen before the flag is read: the device does the two in the other
         // order, and else both could go to sleep (2.7.13.4.1).
         fence(Ordering::SeqCst);
-        self.read::<u16>(self.used()) & NO_NOTIFY == 0
+        self.read::<u16>(self.used) & NO_NOTIFY == 0
     }
 
     pub fn want_interrupts(&mut self) {
-        self.write::<u16>(self.available(), 0);
+        self.write::<u16>(self.available, 0);
         // The flag must be seen before the caller looks at the used ring a last time.
         fence(Ordering::SeqCst);
     }
 
     pub fn refuse_interrupts(&mut self) {
-        self.write::<u16>(self.available(), NO_INTERRUPT);
+        self.write::<u16>(self.available, NO_INTERRUPT);
     }
 
     pub fn used_index(&self) -> u16 {
-        let index = self.read::<u16>(self.used() + 2);
+        let index = self.read::<u16>(self.used + 2);
         // What the index covers must be read after it.
         fence(Ordering::Acquire);
         index
     }
 
     pub fn used_element(&self, index: u16) -> UsedElement {
-        let at = self.used() + RING_HEAD_BYTES + USED_ELEMENT_BYTES * self.size.slot(index);
+        let at = self.used + RING_HEAD_BYTES + USED_ELEMENT_BYTES * self.size.slot(index);
         UsedElement { id: self.read::<u32>(at), len: self.read::<u32>(at + 4) }
     }
 
@@ -156,14 +160,6 @@ impl RingMemory {
     pub fn clear(&mut self) {
         // SAFETY: `base` is the start of an allocation of this many bytes, and ours alone.
         unsafe { self.base.write_bytes(0, Self::bytes(self.size)) }
-    }
-
-    fn available(&self) -> usize {
-        Self::available_offset(self.size)
-    }
-
-    fn used(&self) -> usize {
-        Self::used_offset(self.size)
     }
 
     fn available_offset(size: RingSize) -> usize {

@@ -74,6 +74,14 @@ impl Bench {
             .collect()
     }
 
+    /// The device has its buffers again, but for those that are not worth a look yet.
+    fn assert_device_has_all(&self, name: &str) {
+        let (posted, astray) = (self.device.receive(|ring| ring.fetch().len()), self.astray());
+        let size = usize::from(self.nic.receive.size().get());
+        assert!(posted > size - self.nic.refill_room, "{name}: {posted} of {size} posted");
+        assert_eq!((posted + self.nic.receive.room(), astray), (size, 0), "{name}");
+    }
+
     /// Buffers that are neither free nor in a ring: none, unless a test holds some.
     fn astray(&self) -> usize {
         let rings = [&self.nic.receive, &self.nic.transmit];
