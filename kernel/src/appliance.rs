@@ -74,6 +74,10 @@ pub struct Appliance {
     ports: Vec<PortSlot>,
     pool: &'static Pool,
     punts: heapless::Deque<(PortId, Frame), PUNTS_MAX>,
+    /// Of the batch under way.
+    verdicts: [Verdict; BATCH],
+    /// Ports whose NICs have queued frames that are not published yet.
+    dirty: PortSet,
     next_tick: Instant,
     next_care: Instant,
     now: Instant,
@@ -85,8 +89,6 @@ struct PortSlot {
     state: NicState,
     punts_waiting: usize,
     software: SoftwareCounters,
-    /// Frames were queued that are not published yet.
-    is_dirty: bool,
 }
 
 impl Appliance {
@@ -107,6 +109,8 @@ impl Appliance {
             ports: nics.into_iter().enumerate().filter_map(slot).collect(),
             pool,
             punts: heapless::Deque::new(),
+            verdicts: [Verdict::Hold; BATCH],
+            dirty: PortSet::EMPTY,
             next_tick: Instant::START,
             next_care: Instant::START,
             now: Instant::START,
@@ -158,22 +162,26 @@ impl Appliance {
         self.dataplane.start(self.now);
     }
 
-    /// One pass: a batch from every port, then what waits, then what time brings.
+    /// One pass: a batch from every port, then what waits, then what time brings. Most passes of a
+    /// loop that polls find nothing at all, and cost a look at each NIC.
+    #[cfg_attr(feature = "image", optimize(speed))]
     pub fn turn(&mut self, now: Instant) -> Turn {
         self.now = now;
         self.busy.begin(now);
-        let received = self.receive();
-        self.work_off_punts();
-        if now >= self.next_tick {
-            self.next_tick = now + TICK;
-            self.care();
-            self.dataplane.housekeep(now);
+        let mut moved = self.receive();
+        if !self.punts.is_empty() {
+            self.work_off_punts();
         }
-        let originated = self.originate();
-        self.flush();
-        if received + originated == 0 {
+        if now >= self.next_tick {
+            self.tick();
+        }
+        if !self.dataplane.outbox().is_empty() {
+            moved += self.originate();
+        }
+        if moved == 0 {
             return Turn::Idle;
         }
+        self.flush();
         self.busy.moved_frames();
         Turn::Busy
     }
@@ -195,45 +203,51 @@ impl Appliance {
         }
     }
 
+    #[cfg_attr(feature = "image", optimize(speed))]
     fn receive(&mut self) -> usize {
         let mut batch = Batch::new();
         let mut received = 0;
         for at in 0..self.ports.len() {
             let slot = &mut self.ports[at];
-            let ingress = slot.id;
             slot.attached.nic.receive(&mut batch);
-            received += batch.len();
-            if self.capture.is_on() {
-                batch.iter().for_each(|frame| {
-                    self.capture.see(ingress, Way::In, frame, self.now);
-                });
-            }
-            if self.dataplane.tables().edges().contains(ingress) {
-                batch.retain_mut(|frame| edge::enter(&mut self.dataplane, ingress, frame));
-            }
-            let verdicts = self.decide(ingress, &mut batch);
-            for (frame, verdict) in batch.drain(..).zip(verdicts) {
-                self.act(ingress, frame, verdict);
+            if !batch.is_empty() {
+                let ingress = slot.id;
+                received += batch.len();
+                self.forward(ingress, &mut batch);
             }
         }
         received
     }
 
+    /// Decides about what came in by a port and does it; the batch is empty then.
+    #[cfg_attr(feature = "image", optimize(speed))]
+    fn forward(&mut self, ingress: PortId, batch: &mut Batch) {
+        if self.capture.is_on() {
+            batch.iter().for_each(|frame| self.capture.see(ingress, Way::In, frame, self.now));
+        }
+        if self.dataplane.tables().edges().contains(ingress) {
+            batch.retain_mut(|frame| edge::enter(&mut self.dataplane, ingress, frame));
+        }
+        self.decide(ingress, batch);
+        for (at, frame) in batch.drain(..).enumerate() {
+            self.act(ingress, frame, self.verdicts[at]);
+        }
+    }
+
     /// A verdict for each frame.
-    fn decide(&mut self, ingress: PortId, batch: &mut Batch) -> heapless::Vec<Verdict, BATCH> {
-        let seen = batch.iter_mut().map(|frame| {
+    #[cfg_attr(feature = "image", optimize(speed))]
+    fn decide(&mut self, ingress: PortId, batch: &mut Batch) {
+        let verdicts = &mut self.verdicts[..batch.len()];
+        let mut frames = heapless::Vec::<_, BATCH>::new();
+        frames.extend(batch.iter_mut().map(|frame| {
             let (len, offload) = (frame.total_len(), offload_of(frame));
             lb::Frame { head: frame, len, offload }
-        });
-        let mut frames: heapless::Vec<_, BATCH> = seen.collect();
-        // To be overwritten.
-        let mut verdicts =
-            frames.iter().map(|_| Verdict::Hold).collect::<heapless::Vec<_, BATCH>>();
-        self.dataplane.receive_batch(ingress, &mut frames, &mut verdicts, self.now);
-        verdicts
+        }));
+        self.dataplane.receive_batch(ingress, &mut frames, verdicts, self.now);
     }
 
     /// Does what was decided; nothing is left to decide here.
+    #[cfg_attr(feature = "image", optimize(speed))]
     fn act(&mut self, ingress: PortId, frame: Frame, verdict: Verdict) {
         match verdict {
             Verdict::Forward(port) => self.send(port, frame),
@@ -244,6 +258,7 @@ impl Appliance {
         }
     }
 
+    #[cfg_attr(feature = "image", optimize(speed))]
     fn send(&mut self, port: PortId, mut frame: Frame) {
         let has_edge = self.dataplane.tables().edges().contains(port);
         if let Some(slot) = self.ports.get_mut(port.index()) {
@@ -255,7 +270,9 @@ impl Appliance {
             let (nic, capture) = (&mut *attached.nic, &mut self.capture);
             let tap = capture.is_on().then_some(Tap { capture, port, now: self.now });
             let mut egress = Egress { nic, pool: self.pool, counters: software, tap };
-            slot.is_dirty |= egress.send(frame) == Sent::Queued;
+            if egress.send(frame) == Sent::Queued {
+                self.dirty = self.dirty.with(port);
+            }
         }
     }
 
@@ -306,11 +323,18 @@ impl Appliance {
         originated
     }
 
+    #[cfg_attr(feature = "image", optimize(speed))]
     fn flush(&mut self) {
-        for slot in self.ports.iter_mut().filter(|slot| slot.is_dirty) {
-            slot.attached.nic.flush();
-            slot.is_dirty = false;
+        for port in core::mem::take(&mut self.dirty) {
+            self.ports[port.index()].attached.nic.flush();
         }
+    }
+
+    #[cold]
+    fn tick(&mut self) {
+        self.next_tick = self.now + TICK;
+        self.care();
+        self.dataplane.housekeep(self.now);
     }
 
     /// Looks after the NICs and writes into the log what changed by itself.
@@ -360,6 +384,6 @@ impl PortSlot {
         // What the log has not said yet: the first look tells how the link is.
         let software = SoftwareCounters::default();
         let state = NicState::LinkDown;
-        PortSlot { id, attached, state, punts_waiting: 0, software, is_dirty: false }
+        PortSlot { id, attached, state, punts_waiting: 0, software }
     }
 }

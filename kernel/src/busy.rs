@@ -12,39 +12,43 @@ use lb::Instant;
 use lb::report::Fraction;
 
 /// Time over which turns are added up.
-const WINDOW: Duration = Duration::from_secs(1);
+const WINDOW_NS: u64 = 1_000_000_000;
 
 #[derive(Debug, Default)]
 pub struct Busy {
-    /// When the turn before began, and whether it moved frames.
-    before: Option<(Instant, bool)>,
+    /// When the turn before began; `None` after a rest.
+    before: Option<Instant>,
+    /// Whether it moved frames.
+    moved_frames: bool,
     window_began: Instant,
-    busy: Duration,
+    busy_ns: u64,
     last: Option<Fraction>,
-    longest: Duration,
+    longest_ns: u64,
 }
 
 impl Busy {
     /// A turn begins.
+    #[inline]
+    #[cfg_attr(feature = "image", optimize(speed))]
     pub fn begin(&mut self, now: Instant) {
-        if let Some((began, moved_frames)) = self.before {
-            let turn = now.since(began);
-            self.longest = self.longest.max(turn);
-            if moved_frames {
-                self.busy += turn;
+        if let Some(before) = self.before.replace(now) {
+            let turn_ns = nanos(before, now);
+            self.longest_ns = self.longest_ns.max(turn_ns);
+            if self.moved_frames {
+                self.busy_ns += turn_ns;
             }
         }
-        let over = now.since(self.window_began);
-        if over >= WINDOW {
-            self.last = Some(part(self.busy, over));
-            (self.window_began, self.busy) = (now, Duration::ZERO);
+        self.moved_frames = false;
+        let over_ns = nanos(self.window_began, now);
+        if over_ns >= WINDOW_NS {
+            self.last = Some(part(self.busy_ns, over_ns));
+            (self.window_began, self.busy_ns) = (now, 0);
         }
-        self.before = Some((now, false));
     }
 
     /// The turn moved frames.
     pub fn moved_frames(&mut self) {
-        self.before = self.before.map(|(began, _)| (began, true));
+        self.moved_frames = true;
     }
 
     /// The processor halts until something comes: that is no turn.
@@ -54,11 +58,11 @@ impl Busy {
 
     /// The longest turn since this was cleared.
     pub fn longest_turn(&self) -> Duration {
-        self.longest
+        Duration::from_nanos(self.longest_ns)
     }
 
     pub fn clear_longest_turn(&mut self) {
-        self.longest = Duration::ZERO;
+        self.longest_ns = 0;
     }
 
     /// Of the last whole window; `None` before there was one.
@@ -67,8 +71,13 @@ impl Busy {
     }
 }
 
-fn part(busy: Duration, whole: Duration) -> Fraction {
-    let millionths = busy.min(whole).as_nanos() * 1_000_000 / whole.as_nanos().max(1);
+/// As a number, since this is done at every turn.
+fn nanos(from: Instant, to: Instant) -> u64 {
+    to.as_nanos().saturating_sub(from.as_nanos())
+}
+
+fn part(busy_ns: u64, whole_ns: u64) -> Fraction {
+    let millionths = u128::from(busy_ns.min(whole_ns)) * 1_000_000 / u128::from(whole_ns.max(1));
     Fraction::from_millionths(millionths.try_into().unwrap_or(u64::MAX))
 }
 

@@ -297,10 +297,16 @@ impl Control {
 
     /// To be called at every turn: saving goes on, and a commit that nobody has confirmed in time is taken
     /// back, which it says. The candidate still has it.
+    #[inline]
     pub fn tick(&mut self, appliance: &mut Appliance) -> Option<String> {
         let now = appliance.now();
         self.keeper.poll(now);
         let trial = self.trial.take_if(|trial| trial.until <= now)?;
+        self.take_back(trial, appliance)
+    }
+
+    fn take_back(&mut self, trial: Trial, appliance: &mut Appliance) -> Option<String> {
+        let now = appliance.now();
         if let Err(errors) = self.change(trial.before.clone(), appliance) {
             errors.iter().for_each(|error| log::error!("{error}"));
             self.trial = Some(Trial { until: now + RETRY, ..trial });

@@ -2,6 +2,7 @@
 //! and its tests run on the host. The bare machine is in the binary, `main.rs` and `image/`.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(feature = "image", feature(optimize_attribute))]
 
 extern crate alloc;
 #[cfg(test)]

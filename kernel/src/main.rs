@@ -149,8 +149,9 @@ fn run(machine: &mut Machine, built: &mut Built, seats: &mut Seats) -> Request {
     let mut pace = Pace::begin(machine.now());
     loop {
         let now = machine.now();
-        if appliance.turn(now) == Turn::Busy {
-            pace.worked(now);
+        match appliance.turn(now) {
+            Turn::Busy => pace.worked(now),
+            Turn::Idle => (0..pace.found_nothing()).for_each(|_| core::hint::spin_loop()),
         }
         if let Some(news) = control.tick(appliance) {
             seats.tell(&news);

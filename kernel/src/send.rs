@@ -65,6 +65,7 @@ pub enum Sent {
 }
 
 impl Egress<'_> {
+    #[cfg_attr(feature = "image", optimize(speed))]
     pub fn send(&mut self, mut frame: Frame) -> Sent {
         let offload = frame.offload();
         if offload.is_none() || self.nic.takes(&frame) {
@@ -86,6 +87,7 @@ impl Egress<'_> {
     }
 
     /// A frame that comes back found the ring full; the NIC has counted it.
+    #[cfg_attr(feature = "image", optimize(speed))]
     fn hand_over(&mut self, frame: Frame) -> Sent {
         let seen = self.tap.as_mut().map(|tap| tap.see(&frame));
         if self.nic.send(frame).is_ok() {
@@ -161,6 +163,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Payload<'a, I> {
 }
 
 /// What a frame leaves undone, as `lb` says it.
+#[cfg_attr(feature = "image", optimize(speed))]
 pub fn offload_of(frame: &Frame) -> Offload {
     let drivers::Offload { checksum, segments } = frame.offload();
     let kind_of = |kind| match kind {

@@ -47,6 +47,7 @@ impl Clock {
     }
 
     /// What the clock shows when the counter shows `ticks`.
+    #[cfg_attr(feature = "image", optimize(speed))]
     pub fn at(&mut self, ticks: u64) -> Instant {
         if ticks < self.last_ticks {
             self.base = self.show(self.last_ticks);
@@ -56,6 +57,7 @@ impl Clock {
         self.show(ticks)
     }
 
+    #[cfg_attr(feature = "image", optimize(speed))]
     fn show(&self, ticks: u64) -> Instant {
         let passed = (u128::from(ticks - self.base_ticks) * u128::from(self.scale)) >> 32;
         self.base + Duration::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX))

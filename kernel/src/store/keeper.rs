@@ -157,7 +157,14 @@ impl Keeper {
     }
 
     /// A step, if there is something to do. To be called at every turn.
+    #[inline]
     pub fn poll(&mut self, now: Instant) {
+        if self.is_asked || self.is_saving() || matches!(self.state, Contents::Opening(_)) {
+            self.work(now);
+        }
+    }
+
+    fn work(&mut self, now: Instant) {
         match self.step(now) {
             None => {}
             Some(Ok(Found { commits, .. })) => {
