@@ -3,7 +3,7 @@
 # the other in each round, on fresh machines. docs/performance.md says what it is about.
 #
 #   ./tests/bench.sh                      everything; an hour on a quiet machine
-#   ./tests/bench.sh --quick              the same in one round of short loads; some minutes
+#   ./tests/bench.sh --quick              most of it, in one round of short loads; some minutes
 #   ./tests/bench.sh --write docs         the same, and docs/performance.{md,json,svg} anew
 #   ./tests/bench.sh --json FILE          every run of every figure, for a program
 #   ./tests/bench.sh --only instructions  jobs whose names begin so (several: with commas)
@@ -13,7 +13,8 @@
 #   ./tests/bench.sh --list               the jobs, and who does them
 #
 # What is missing is installed from Debian's packages; what the rivals are made of is unpacked into
-# build/bench, and nothing of it installed.
+# build/bench, and nothing of it installed. Real stacks need root, for taps and network namespaces.
+# Exits with 1 if a figure could not be measured.
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -26,6 +27,7 @@ main() {
     require_build_tools
     require_program qemu-system-x86_64 qemu-system-x86
     require_program objdump binutils
+    require_program ip iproute2
     install_missing
     build_image
     prepare_rivals

@@ -18,8 +18,10 @@ pub enum Topic {
 /// What a number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Of the guest, for a frame, a boot, a second.
+    /// Of the guest.
     Instructions,
+    InstructionsPerFrame,
+    InstructionsPerSecond,
     FramesPerSecond,
     ConnectionsPerSecond,
     RequestsPerSecond,
@@ -86,6 +88,8 @@ impl Unit {
     pub const fn as_str(self) -> &'static str {
         match self {
             Unit::Instructions => "instructions",
+            Unit::InstructionsPerFrame => "instructions/frame",
+            Unit::InstructionsPerSecond => "instructions/s",
             Unit::FramesPerSecond => "frames/s",
             Unit::ConnectionsPerSecond => "connections/s",
             Unit::RequestsPerSecond => "requests/s",
@@ -105,6 +109,8 @@ impl Unit {
             | Unit::RequestsPerSecond
             | Unit::MegabitsPerSecond => Better::More,
             Unit::Instructions
+            | Unit::InstructionsPerFrame
+            | Unit::InstructionsPerSecond
             | Unit::Microseconds
             | Unit::Milliseconds
             | Unit::Mebibytes

@@ -44,7 +44,7 @@ fn run(options: &Options) -> ExitCode {
     let is_wanted = |job: &Job| {
         options.only.is_empty() || options.only.iter().any(|only| job.name.starts_with(only))
     };
-    let jobs: Vec<Job> = jobs().into_iter().filter(is_wanted).collect();
+    let jobs: Vec<Job> = jobs(&options.effort).into_iter().filter(is_wanted).collect();
     if options.list {
         jobs.iter().for_each(|job| println!("{:<24} {}", job.name, names(&job.systems)));
         return ExitCode::SUCCESS;

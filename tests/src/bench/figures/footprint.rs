@@ -37,7 +37,7 @@ pub fn measure(sheet: &mut Sheet, setup: Setup, effort: &Effort) -> Result<(), S
     let percent = 100.0 * used.as_secs_f64() / start.elapsed().as_secs_f64();
     enter(sheet, system, "CPU while nothing happens", Unit::PercentOfCore, percent);
     drop(vm);
-    if effort.memory && !sheet.has(&figure(SMALLEST, Unit::Mebibytes), system) {
+    if effort.thorough && !sheet.has(&figure(SMALLEST, Unit::Mebibytes), system) {
         let smallest = smallest_memory_mib(setup)?;
         enter(sheet, system, SMALLEST, Unit::Mebibytes, f64::from(smallest));
     }

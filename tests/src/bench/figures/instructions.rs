@@ -41,7 +41,8 @@ pub fn measure(sheet: &mut Sheet, setup: Setup, effort: &Effort) -> Result<(), S
     let is_first = duty == Duty::Switch && setup.netdev == Netdev::Dgram;
     if is_first {
         let boot = vm.counts()?;
-        enter(sheet, system, effort, "boot to ready", &boot, 1.0);
+        let figure = figure("boot to ready", Unit::Instructions);
+        enter(sheet, system, effort, &figure, &boot, 1.0);
     }
     vm.settle()?;
     if is_first {
@@ -49,13 +50,16 @@ pub fn measure(sheet: &mut Sheet, setup: Setup, effort: &Effort) -> Result<(), S
         let before = vm.counts()?;
         vm.ends.rest(IDLE)?;
         let idle = vm.counts()?.since(&before);
-        enter(sheet, system, effort, "idle, a second", &idle, IDLE.as_secs_f64());
+        let figure = figure("idle", Unit::InstructionsPerSecond);
+        enter(sheet, system, effort, &figure, &idle, IDLE.as_secs_f64());
     }
     for case in cases(setup.netdev, duty) {
         let cost = cost(&mut vm, &case)?;
-        enter(sheet, system, effort, &case.what, &cost.counts, cost.frames as f64);
+        let whole = figure(&case.what, Unit::InstructionsPerFrame);
+        enter(sheet, system, effort, &whole, &cost.counts, cost.frames as f64);
         if case.window > 1 {
-            let figure = figure(&format!("{}, best tenth", case.what));
+            let what = format!("{}, best tenth", case.what);
+            let figure = figure(&what, Unit::InstructionsPerFrame);
             sheet.add(&figure, system, cost.best_tenth as f64 / PIECE as f64);
         }
     }
@@ -70,14 +74,22 @@ struct Cost {
     best_tenth: u64,
 }
 
-fn figure(what: &str) -> Figure {
-    Figure::new(Topic::Instructions, what, Unit::Instructions)
+fn figure(what: &str, unit: Unit) -> Figure {
+    Figure::new(Topic::Instructions, what, unit)
 }
 
 /// Instructions of so many frames or seconds, and of the appliance's where they were executed.
-fn enter(sheet: &mut Sheet, system: System, effort: &Effort, what: &str, counts: &Counts, of: f64) {
-    sheet.add(&figure(what), system, counts.total as f64 / of);
-    let is_told = sheet.profiles.iter().any(|profile| profile.what == what);
+fn enter(
+    sheet: &mut Sheet,
+    system: System,
+    effort: &Effort,
+    figure: &Figure,
+    counts: &Counts,
+    of: f64,
+) {
+    sheet.add(figure, system, counts.total as f64 / of);
+    let what = &figure.what;
+    let is_told = sheet.profiles.iter().any(|profile| profile.what == *what);
     if let (System::Fulcrum, Some(symbols), false) = (system, &effort.symbols, is_told) {
         sheet.profiles.push(profile(what, counts, symbols, of));
     }

@@ -23,8 +23,8 @@ pub struct Effort {
     pub patience: Duration,
     /// How long a machine is watched while nothing happens.
     pub idle: Duration,
-    /// Whether the smallest memory is searched.
-    pub memory: bool,
+    /// Whether the smallest memory is searched, and what resembles another job is a job too.
+    pub thorough: bool,
     /// Where functions of the appliance lie, if they are to be told apart.
     pub symbols: Option<Symbols>,
 }
@@ -37,7 +37,7 @@ impl Effort {
             load: Duration::from_secs(3),
             patience: Duration::from_secs(60),
             idle: Duration::from_secs(10),
-            memory: true,
+            thorough: true,
             symbols: None,
         }
     }
@@ -48,7 +48,7 @@ impl Effort {
             rounds: 1,
             load: Duration::from_millis(500),
             idle: Duration::from_secs(3),
-            memory: false,
+            thorough: false,
             ..Effort::full()
         }
     }
@@ -73,10 +73,11 @@ impl Job {
     }
 }
 
-/// All there is.
-pub fn jobs() -> Vec<Job> {
+/// All there is, or what is different enough.
+pub fn jobs(effort: &Effort) -> Vec<Job> {
     let mut jobs = Vec::new();
-    for netdev in [Netdev::Dgram, Netdev::VhostUser] {
+    let counted = [Netdev::Dgram, Netdev::VhostUser];
+    for netdev in counted.into_iter().take(if effort.thorough { 2 } else { 1 }) {
         for duty in Duty::ALL {
             jobs.push(Job {
                 name: format!("instructions {} {}", netdev.as_str(), duty.as_str()),
@@ -87,7 +88,8 @@ pub fn jobs() -> Vec<Job> {
             });
         }
     }
-    for netdev in [Netdev::Dgram, Netdev::Stream, Netdev::VhostUser] {
+    let timed = [Netdev::Dgram, Netdev::VhostUser, Netdev::Stream];
+    for netdev in timed.into_iter().take(if effort.thorough { 3 } else { 2 }) {
         for duty in Duty::ALL {
             jobs.push(Job {
                 name: format!("{} {}", netdev.as_str(), duty.as_str()),
