@@ -184,7 +184,7 @@ impl Row {
             Better::More => value >= 0.9 * limit,
             Better::Less => value <= limit / 0.9,
         };
-        system != System::Harness && near
+        system != System::Harness && near && limit > 0.0
     }
 }
 
