@@ -18,6 +18,7 @@ mod saving;
 mod screen;
 mod seats;
 mod short;
+mod slips;
 mod start;
 mod switching;
 mod task_list;
