@@ -7,7 +7,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::LIMIT;
@@ -21,6 +21,8 @@ pub struct Console {
 struct Screen {
     said: Mutex<Said>,
     grown: Condvar,
+    /// Held by whoever looks away.
+    eyes: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -50,8 +52,20 @@ impl Console {
     /// Keys, as they are.
     #[track_caller]
     pub fn press(&self, keys: &str) {
-        let written = self.keyboard.lock().unwrap().write_all(keys.as_bytes());
+        self.press_bytes(keys.as_bytes());
+    }
+
+    /// Bytes that need not be text.
+    #[track_caller]
+    pub fn press_bytes(&self, keys: &[u8]) {
+        let written = self.keyboard.lock().unwrap().write_all(keys);
         written.expect("the appliance has a console");
+    }
+
+    /// Until the guard is dropped nobody reads what the console says, beyond what a last look and
+    /// the wire take.
+    pub fn look_away(&self) -> MutexGuard<'_, ()> {
+        self.screen.eyes.lock().unwrap()
     }
 
     /// Waits for `text` and gives what came before it since the last look.
@@ -148,6 +162,7 @@ impl Screen {
         let mut open = Vec::new();
         loop {
             let length = reader.read(&mut buffer).unwrap_or(0);
+            drop(self.eyes.lock());
             open.extend_from_slice(&buffer[..length]);
             let whole = match std::str::from_utf8(&open) {
                 Err(error) if error.error_len().is_none() && length > 0 => error.valid_up_to(),
@@ -168,17 +183,20 @@ impl Screen {
     fn wait_for(&self, text: &str, limit: Duration) -> Result<String, String> {
         let end = Instant::now() + limit;
         let mut said = self.said.lock().unwrap();
+        // Before this it does not begin: a long answer comes in many pieces.
+        let mut looked = said.seen;
         loop {
-            let unseen = &said.text[said.seen..];
-            if let Some(at) = unseen.find(text) {
-                let before = unseen[..at].to_string();
-                said.seen += at + text.len();
+            if let Some(at) = said.text[looked..].find(text) {
+                let before = said.text[said.seen..looked + at].to_string();
+                said.seen = looked + at + text.len();
                 return Ok(before);
             }
             let left = end.saturating_duration_since(Instant::now());
             if said.ended || left.is_zero() {
-                return Err(unseen.to_string());
+                return Err(said.text[said.seen..].to_string());
             }
+            let may_begin = said.text.len().saturating_sub(text.len());
+            looked = said.text.floor_char_boundary(may_begin).max(said.seen);
             said = self.grown.wait_timeout(said, left).unwrap().0;
         }
     }

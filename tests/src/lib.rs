@@ -25,6 +25,7 @@ pub mod pcap;
 pub mod qmp;
 pub mod station;
 pub mod trace;
+pub mod traffic;
 pub mod world;
 
 pub use console::Console;
@@ -36,6 +37,7 @@ pub use lb::MacAddr;
 pub use machine::{Machine, Reach, Setup};
 pub use qmp::Qmp;
 pub use station::Station;
+pub use traffic::Traffic;
 pub use world::World;
 
 use std::time::Duration;

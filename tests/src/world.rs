@@ -24,12 +24,12 @@ impl World {
     /// As many guests as there are weights, each a real of `web` and `dns` with that weight.
     #[track_caller]
     pub fn with_weights(weights: &[u16]) -> World {
-        World::with_models(&[], weights)
+        World::on(Setup::default(), weights)
     }
 
-    /// The same at NICs of these models, the uplink's first.
+    /// The same on a machine of this kind.
     #[track_caller]
-    pub fn with_models(models: &'static [&'static str], weights: &[u16]) -> World {
+    pub fn on(setup: Setup, weights: &[u16]) -> World {
         let mut lines = vec![];
         for guest in 1..=weights.len() {
             lines.push(guest_line(guest));
@@ -45,24 +45,20 @@ impl World {
                 ));
             }
         }
-        World::boot(models, weights.len(), &lines)
+        World::boot(setup, weights.len(), &lines)
     }
 
     /// So many guests, and these lines of configuration; ready when every guest that is a real has
     /// answered the switch.
     #[track_caller]
     pub fn with_configuration(guests: usize, lines: &[String]) -> World {
-        World::boot(&[], guests, lines)
+        World::boot(Setup::default(), guests, lines)
     }
 
     #[track_caller]
-    fn boot(models: &'static [&'static str], guests: usize, lines: &[String]) -> World {
-        let machine = Machine::boot(Setup {
-            ports: 1 + guests,
-            models,
-            configuration: Some(lines.join("\n") + "\n"),
-            ..Setup::default()
-        });
+    fn boot(setup: Setup, guests: usize, lines: &[String]) -> World {
+        let configuration = Some(lines.join("\n") + "\n");
+        let machine = Machine::boot(Setup { ports: 1 + guests, configuration, ..setup });
         let world = World {
             client: machine.station(0),
             guests: (1..=guests).map(|port| machine.station(port)).collect(),

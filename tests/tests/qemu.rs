@@ -33,3 +33,5 @@ mod start;
 mod switch;
 #[path = "qemu/transcripts.rs"]
 mod transcripts;
+#[path = "qemu/undisturbed.rs"]
+mod undisturbed;

@@ -100,7 +100,7 @@ fn f34_jumbo_frames_end_at_the_switch(models: &'static [&'static str]) {
 /// A balanced connection and balanced datagrams, client at the model, one real at it and one not.
 #[track_caller]
 fn flows_are_balanced(models: &'static [&'static str]) {
-    let world = World::with_models(models, &[100, 100]);
+    let world = World::on(Setup { models, ..Setup::default() }, &[100, 100]);
     for port in 0..20 {
         let mut flow = TcpFlow::open(&world.client, 40_000 + port, WEB, &world.reals());
         flow.client_says(b"GET / HTTP/1.0\r\n\r\n");

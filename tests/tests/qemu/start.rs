@@ -1,6 +1,6 @@
 //! Which configuration a machine starts with, and what it says of those that it passes over.
 
-use tests::{DiskFile, Machine, Setup};
+use tests::{DiskFile, Frame, MacAddr, Machine, Raw, Setup};
 
 /// What a plain switch shows as its configuration.
 const NOTHING: &str = "# nothing is configured: a plain learning switch\n";
@@ -144,4 +144,51 @@ fn c20_a_disk_of_another_host_is_named_and_passed_over() {
     drop(machine);
     let (_, shown, _machine) = boot(setup("host=rack1"));
     assert_eq!(shown, hostname("theirs"));
+}
+
+/// F37: without NICs, without an uplink, without a configuration, with nothing but a damaged one:
+/// there is a prompt, it says what was taken and why, and the machine is a plain switch.
+#[test]
+fn f37_whatever_is_missing_there_is_a_prompt_and_a_switch() {
+    let no_uplink = Some("set port up0 role guest\n");
+    let nothing = "configuration: none, this is a plain switch";
+    let file = "configuration: the loader's file, 1 statements";
+    let bad = "% E510 generation 1 in slot 0 is not taken: it is damaged (bad checksum)";
+    let damaged = DiskFile::with(&["set system hostname only\n"]);
+    damaged.write(DiskFile::slot_at(0) + 430, b"X");
+    let cases = [
+        ("no NIC", 0, None, None, [nothing, ""]),
+        ("no uplink", 3, None, no_uplink, [file, ""]),
+        ("no configuration", 3, None, None, [nothing, ""]),
+        ("a damaged one", 3, Some(&damaged), None, [bad, nothing]),
+        ("a damaged one and a file", 3, Some(&damaged), no_uplink, [bad, file]),
+    ];
+    for (what, ports, disk, configuration, words) in cases {
+        let setup = Setup {
+            ports,
+            disk: disk.map(|disk| disk.path.clone()),
+            configuration: configuration.map(str::to_string),
+            ..Setup::default()
+        };
+        let (said, _, machine) = boot(setup);
+        for words in words {
+            assert!(said.contains(words), "{what}: {words} is missing in\n{said}");
+        }
+        let stations: Vec<_> = (0..ports).map(|port| machine.station(port)).collect();
+        let stations: Vec<_> = stations.iter().collect();
+        for &from in &stations {
+            let hello = Frame::Raw(Raw {
+                from: from.mac,
+                to: MacAddr::BROADCAST,
+                ether_type: 0x88b6,
+                payload: vec![0; 46],
+            });
+            from.send(hello.clone());
+            stations
+                .iter()
+                .filter(|to| to.port != from.port)
+                .for_each(|to| to.expect(hello.clone()));
+        }
+        machine.assert_accounted();
+    }
 }
