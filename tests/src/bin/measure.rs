@@ -3,11 +3,21 @@
 //! Nothing is asserted. What a loaded machine measures is what that machine does when loaded.
 
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tests::machine::image_path;
-use tests::{Frame, MacAddr, Machine, Raw, Setup};
+use tests::{Console, Frame, MacAddr, Machine, Raw, Setup};
+
+/// Keys that are pressed, each when the one before it was seen.
+const KEYS: usize = 200;
+
+/// How a console feels.
+struct Keys {
+    median: Duration,
+    slowest: Duration,
+    frames_a_second: u64,
+}
 
 fn main() {
     let size = image_path().metadata().expect("the image is a file").len();
@@ -19,6 +29,13 @@ fn main() {
     println!(
         "idle CPU, 5 ports                             {:.1} % of a core (10 s)",
         idle_percent()
+    );
+    let Keys { median, slowest, frames_a_second } = keys_under_traffic();
+    println!(
+        "a key and its echo, under full traffic        {:.1} ms (median of {KEYS}; slowest {:.1} ms; \
+         {frames_a_second} frames/s go through)",
+        ms(median),
+        ms(slowest)
     );
     println!("smallest memory that boots, 1 port            {} MiB", smallest_memory_mib(1));
     println!("smallest memory that boots, 8 ports           {} MiB", smallest_memory_mib(8));
@@ -54,6 +71,61 @@ fn first_frame_once() -> Duration {
         arrived.store(true, Ordering::Relaxed);
     });
     start.elapsed()
+}
+
+/// From a key to its echo, while one port sends to another whatever the machine takes.
+fn keys_under_traffic() -> Keys {
+    let (machine, wires) = Machine::boot_unplugged(Setup { ports: 3, ..Setup::default() });
+    let [from, to] = [1, 2].map(|port| MacAddr([2, 0, 0, 0, 0, port]));
+    let frame =
+        |from, to| Frame::Raw(Raw { from, to, ether_type: 0x88b6, payload: vec![0; 46] }).bytes();
+    wires.iter().for_each(|wire| wire.set_read_timeout(Some(Duration::from_millis(50))).unwrap());
+    wires[2].send(&frame(to, MacAddr::BROADCAST)).expect("the machine has the other end");
+    let (arrived, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let frame = frame(from, to);
+            while !is_over.load(Ordering::Relaxed) {
+                wires[1].send(&frame).expect("the machine has the other end");
+            }
+        });
+        for wire in &wires {
+            scope.spawn(|| {
+                let mut buffer = [0; 2048];
+                while !is_over.load(Ordering::Relaxed) {
+                    let has_come = wire.recv(&mut buffer).is_ok();
+                    arrived.fetch_add(has_come.into(), Ordering::Relaxed);
+                }
+            });
+        }
+        let console = &machine.console;
+        console.press("terminal script off\r");
+        console.wait_for("fulcrum> ");
+        // The traffic comes up to its speed.
+        std::thread::sleep(Duration::from_secs(2));
+        let (start, before) = (Instant::now(), arrived.load(Ordering::Relaxed));
+        let mut waits: Vec<Duration> = (0..KEYS).map(|_| wait_for_a_key(console)).collect();
+        let frames = arrived.load(Ordering::Relaxed) - before;
+        let frames_a_second = (frames as f64 / start.elapsed().as_secs_f64()) as u64;
+        is_over.store(true, Ordering::Relaxed);
+        waits.sort_unstable();
+        Keys { median: waits[KEYS / 2], slowest: waits[KEYS - 1], frames_a_second }
+    })
+}
+
+fn wait_for_a_key(console: &Console) -> Duration {
+    let start = Instant::now();
+    console.press("x");
+    console.wait_for("x");
+    let waited = start.elapsed();
+    // It is rubbed out again.
+    console.press("\x7f");
+    console.wait_for("\x1b[K");
+    waited
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 /// Share of a core that QEMU uses while nothing happens.
