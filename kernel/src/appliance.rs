@@ -309,6 +309,7 @@ impl Appliance {
             self.ports[ingress.index()].punts_waiting -= 1;
             self.dataplane.local(ingress, &frame, self.now);
         }
+        self.tell_events();
     }
 
     /// Sends what the switch itself has to say.
@@ -335,9 +336,10 @@ impl Appliance {
         self.next_tick = self.now + TICK;
         self.care();
         self.dataplane.housekeep(self.now);
+        self.tell_events();
     }
 
-    /// Looks after the NICs and writes into the log what changed by itself.
+    /// Looks after the NICs.
     fn care(&mut self) {
         if self.now >= self.next_care {
             self.next_care = self.now + CARE_INTERVAL;
@@ -346,6 +348,11 @@ impl Appliance {
                 self.follow_link(at);
             }
         }
+    }
+
+    /// Writes into the log what changed by itself, in the turn in which it did: who sees the change
+    /// finds it in the log.
+    fn tell_events(&mut self) {
         while let Some(event) = self.dataplane.events().pop() {
             log::info!("{event}");
         }
