@@ -246,7 +246,7 @@ impl Editor {
     /// To the next row, after a mark of the key that led there. A line that was seen through a window
     /// is shown whole, for whoever scrolls back; the terminal may wrap it.
     fn leave_row(&self, mark: &[u8], out: &mut Vec<u8>) {
-        if columns(&self.line) > self.room() {
+        if columns(&self.line) >= self.room() {
             out.push(b'\r');
             out.extend_from_slice(self.prompt.as_bytes());
             draw(cells(&self.line), out);

@@ -82,6 +82,17 @@ fn a_line_longer_than_the_row_is_a_window_on_it() {
     assert_eq!(format!("{}{}", seat.screen.row(0), seat.screen.row(1)), whole);
 }
 
+#[test]
+fn a_line_of_any_length_is_seen_whole_when_it_is_entered() {
+    for length in 50..150 {
+        let line: String = (0..length).map(|at| char::from(b'a' + at % 26)).collect();
+        let mut seat = Seat::new();
+        seat.press(&format!("{line}\r"));
+        let rows = format!("{}{}{}", seat.screen.row(0), seat.screen.row(1), seat.screen.row(2));
+        assert_eq!(rows.trim_end(), format!("{PROMPT}{line}"), "{length}");
+    }
+}
+
 /// Keys at random: what the shortcuts of drawing have left on the screen is what drawing the row anew
 /// would show, on one row.
 #[test]
