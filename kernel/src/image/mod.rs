@@ -31,6 +31,10 @@ pub use idle::{Idle, Lines};
 pub use power::{power_off, reboot};
 pub use uart::{Com, Uart};
 
+/// Lines that are longer than a row go on in the next one. SeaBIOS, where it has the serial port
+/// (`qemu -nographic`), leaves terminals that overwrite their last column.
+const WRAP: &str = "\x1b[?7h";
+
 /// The machine, brought up.
 pub struct Machine {
     pub clock: TscClock,
@@ -56,7 +60,7 @@ impl Machine {
         unsafe { boot::traps::install(last_words::trap) };
         let mut console = uart::Blocking::new();
         // Nothing can be done about a console that takes nothing.
-        let _ = writeln!(console, "\nFulcrum {}", env!("CARGO_PKG_VERSION"));
+        let _ = writeln!(console, "{WRAP}\nFulcrum {}", env!("CARGO_PKG_VERSION"));
         kernel::journal::begin();
 
         // SAFETY: the entry's page tables map all that is read here; nothing has written yet.

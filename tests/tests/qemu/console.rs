@@ -18,6 +18,7 @@ struct Exchange {
 #[test]
 fn a_persons_session() {
     let machine = at_the_prompt();
+    assert!(machine.console.transcript().starts_with("\x1b[?7h\r\n"), "long lines wrap");
     let exchanges = [
         Exchange {
             what: "a wrong word is pointed at, and the right one named",
