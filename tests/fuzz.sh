@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Looks for frames, sequences and reports that the data path does not stand: a panic, a hang, or
-# something that must hold and does not (lb/tests/corpus/harness says what).
+# Looks for frames, sequences and reports that the data path does not stand, and for sessions that the
+# console does not: a panic, a hang, or something that must hold and does not (lb/tests/corpus/harness
+# and kernel/tests/corpus/session.rs say what).
 #
 #   ./tests/fuzz.sh                      every target, ten minutes each
 #   ./tests/fuzz.sh sequences 3600       one target, an hour
@@ -8,10 +9,11 @@
 #   frames       frames as they are, at every kind of port
 #   sequences    frames of known shapes, commands, and time
 #   reports      what guests say of themselves, and what they are answered
+#   console      what is typed, byte for byte or by the command tree
 #
 # It begins with the fixed corpus and with what earlier runs found (fuzz/corpus), and ends with the
-# number of executions. What made it stop lies in fuzz/artifacts: copied to lb/tests/corpus/TARGET
-# under a name that says why, it is a test from then on.
+# number of executions. What made it stop lies in fuzz/artifacts: copied to the fixed corpus under a
+# name that says why, it is a test from then on.
 #
 # A nightly toolchain of rustup's is needed; cargo-fuzz is installed to build/ where it is missing.
 set -euo pipefail
@@ -20,13 +22,20 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=/dev/null
 source "$root/tests/lib/say.sh"
 
-targets=(frames sequences reports)
+targets=(frames sequences reports console)
 cargo_fuzz=0.13.1
 tools=$root/build/cargo-fuzz
 seconds=600
 
 # Longer inputs only take longer.
-declare -A len_max=([frames]=2048 [sequences]=300 [reports]=600)
+declare -A len_max=([frames]=2048 [sequences]=300 [reports]=600 [console]=600)
+# The fixed corpus.
+declare -A fixed=(
+    [frames]=lb/tests/corpus/frames
+    [sequences]=lb/tests/corpus/sequences
+    [reports]=lb/tests/corpus/reports
+    [console]=kernel/tests/corpus/console
+)
 
 read_options() {
     if (($# > 0)) && [[ $1 == --help ]]; then
@@ -64,8 +73,8 @@ fuzz() {
 run() {
     local target=$1 verdict=0 corpus=$root/fuzz/corpus/$1
     mkdir -p "$corpus"
-    fuzz run "$target" "$corpus" "$root/lb/tests/corpus/$target" -- \
-        -max_total_time="$seconds" -max_len="${len_max[$target]}" -timeout=20 \
+    fuzz run "$target" "$corpus" "$root/${fixed[$target]}" -- \
+        -max_total_time="$seconds" -max_len="${len_max[$target]}" -timeout=120 \
         -print_final_stats=1 -verbosity=0 >"$directory/log" 2>&1 || verdict=1
     local executions
     executions=$(awk '/^stat::number_of_executed_units/ { print $2 }' "$directory/log")

@@ -9,13 +9,12 @@
 //! allocation of a scene may outlive it. None does: the targets keep nothing.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::any::TypeId;
 use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libc::{MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE};
-
-use crate::harness::Stage;
 
 /// Address space, of which as much is used as is needed.
 const STRETCH_BYTES: usize = 1 << 30;
@@ -61,8 +60,9 @@ unsafe impl GlobalAlloc for Stretch {
 }
 
 /// The stage, and how to make it new.
-pub struct Snapshot {
-    stage: *mut Stage,
+struct Snapshot {
+    stage: *mut (),
+    kind: TypeId,
     /// The end of what belongs to it.
     end: usize,
 }
@@ -74,15 +74,15 @@ unsafe impl Sync for Only {}
 
 static SNAPSHOT: Only = Only(UnsafeCell::new(None));
 
-/// Plays a scene on a new stage.
-pub fn play(scene: impl FnOnce(&mut Stage)) {
+/// Plays a scene on a new stage, which is set at the first call; a target has one kind of stage.
+pub fn play<Stage: 'static>(set: fn() -> Stage, scene: impl FnOnce(&mut Stage)) {
     // SAFETY: one thread, and a scene does not call this.
     let snapshot = unsafe { &mut *SNAPSHOT.0.get() };
-    snapshot.get_or_insert_with(Snapshot::take).play(scene);
+    snapshot.get_or_insert_with(|| Snapshot::take(set)).play(scene);
 }
 
 impl Snapshot {
-    fn take() -> Snapshot {
+    fn take<Stage: 'static>(set: fn() -> Stage) -> Snapshot {
         let (read_write, anonymous) =
             (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
         // SAFETY: a new mapping.
@@ -91,7 +91,7 @@ impl Snapshot {
         assert_ne!(start, libc::MAP_FAILED, "no memory");
         START.store(start as usize, Ordering::Relaxed);
         NEXT.store(start as usize, Ordering::Relaxed);
-        let stage = Box::into_raw(Box::new(Stage::new()));
+        let stage = Box::into_raw(Box::new(set())).cast();
         let end = NEXT.swap(0, Ordering::Relaxed).next_multiple_of(PAGE_BYTES);
         let len = end - start as usize;
         // SAFETY: the file holds what the pages hold, so whoever looks at them sees no difference.
@@ -104,13 +104,14 @@ impl Snapshot {
             assert_eq!(mapped, start, "and mapped");
             libc::close(file);
         }
-        Snapshot { stage, end }
+        Snapshot { stage, kind: TypeId::of::<Stage>(), end }
     }
 
-    fn play(&mut self, scene: impl FnOnce(&mut Stage)) {
+    fn play<Stage: 'static>(&mut self, scene: impl FnOnce(&mut Stage)) {
+        assert_eq!(self.kind, TypeId::of::<Stage>(), "a target has one kind of stage");
         NEXT.store(self.end, Ordering::Relaxed);
-        // SAFETY: nobody else has the stage, and it is whole.
-        scene(unsafe { &mut *self.stage });
+        // SAFETY: nobody else has the stage, it is whole, and a `Stage`.
+        scene(unsafe { &mut *self.stage.cast() });
         NEXT.store(0, Ordering::Relaxed);
         let start = START.load(Ordering::Relaxed);
         // SAFETY: the pages are the stage's, and hold again what was written to the file.

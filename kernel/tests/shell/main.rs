@@ -17,6 +17,9 @@ mod requests;
 mod saving;
 mod screen;
 mod seats;
+#[path = "../corpus/session.rs"]
+mod session;
+mod sessions;
 mod short;
 mod slips;
 mod start;
