@@ -177,6 +177,22 @@ impl Dataplane {
         tables.look_round(now, events);
     }
 
+    /// Until when [`Dataplane::housekeep`] may wait should no frame come: as long as there is nothing that
+    /// grows old or is made bit by bit, only what is said at its own time.
+    pub fn next_due(&self) -> Instant {
+        let is_at_rest = self.flows.is_empty()
+            && self.persistence.is_empty()
+            && self.fragments.is_at_rest()
+            && self.probes.connections() == 0
+            && self.tables.placements_are_built();
+        if !is_at_rest {
+            return Instant::START;
+        }
+        let lease = self.management.lease.as_ref().map(|client| client.next());
+        let words = [self.tables.next_word(), lease];
+        words.into_iter().flatten().fold(self.probes.next(), Instant::min)
+    }
+
     /// How a real of a service stands; `None` for one that is gone or retired.
     pub fn standing(&self, id: RealId, now: Instant) -> Option<Standing> {
         let real = self.tables.real(id).filter(|real| !real.retired)?;

@@ -123,6 +123,7 @@ pub struct Fragments<T> {
     held: Held,
     /// Held fragments that have ended without anybody having heard of it yet.
     untold: [u32; PORTS_MAX],
+    has_untold: bool,
     counters: FragmentCounters,
 }
 
@@ -162,6 +163,7 @@ impl<T: Copy> Fragments<T> {
             shares: Shares::new(datagrams, places),
             held: Held::new(held),
             untold: [0; PORTS_MAX],
+            has_untold: false,
             counters: FragmentCounters::default(),
         }
     }
@@ -224,6 +226,9 @@ impl<T: Copy> Fragments<T> {
     /// One bounded slice of what time ends. `undelivered` hears once of each held fragment that
     /// ended since the last sweep, whether by time or because it was pushed out.
     pub fn sweep(&mut self, now: Instant, undelivered: &mut impl FnMut(PortId)) {
+        if self.is_at_rest() {
+            return;
+        }
         for port in (0..PORTS_MAX).filter_map(PortId::new) {
             while let Some(owner) = self.held.overdue(port, now) {
                 self.spoil(owner);
@@ -240,11 +245,17 @@ impl<T: Copy> Fragments<T> {
                 undelivered(port);
             }
         }
+        self.has_untold = false;
     }
 
     /// Frames from this port that were held and of whose end nobody has heard yet.
     pub fn held_of(&self, port: PortId) -> usize {
         self.held.len_of(port) + self.untold[port.index()] as usize
+    }
+
+    /// Whether [`Fragments::sweep`] would find nothing.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.is_empty() && !self.has_untold
     }
 
     /// Datagrams under way.
@@ -360,6 +371,7 @@ impl<T: Copy> Fragments<T> {
         while let Some(slot) = held {
             held = self.held.free(slot);
             self.untold[ingress.index()] += 1;
+            self.has_untold = true;
             self.counters.undelivered += 1;
         }
     }

@@ -54,6 +54,11 @@ impl Neighbor {
         Neighbor { address, vlan, health, since, missed: 0, is_quiet: false, probe_at }
     }
 
+    /// When the next question is due.
+    pub(crate) fn next(&self) -> Instant {
+        self.probe_at
+    }
+
     /// Whether a question is due; if so it counts as asked, and as missed until it is answered.
     pub(crate) fn probe(&mut self, now: Instant) -> bool {
         if now < self.probe_at {

@@ -203,6 +203,9 @@ impl PersistenceTable {
 
     /// One bounded slice of expiry; the whole table is seen in [`SWEEP_TURNS`] turns.
     pub fn sweep(&mut self, now: Instant) {
+        if self.is_empty() {
+            return;
+        }
         for _ in 0..self.buckets.len().div_ceil(SWEEP_TURNS) {
             let at = self.sweep_at;
             self.sweep_at = (at + 1) % self.buckets.len();

@@ -138,6 +138,11 @@ impl Probes {
         &self.counters
     }
 
+    /// When the next probe begins or ends, were nothing to be sent meanwhile.
+    pub(crate) fn next(&self) -> Instant {
+        self.soonest
+    }
+
     /// TCP connections in use.
     pub fn connections(&self) -> usize {
         self.connections.in_use()

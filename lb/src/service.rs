@@ -318,6 +318,11 @@ impl Announcements {
         Announcements { soon: Self::COUNT, next: now }
     }
 
+    /// When the next one is to be sent.
+    pub(crate) fn next(&self) -> Instant {
+        self.next
+    }
+
     /// Whether one is to be sent now; if so it counts as sent.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         let is_due = now >= self.next;

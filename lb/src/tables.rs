@@ -22,6 +22,7 @@ use core::net::IpAddr;
 
 use crate::flow::Gone;
 use crate::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
+use crate::neighbor::Neighbor;
 use crate::passive::FlowFailure;
 use crate::service::{Announcements, Empty, Forwarding};
 use crate::wire::ip::Version;
@@ -51,7 +52,17 @@ pub struct Tables {
     standings: Standings,
     sets: PortSets,
     reach: Reach,
+    ends: Ends,
     epoch: u64,
+}
+
+/// Behind the last slot of each table that is in use: slots are given out from the first on, and who
+/// looks round looks no further.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ends {
+    guests: usize,
+    services: usize,
+    reals: usize,
 }
 
 /// Ports by a property that the data path asks for on every frame.
@@ -80,6 +91,7 @@ impl Tables {
             standings: Standings::new(),
             sets: PortSets::default(),
             reach: Reach::new(),
+            ends: Ends::default(),
             epoch: 0,
         }
     }
@@ -138,7 +150,7 @@ impl Tables {
 
     /// All guests, and where frames to them may go.
     pub(crate) fn guests_and_reach(&mut self) -> (impl Iterator<Item = &mut Guest>, &Reach) {
-        (self.guests.iter_mut().flatten(), &self.reach)
+        (self.guests[..self.ends.guests].iter_mut().flatten(), &self.reach)
     }
 
     pub(crate) fn guest_mut(&mut self, id: GuestId) -> Option<&mut Guest> {
@@ -230,7 +242,18 @@ impl Tables {
 
     /// All services, retired ones too, and where frames about them may go.
     pub(crate) fn services_and_reach(&mut self) -> (impl Iterator<Item = &mut Service>, &Reach) {
-        (self.services.iter_mut().flatten(), &self.reach)
+        (self.services[..self.ends.services].iter_mut().flatten(), &self.reach)
+    }
+
+    /// When the next address of a guest is to be asked for, or one of ours announced.
+    pub(crate) fn next_word(&self) -> Option<Instant> {
+        let Ends { guests, services, .. } = self.ends;
+        let guests = self.guests[..guests].iter().flatten();
+        let questions = guests.flat_map(|guest| &guest.neighbors).map(Neighbor::next);
+        let services = self.services[..services].iter().flatten().filter(|s| !s.retired);
+        let of_services = services.map(|service| service.announcements.next());
+        let own = self.held().iter().map(|held| held.announcements.next());
+        questions.chain(of_services).chain(own).min()
     }
 
     fn set_service(&mut self, spec: &ServiceSpec, now: Instant) -> Result<(), Refusal> {
@@ -455,6 +478,11 @@ impl Tables {
 
     /// Makes anew what is only read out of the tables; changes are rare and the tables small.
     fn index(&mut self) {
+        self.ends = Ends {
+            guests: end(&self.guests),
+            services: end(&self.services),
+            reals: end(&self.reals),
+        };
         self.map_hops();
         let up = self.ports().filter(|(_, port)| port.link_up).map(|(id, _)| id).collect();
         let is_uplink = |&(_, port): &(PortId, &Port)| port.role == Role::Uplink;
@@ -485,6 +513,10 @@ fn empty_slots<T>(count: usize) -> Box<[Option<T>]> {
 
 fn slots<T>(slots: &[Option<T>]) -> impl Iterator<Item = (u16, &T)> {
     (0u16..).zip(slots).filter_map(|(at, slot)| Some((at, slot.as_ref()?)))
+}
+
+fn end<T>(slots: &[Option<T>]) -> usize {
+    slots.iter().rposition(Option::is_some).map_or(0, |last| last + 1)
 }
 
 /// A slot that is empty and that nobody still refers to.

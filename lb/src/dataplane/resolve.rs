@@ -27,7 +27,7 @@ use crate::wire::arp::{Arp, Operation};
 use crate::wire::ethernet::{self, Ethernet};
 use crate::wire::ip::Version;
 use crate::wire::nd::{self, Neighbor};
-use crate::{DropReason, GuestSpec, Instant, MacAddr, PortId, PortSet, Verdict};
+use crate::{DropReason, GuestSpec, Health, Instant, MacAddr, PortId, PortSet, Verdict};
 
 impl Dataplane {
     /// ARP about an address of ours; `None` leaves the packet to the switch.
@@ -275,7 +275,9 @@ impl Dataplane {
                 let before = neighbor.health;
                 let is_due = neighbor.probe(now);
                 has_news |= neighbor.health != before;
-                neighbor.is_quiet = fdb.is_quiet(fdb.spot(mac, neighbor.vlan), now);
+                // Of one that answers nobody asks whether anything else is heard.
+                neighbor.is_quiet = neighbor.health == Health::Down
+                    && fdb.is_quiet(fdb.spot(mac, neighbor.vlan), now);
                 if is_due && reach.carriers(neighbor.vlan).contains(port) {
                     let egress = PortSet::EMPTY.with(port);
                     let push = |parts: &[&[u8]]| outbox.push(egress, parts);

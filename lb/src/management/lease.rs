@@ -134,6 +134,11 @@ impl LeaseClient {
         Some(Question { asked, transaction: self.transaction, to, from })
     }
 
+    /// When time brings something.
+    pub fn next(&self) -> Instant {
+        self.lease().map_or(self.next, |lease| lease.until.min(self.next))
+    }
+
     /// What time has brought.
     pub fn look(&mut self, now: Instant) -> Option<News> {
         let lease = *self.lease().filter(|lease| lease.until <= now)?;

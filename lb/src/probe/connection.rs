@@ -48,6 +48,7 @@ pub(super) struct Connections {
     sockets: SocketSet<'static>,
     handles: [SocketHandle; PROBE_CONNECTIONS_MAX],
     open: Box<[Option<Open>]>,
+    in_use: usize,
     answers: Box<[Answer]>,
     packets: Packets,
 }
@@ -109,6 +110,7 @@ impl Connections {
             sockets,
             handles,
             open: vec![None; PROBE_CONNECTIONS_MAX].into_boxed_slice(),
+            in_use: 0,
             answers: vec![Answer::new(); PROBE_CONNECTIONS_MAX].into_boxed_slice(),
             packets: Packets {
                 incoming: Box::new([0; PAYLOAD_BYTES_MAX]),
@@ -119,7 +121,7 @@ impl Connections {
 
     /// How many are in use.
     pub fn in_use(&self) -> usize {
-        self.open.iter().flatten().count()
+        self.in_use
     }
 
     /// Begins a connection; it is on the wire after the next [`Connections::send`].
@@ -143,12 +145,13 @@ impl Connections {
         socket.connect(interface.context(), remote, local).map_err(|_| Full::OfPort)?;
         self.answers[at].clear();
         self.open[at] = Some(Open { errand, target, port, is_established: false });
+        self.in_use += 1;
         Ok(at as ConnectionId)
     }
 
     /// Sends what is to be sent, for the first time or again.
     pub fn send(&mut self, now: Instant, outbox: &mut Outbox) {
-        if self.open.iter().all(Option::is_none) {
+        if self.in_use == 0 {
             return;
         }
         let Connections { interface, sockets, open, packets, .. } = self;
@@ -227,7 +230,7 @@ impl Connections {
     pub fn close(&mut self, at: ConnectionId, now: Instant, outbox: &mut Outbox) {
         self.sockets.get_mut::<Socket<'_>>(self.handles[usize::from(at)]).abort();
         self.send(now, outbox);
-        self.open[usize::from(at)] = None;
+        self.in_use -= usize::from(self.open[usize::from(at)].take().is_some());
     }
 }
 

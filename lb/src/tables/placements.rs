@@ -75,6 +75,12 @@ impl Tables {
         &self.placements
     }
 
+    /// Whether nothing is left to be built.
+    pub(crate) fn placements_are_built(&self) -> bool {
+        let Placements { builder, right_at, .. } = &self.placements;
+        builder.is_none() || *right_at == Some(self.epoch)
+    }
+
     /// A bounded slice of building tables; whether all are what they should be.
     pub fn build_placements(&mut self) -> bool {
         let Tables { placements, services, reals, epoch, .. } = self;

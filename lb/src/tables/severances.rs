@@ -11,7 +11,7 @@ impl Tables {
     /// Looks at every `step`th real from `first` on.
     pub(super) fn look_at_severances(&mut self, first: usize, step: usize, now: Instant) {
         let mut has_changed = false;
-        for at in (first..self.reals.len()).step_by(step) {
+        for at in (first..self.ends.reals).step_by(step) {
             let Some(sight) = self.reals[at].as_ref().and_then(|real| self.sight(real, now)) else {
                 continue;
             };
@@ -31,8 +31,8 @@ impl Tables {
 
     /// Tells the log of those among the same reals who were severed with flows that are open.
     pub(super) fn tell_severances(&mut self, first: usize, step: usize, events: &mut Events) {
-        let Tables { services, reals, .. } = self;
-        for real in reals.iter_mut().skip(first).step_by(step).flatten() {
+        let Tables { services, reals, ends, .. } = self;
+        for real in reals[..ends.reals].iter_mut().skip(first).step_by(step).flatten() {
             let Severance { severed, is_told, .. } = real.severance;
             real.severance.is_told = severed.is_some();
             let service = services[real.service.index()].as_ref();

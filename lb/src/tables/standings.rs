@@ -55,6 +55,7 @@ pub(super) struct Standings {
     news: u64,
     /// Where the next look round begins.
     look_round_at: usize,
+    looked_round: Instant,
 }
 
 /// A service's board.
@@ -123,14 +124,23 @@ impl Tables {
         }
     }
 
-    /// A slice of looking at reals, and at services that no new flow has looked at, and a word to the
-    /// log of those that begin or cease to panic; all are seen within a tenth of a second.
+    /// Looks at reals, and at services that no new flow has looked at, with a word to the log of those
+    /// that begin or cease to panic. As large a part as the time since the last look is of a tenth of a
+    /// second, so all are seen within that.
     pub(crate) fn look_round(&mut self, now: Instant, events: &mut Events) {
+        let passed = now.since(self.standings.looked_round).as_nanos() / SLICE.as_nanos();
+        self.standings.looked_round = now;
+        for _ in 0..passed.clamp(1, LOOK_ROUND_TURNS as u128) {
+            self.look_at_slice(now, events);
+        }
+    }
+
+    fn look_at_slice(&mut self, now: Instant, events: &mut Events) {
         let first = self.standings.look_round_at;
         self.standings.look_round_at = (first + 1) % LOOK_ROUND_TURNS;
         self.look_at_severances(first, LOOK_ROUND_TURNS, now);
         self.tell_severances(first, LOOK_ROUND_TURNS, events);
-        for at in (first..SERVICES_MAX).step_by(LOOK_ROUND_TURNS) {
+        for at in (first..self.ends.services).step_by(LOOK_ROUND_TURNS) {
             let id = ServiceId(at as u16);
             self.look_at(id, now);
             self.tell_ejections(id, now, events);
@@ -289,7 +299,13 @@ impl Standings {
         let mut kept = Vec::new();
         kept.resize_with(SERVICES_MAX, Kept::default);
         let places = alloc::vec![0; REALS_MAX].into_boxed_slice();
-        Standings { kept: kept.into_boxed_slice(), places, news: 0, look_round_at: 0 }
+        Standings {
+            kept: kept.into_boxed_slice(),
+            places,
+            news: 0,
+            look_round_at: 0,
+            looked_round: Instant::START,
+        }
     }
 
     /// A real that is on no board may touch another's place, which then is looked at in vain.
