@@ -186,6 +186,11 @@ impl Appliance {
         Turn::Busy
     }
 
+    /// How long the loop may rest if no frame comes.
+    pub fn rest(&self) -> Duration {
+        self.dataplane.next_due().max(self.next_tick).since(self.now)
+    }
+
     /// Asks every NIC for an interrupt; `false` (and nothing asked) if one of them has work.
     pub fn arm(&mut self) -> bool {
         let may_halt = self.ports.iter_mut().all(|slot| slot.attached.nic.arm());

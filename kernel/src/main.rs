@@ -14,13 +14,14 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use image::{Com, DeviceBus, Lines, Machine, Nics, Uart};
-use kernel::appliance::{Appliance, Request, Turn};
+use kernel::appliance::{Appliance, Request, TICK, Turn};
 use kernel::console::Tty;
 use kernel::control::{self, Control};
 use kernel::journal::JOURNAL;
-use kernel::machine::pace::{Pace, REST_MAX};
+use kernel::machine::pace::Pace;
 use kernel::machine::sizes::Sizes;
 use kernel::seats::{Place, Seats};
 use kernel::start::{Note, Offer, Start, Started, StartedFrom, offers_of};
@@ -168,7 +169,10 @@ fn run(machine: &mut Machine, built: &mut Built, seats: &mut Seats) -> Request {
             }
         }
         if pace.may_rest(now) && machine.idle.is_usable() && appliance.arm() {
-            machine.idle.wait(*lines, REST_MAX);
+            // What no interrupt tells of is looked for as often as housekeeping is done.
+            let is_awaited = control.is_saving() || seats.is_polled() || seats.waiting() > 0;
+            let most = if is_awaited { TICK } else { Duration::MAX };
+            machine.idle.wait(*lines, appliance.rest().min(pace.rest_max(now)).min(most));
             appliance.disarm();
             pace.woke(machine.now());
         }

@@ -115,6 +115,11 @@ impl Seats {
         has_moved
     }
 
+    /// Whether a byte may come to one of them without an interrupt, so that it has to be looked for.
+    pub fn is_polled(&self) -> bool {
+        self.seats.iter().any(|seat| seat.place == Place::Virtio)
+    }
+
     /// Output that was not taken yet.
     pub fn waiting(&self) -> usize {
         self.seats.iter().map(|seat| seat.console.waiting()).sum()

@@ -9,41 +9,53 @@
 //! two, four, up to [`PAUSES_MAX`], which is less than a microsecond and takes a tenth of the
 //! instructions. An emulator, or a host with more machines than cores, does something better with each.
 //!
-//! The loop rests when nothing has happened for [`REST_AFTER`]: going to sleep and waking up costs
-//! more than some empty turns.
+//! Going to sleep and waking up costs more than some looks in vain, and a frame that comes meanwhile
+//! waits for it. So the loop polls on for a while, and how long is learned (as Linux's haltpoll does): a
+//! frame that came soon after the loop had gone to rest would have been worth more patience, one that
+//! came after [`PATIENCE_MAX`] was not worth any. Who sends without a stop never finds the loop asleep,
+//! and who sends now and then costs no more than he needs.
 
 use core::time::Duration;
 
 use lb::Instant;
 
-use crate::appliance::TICK;
-
 const CONSOLE_INTERVAL: Duration = Duration::from_millis(5);
 const CONSOLE_BUSY_INTERVAL: Duration = Duration::from_micros(100);
 const CONSOLE_LINGER: Duration = Duration::from_millis(20);
-const REST_AFTER: Duration = Duration::from_micros(500);
+const PATIENCE_MIN: Duration = Duration::from_micros(20);
+const PATIENCE_MAX: Duration = Duration::from_micros(500);
 /// Pauses between two looks, at most.
 const PAUSES_MAX: u32 = 16;
-/// The longest rest: the data path's housekeeping wants to be done as often.
-pub const REST_MAX: Duration = TICK;
+/// The longest rest: consoles and NICs are looked after as often.
+const REST_MAX: Duration = Duration::from_millis(50);
+/// While a console is in use: no interrupt tells that its UART can take the next bytes.
+const REST_TALKING_MAX: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub struct Pace {
     console_at: Instant,
     linger_until: Instant,
-    rest_at: Instant,
+    worked_at: Instant,
+    /// How long the loop polls after work before it rests.
+    patience_ns: u64,
     pauses: u32,
 }
 
 impl Pace {
     pub fn begin(now: Instant) -> Self {
-        Self { console_at: now, linger_until: now, rest_at: now + REST_AFTER, pauses: 1 }
+        let patience_ns = nanos(PATIENCE_MAX);
+        Self { console_at: now, linger_until: now, worked_at: now, patience_ns, pauses: 1 }
     }
 
     /// Frames came or went.
     pub fn worked(&mut self, now: Instant) {
-        self.rest_at = now + REST_AFTER;
-        self.pauses = 1;
+        let gap_ns = self.idle_ns(now);
+        if gap_ns > nanos(PATIENCE_MAX) {
+            self.patience_ns = (self.patience_ns / 2).max(nanos(PATIENCE_MIN));
+        } else if gap_ns > self.patience_ns {
+            self.patience_ns = (2 * self.patience_ns).min(nanos(PATIENCE_MAX));
+        }
+        (self.worked_at, self.pauses) = (now, 1);
     }
 
     /// Pauses of the processor before the next look, as nothing was found at this one.
@@ -61,14 +73,24 @@ impl Pace {
     pub fn visited_console(&mut self, now: Instant, moved_bytes: bool) {
         if moved_bytes {
             self.linger_until = now + CONSOLE_LINGER;
-            self.worked(now);
+            // A key says nothing of how soon frames come.
+            (self.worked_at, self.pauses) = (now, 1);
         }
         let is_busy = now < self.linger_until;
         self.console_at = now + if is_busy { CONSOLE_BUSY_INTERVAL } else { CONSOLE_INTERVAL };
     }
 
     pub fn may_rest(&self, now: Instant) -> bool {
-        now >= self.rest_at
+        self.idle_ns(now) >= self.patience_ns
+    }
+
+    /// How long the loop may rest, whatever else there is to do.
+    pub fn rest_max(&self, now: Instant) -> Duration {
+        if now < self.linger_until { REST_TALKING_MAX } else { REST_MAX }
+    }
+
+    fn idle_ns(&self, now: Instant) -> u64 {
+        now.as_nanos().saturating_sub(self.worked_at.as_nanos())
     }
 
     /// The loop has rested; perhaps a key woke it. The UART's interrupt is an edge, so its bytes are
@@ -77,6 +99,11 @@ impl Pace {
     pub fn woke(&mut self, now: Instant) {
         self.console_at = now;
     }
+}
+
+/// As a number, since this is done at every turn.
+const fn nanos(time: Duration) -> u64 {
+    time.as_nanos() as u64
 }
 
 #[cfg(test)]
@@ -111,6 +138,50 @@ mod tests {
         assert!(pace.may_rest(us(900)), "a visit in vain is no work");
         pace.visited_console(us(900), true);
         assert!(!pace.may_rest(us(1_399)) && pace.may_rest(us(1_400)));
+    }
+
+    /// Rests begin so long after work, when frames have come at these distances.
+    fn patience_after(gaps: &[u64]) -> u64 {
+        let (mut pace, mut now) = (Pace::begin(us(0)), 0);
+        for gap in gaps {
+            now += gap;
+            pace.worked(us(now));
+        }
+        (0..).find(|idle| pace.may_rest(us(now + idle))).unwrap()
+    }
+
+    #[test]
+    fn patience_is_learned_from_how_soon_frames_come() {
+        let seldom = [10_000; 9];
+        for (name, gaps, expected) in [
+            ("at the start", &[][..], 500),
+            ("frames without a stop", &[1, 30, 2, 499], 500),
+            ("one that came late", &[501], 250),
+            ("all come late", &seldom, 20),
+            ("soon after a rest began", &[10_000, 300], 500),
+            ("before it would have begun", &[10_000, 249, 249], 250),
+            ("late, then soon", &[&seldom[..], &[21, 39, 41]].concat(), 80),
+        ] {
+            assert_eq!(patience_after(gaps), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn looks_in_vain_become_rarer() {
+        let mut pace = Pace::begin(us(0));
+        let pauses: [u32; 7] = core::array::from_fn(|_| pace.found_nothing());
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 16, 16]);
+        pace.worked(us(1));
+        assert_eq!(pace.found_nothing(), 1);
+    }
+
+    #[test]
+    fn rests_are_short_while_somebody_talks() {
+        let mut pace = Pace::begin(us(0));
+        assert_eq!(pace.rest_max(us(0)), REST_MAX);
+        pace.visited_console(us(100), true);
+        assert_eq!(pace.rest_max(us(20_099)), REST_TALKING_MAX);
+        assert_eq!(pace.rest_max(us(20_100)), REST_MAX);
     }
 
     #[test]
