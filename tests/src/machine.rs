@@ -7,8 +7,8 @@
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -18,43 +18,16 @@ use command_fds::{CommandFdExt, FdMapping};
 
 use crate::station::Wires;
 use crate::trace::Direction;
-use crate::{Console, LIMIT, Qmp, Station};
+use crate::{Console, Frame, LIMIT, MacAddr, Qmp, Raw, Station};
 
-/// Where QEMU finds the ends that it inherits: control port, consoles, and wires from here on.
-const QMP_FD: i32 = 11;
-const CONSOLE_FD: i32 = 12;
-const SERIAL2_FD: i32 = 13;
-const VIRTIO_CONSOLE_FD: i32 = 14;
-const WIRES_FD: i32 = 20;
+pub use setup::{Board, Setup};
 
-/// NICs on the first PCI bus; further ones sit behind bridges, as many on each.
-const BUS_NICS_MAX: usize = 24;
+mod setup;
 
-/// What kind of machine a test wants.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// NICs: the uplink and the guests' ports.
-    pub ports: usize,
-    /// QEMU's names of the first of them; the others are virtio.
-    pub models: &'static [&'static str],
-    pub memory_mib: u32,
-    /// The file that the loader hands over.
-    pub configuration: Option<String>,
-    /// The file that QEMU's fw_cfg hands over.
-    pub fw_cfg: Option<String>,
-    /// The disk that configurations are saved on.
-    pub disk: Option<PathBuf>,
-    /// The kernel command line.
-    pub command_line: &'static str,
-    /// QEMU's name of the processor.
-    pub processor: &'static str,
-    /// How the console is reached.
-    pub reach: Reach,
-    /// Whether there is a second serial port.
-    pub serial2: bool,
-    /// Whether there is a virtio console.
-    pub virtio_console: bool,
-}
+use setup::{CONSOLE_FD, QMP_FD, SERIAL2_FD, VIRTIO_CONSOLE_FD, WIRES_FD};
+
+/// IEEE 802's second ethertype for local experiments; the harness's markers have the first.
+const ETHER_TYPE: u16 = 0x88b6;
 
 /// How a console is reached from outside of the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,24 +55,6 @@ pub struct Machine {
     process: Child,
     /// Files that QEMU reads.
     files: Vec<PathBuf>,
-}
-
-impl Default for Setup {
-    fn default() -> Setup {
-        Setup {
-            ports: 4,
-            models: &[],
-            memory_mib: 256,
-            configuration: None,
-            fw_cfg: None,
-            disk: None,
-            command_line: "",
-            processor: "max",
-            reach: Reach::Pipes,
-            serial2: false,
-            virtio_console: false,
-        }
-    }
 }
 
 impl Machine {
@@ -160,7 +115,7 @@ impl Machine {
         }
         let configuration = setup.configuration.as_deref().map(write_file);
         let fw_cfg = setup.fw_cfg.as_deref().map(write_file);
-        let mut command = qemu(&setup, configuration.as_deref(), fw_cfg.as_deref());
+        let mut command = setup.command(configuration.as_deref(), fw_cfg.as_deref());
         command.fd_mappings(inherited).expect("every number is given once");
         let mut process = command.spawn().expect("QEMU is installed");
         let ends = process.stdin.take().zip(process.stdout.take());
@@ -182,6 +137,28 @@ impl Machine {
     /// The station behind a NIC; 0 is the uplink.
     pub fn station(&self, port: usize) -> Station {
         self.wires.station(port)
+    }
+
+    /// A frame of everybody's to all arrives at every other port, and nothing else does.
+    #[track_caller]
+    pub fn assert_switches(&self) {
+        let stations: Vec<Station> = (0..self.ports).map(|port| self.station(port)).collect();
+        let stations: Vec<&Station> = stations.iter().collect();
+        let hello = |from: usize| {
+            Frame::Raw(Raw {
+                from: stations[from].mac,
+                to: MacAddr::BROADCAST,
+                ether_type: ETHER_TYPE,
+                payload: b"hello, everybody; this is long enough for Ethernet".to_vec(),
+            })
+        };
+        for from in 0..self.ports {
+            stations[from].send(hello(from));
+            for (port, frames) in Station::settle(&stations).into_iter().enumerate() {
+                let expected = if port == from { vec![] } else { vec![hello(from)] };
+                assert_eq!(frames, expected, "from port {from} at port {port}");
+            }
+        }
     }
 
     /// Every frame that went in or came out is in the appliance's counters, and each that went in
@@ -297,56 +274,6 @@ pub fn image_path() -> PathBuf {
     );
     assert!(path.is_file(), "FULCRUM_IMAGE: there is no file {}", path.display());
     path
-}
-
-fn qemu(setup: &Setup, configuration: Option<&Path>, fw_cfg: Option<&Path>) -> Command {
-    // A test program that is killed takes its machines along.
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
-    command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
-    command.args(["-accel", &env::var("FULCRUM_ACCEL").unwrap_or_else(|_| "tcg".into())]);
-    command.args(["-cpu", setup.processor, "-m", &format!("{}M", setup.memory_mib)]);
-    command.arg("-kernel").arg(image_path()).args(["-append", setup.command_line]);
-    if let Some(path) = configuration {
-        command.arg("-initrd").arg(path);
-    }
-    if let Some(path) = fw_cfg {
-        command.args(["-fw_cfg", &format!("name=opt/fulcrum/config,file={}", path.display())]);
-    }
-    if let Some(path) = &setup.disk {
-        let path = path.display();
-        command.args(["-drive", &format!("if=none,format=raw,file={path},id=disk")]);
-        command.args(["-device", "virtio-blk-pci,drive=disk,bus=pci.0,addr=0x1e"]);
-    }
-    command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
-    command.args(["-chardev", &setup.reach.chardev(), "-serial", "chardev:console"]);
-    if setup.serial2 {
-        command.args(["-chardev", &format!("socket,id=serial2,fd={SERIAL2_FD}")]);
-        command.args(["-serial", "chardev:serial2"]);
-    }
-    if setup.virtio_console {
-        command.args(["-chardev", &format!("socket,id=virtio,fd={VIRTIO_CONSOLE_FD}")]);
-        command.args(["-device", "virtio-serial-pci,bus=pci.0,addr=0x1f"]);
-        command.args(["-device", "virtconsole,chardev=virtio"]);
-    }
-    command.args(["-chardev", &format!("socket,id=qmp,fd={QMP_FD}")]);
-    command.args(["-mon", "chardev=qmp,mode=control"]);
-    for port in 0..setup.ports {
-        let (bus, at) = (port / BUS_NICS_MAX, port % BUS_NICS_MAX);
-        if bus > 0 && at == 0 {
-            let slot = 2 + BUS_NICS_MAX + bus;
-            let bridge = format!("pci-bridge,id=bridge{bus},chassis_nr={bus},addr={slot:#x}");
-            command.args(["-device", &bridge]);
-        }
-        let bus = if bus == 0 { "pci.0".into() } else { format!("bridge{bus}") };
-        let (slot, fd) = (2 + at, WIRES_FD + port as i32);
-        command.args(["-netdev", &format!("dgram,id=n{port},local.type=fd,local.str={fd}")]);
-        let model = setup.models.get(port).unwrap_or(&"virtio-net-pci");
-        let nic = format!("{model},netdev=n{port},bus={bus},addr={slot:#x},romfile=");
-        command.args(["-device", &nic]);
-    }
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    command
 }
 
 fn inherit(parent_fd: OwnedFd, child_fd: i32) -> FdMapping {

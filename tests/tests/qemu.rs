@@ -19,6 +19,8 @@ mod health;
 mod hostile;
 #[path = "qemu/load.rs"]
 mod load;
+#[path = "qemu/machines.rs"]
+mod machines;
 #[path = "qemu/management.rs"]
 mod management;
 #[path = "qemu/nics.rs"]

@@ -1,59 +1,16 @@
-//! From power on to a running switch, on machines of all sizes and with configurations of all
-//! kinds; and how a run ends.
+//! From power on to a running switch, with configurations of all kinds; and how a run ends.
 
 use tests::machine::image_path;
 use tests::world::guest_line;
-use tests::{Frame, MacAddr, Machine, Raw, Setup, Station};
+use tests::{Machine, Setup};
 
 /// Exit status of QEMU when the image wrote its code for "crashed" to isa-debug-exit.
 const CRASHED: i32 = 0x2a << 1 | 1;
-
-/// Every port hears the others.
-#[track_caller]
-fn assert_switches(machine: &Machine, ports: usize) {
-    let stations: Vec<Station> = (0..ports).map(|port| machine.station(port)).collect();
-    let stations: Vec<&Station> = stations.iter().collect();
-    let hello = Frame::Raw(Raw {
-        from: stations[0].mac,
-        to: MacAddr::BROADCAST,
-        ether_type: 0x88b6,
-        payload: b"hello, everybody; this is long enough for Ethernet".to_vec(),
-    });
-    stations[0].send(hello.clone());
-    for (port, frames) in Station::settle(&stations).into_iter().enumerate() {
-        let expected = if port == 0 { vec![] } else { vec![hello.clone()] };
-        assert_eq!(frames, expected, "at port {port}");
-    }
-}
 
 #[test]
 fn the_image_is_small() {
     let bytes = image_path().metadata().expect("the image is a file").len();
     assert!(bytes <= 5 << 18, "the image has {bytes} bytes, more than 1.25 MiB");
-}
-
-#[test]
-fn machines_of_all_sizes_switch() {
-    let sizes = [
-        ("no guest at all", Setup { ports: 1, ..Setup::default() }),
-        ("eight ports in 64 MiB", Setup { ports: 8, memory_mib: 64, ..Setup::default() }),
-        ("33 ports, some behind a bridge", Setup { ports: 33, ..Setup::default() }),
-        ("more than 4 GiB of memory", Setup { memory_mib: 5 * 1024, ..Setup::default() }),
-        ("an old processor", Setup { processor: "qemu64", ..Setup::default() }),
-    ];
-    for (what, setup) in sizes {
-        println!("{what}");
-        let ports = setup.ports;
-        let machine = Machine::boot(setup);
-        assert_switches(&machine, ports);
-        let table = machine.console.command("show port");
-        for name in (1..ports).map(|port| format!("p{port}")) {
-            assert!(
-                table.split_whitespace().any(|word| word == name),
-                "{what}: no {name} in\n{table}"
-            );
-        }
-    }
 }
 
 #[test]
@@ -77,7 +34,7 @@ fn a_configuration_is_taken_and_shown_as_it_was() {
     for line in &lines {
         assert!(shown.lines().any(|shown| shown == line), "{line} is missing in\n{shown}");
     }
-    assert_switches(&machine, 4);
+    machine.assert_switches();
 }
 
 /// A configuration with errors is refused whole, every error by line and column; switching works.
@@ -96,7 +53,7 @@ fn a_broken_configuration_is_refused_and_named() {
     assert!(log.contains("line 2, column 5") && log.contains("line 4, column 21"), "{log}");
     let shown = machine.console.command("show configuration");
     assert!(!shown.contains("g1"), "a refused configuration was taken in part:\n{shown}");
-    assert_switches(&machine, 4);
+    machine.assert_switches();
 }
 
 #[test]

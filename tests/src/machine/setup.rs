@@ -1,0 +1,156 @@
+//! What kind of machine a test wants, and QEMU's words for it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::{Reach, image_path};
+
+/// Where QEMU finds the ends that it inherits: control port, consoles, and wires from here on.
+pub(super) const QMP_FD: i32 = 11;
+pub(super) const CONSOLE_FD: i32 = 12;
+pub(super) const SERIAL2_FD: i32 = 13;
+pub(super) const VIRTIO_CONSOLE_FD: i32 = 14;
+pub(super) const WIRES_FD: i32 = 20;
+
+/// NICs on the first PCI bus; further ones sit behind bridges, as many on each.
+const BUS_NICS_MAX: usize = 24;
+
+/// What kind of machine a test wants.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// NICs: the uplink and the guests' ports.
+    pub ports: usize,
+    /// QEMU's names of the first of them; the others are virtio.
+    pub models: &'static [&'static str],
+    pub board: Board,
+    pub memory_mib: u32,
+    /// The file that the loader hands over.
+    pub configuration: Option<String>,
+    /// The file that QEMU's fw_cfg hands over.
+    pub fw_cfg: Option<String>,
+    /// The disk that configurations are saved on.
+    pub disk: Option<PathBuf>,
+    /// The kernel command line.
+    pub command_line: &'static str,
+    /// QEMU's name of the processor.
+    pub processor: &'static str,
+    /// How the console is reached.
+    pub reach: Reach,
+    /// Whether there is a second serial port.
+    pub serial2: bool,
+    /// Whether there is a virtio console.
+    pub virtio_console: bool,
+}
+
+/// QEMU's kinds of PC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Board {
+    /// Of 1996: PCI.
+    #[default]
+    Pc,
+    /// Of 2009: PCI Express.
+    Q35,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup {
+            ports: 4,
+            models: &[],
+            board: Board::Pc,
+            memory_mib: 256,
+            configuration: None,
+            fw_cfg: None,
+            disk: None,
+            command_line: "",
+            processor: "max",
+            reach: Reach::Pipes,
+            serial2: false,
+            virtio_console: false,
+        }
+    }
+}
+
+impl Setup {
+    /// The command that starts it; `configuration` and `fw_cfg` are the files that hold those.
+    pub(super) fn command(&self, configuration: Option<&Path>, fw_cfg: Option<&Path>) -> Command {
+        // A test program that is killed takes its machines along.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
+        command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+        command.args(["-accel", &env::var("FULCRUM_ACCEL").unwrap_or_else(|_| "tcg".into())]);
+        command.args(["-machine", self.board.name()]);
+        command.args(["-cpu", self.processor, "-m", &format!("{}M", self.memory_mib)]);
+        command.arg("-kernel").arg(image_path()).args(["-append", self.command_line]);
+        if let Some(path) = configuration {
+            command.arg("-initrd").arg(path);
+        }
+        if let Some(path) = fw_cfg {
+            command.args(["-fw_cfg", &format!("name=opt/fulcrum/config,file={}", path.display())]);
+        }
+        command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+        self.add_seats(&mut command);
+        self.add_disk(&mut command);
+        (0..self.ports).for_each(|port| self.add_nic(&mut command, port));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+    }
+
+    /// Consoles and the control port.
+    fn add_seats(&self, command: &mut Command) {
+        let bus = self.board.bus();
+        command.args(["-chardev", &self.reach.chardev(), "-serial", "chardev:console"]);
+        if self.serial2 {
+            command.args(["-chardev", &format!("socket,id=serial2,fd={SERIAL2_FD}")]);
+            command.args(["-serial", "chardev:serial2"]);
+        }
+        if self.virtio_console {
+            command.args(["-chardev", &format!("socket,id=virtio,fd={VIRTIO_CONSOLE_FD}")]);
+            command.args(["-device", &format!("virtio-serial-pci,bus={bus},addr=0x1d")]);
+            command.args(["-device", "virtconsole,chardev=virtio"]);
+        }
+        command.args(["-chardev", &format!("socket,id=qmp,fd={QMP_FD}")]);
+        command.args(["-mon", "chardev=qmp,mode=control"]);
+    }
+
+    fn add_disk(&self, command: &mut Command) {
+        let Some(path) = &self.disk else { return };
+        let (bus, path) = (self.board.bus(), path.display());
+        command.args(["-drive", &format!("if=none,format=raw,file={path},id=disk")]);
+        command.args(["-device", &format!("virtio-blk-pci,drive=disk,bus={bus},addr=0x1e")]);
+    }
+
+    fn add_nic(&self, command: &mut Command, port: usize) {
+        let root = self.board.bus();
+        let (bridge, at) = (port / BUS_NICS_MAX, port % BUS_NICS_MAX);
+        if bridge > 0 && at == 0 {
+            let slot = 2 + BUS_NICS_MAX + bridge;
+            let device = format!("pci-bridge,id=bridge{bridge},chassis_nr={bridge}");
+            command.args(["-device", &format!("{device},bus={root},addr={slot:#x}")]);
+        }
+        let bus = if bridge == 0 { root.into() } else { format!("bridge{bridge}") };
+        let (slot, fd) = (2 + at, WIRES_FD + port as i32);
+        command.args(["-netdev", &format!("dgram,id=n{port},local.type=fd,local.str={fd}")]);
+        let model = self.models.get(port).unwrap_or(&"virtio-net-pci");
+        let nic = format!("{model},netdev=n{port},bus={bus},addr={slot:#x},romfile=");
+        command.args(["-device", &nic]);
+    }
+}
+
+impl Board {
+    fn name(self) -> &'static str {
+        match self {
+            Board::Pc => "pc",
+            Board::Q35 => "q35",
+        }
+    }
+
+    /// The first PCI bus.
+    fn bus(self) -> &'static str {
+        match self {
+            Board::Pc => "pci.0",
+            Board::Q35 => "pcie.0",
+        }
+    }
+}

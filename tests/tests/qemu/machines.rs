@@ -1,0 +1,57 @@
+//! Where the image runs: kinds of PC, sizes of memory, processors, buses full of NICs.
+
+use tests::machine::Board::{Pc, Q35};
+use tests::{Machine, Setup};
+
+/// A kind of machine, and the MiB that it has at least for frames and tables.
+struct Case {
+    what: &'static str,
+    setup: Setup,
+    usable_mib: u64,
+}
+
+fn machine(what: &'static str, usable_mib: u64, setup: Setup) -> Case {
+    Case { what, setup, usable_mib }
+}
+
+/// Every machine switches, has the memory that it was given, and knows its NICs by name. What lies
+/// above the gap for devices (3 GiB on a `pc`, 2 on a `q35`) is used instead of what lies below it
+/// where it is more.
+#[test]
+fn machines_of_all_kinds_and_sizes_switch() {
+    let any = Setup::default;
+    let cases = [
+        machine("the smallest, old", 26, Setup { memory_mib: 32, processor: "qemu64", ..any() }),
+        machine("the smallest, new", 26, Setup { memory_mib: 32, board: Q35, ..any() }),
+        machine("no guest at all", 250, Setup { ports: 1, ..any() }),
+        machine("eight ports", 58, Setup { ports: 8, memory_mib: 64, board: Q35, ..any() }),
+        machine("33 ports, some behind a bridge", 250, Setup { ports: 33, board: Pc, ..any() }),
+        machine("the same on PCI Express", 250, Setup { ports: 33, board: Q35, ..any() }),
+        machine("all below the gap", 2040, Setup { memory_mib: 2048, board: Q35, ..any() }),
+        machine("more above the gap", 5 << 10, Setup { memory_mib: 8 << 10, ..any() }),
+        machine(
+            "the largest, old",
+            6 << 10,
+            Setup { memory_mib: 8 << 10, board: Q35, processor: "qemu64", ..any() },
+        ),
+    ];
+    for Case { what, setup, usable_mib } in cases {
+        println!("{what}: {setup:?}");
+        let ports = setup.ports;
+        let machine = Machine::boot(setup);
+        machine.assert_switches();
+        machine.assert_accounted();
+        let table = machine.console.command("show port");
+        for name in (1..ports).map(|port| format!("p{port}")) {
+            assert!(table.split_whitespace().any(|word| word == name), "no {name} in\n{table}");
+        }
+        let log = machine.console.command("show log");
+        assert!(memory_mib(&log) >= Some(usable_mib), "{usable_mib} MiB are expected:\n{log}");
+    }
+}
+
+/// What the appliance says of its memory in its log.
+fn memory_mib(log: &str) -> Option<u64> {
+    let (before, _) = log.split_once(" MiB: ")?;
+    before.rsplit(' ').next()?.parse().ok()
+}
