@@ -1,7 +1,11 @@
 # From the loader to Rust: 32-bit protected mode without paging to 64-bit mode on our own stack.
 #
-# PVH (Xen's direct boot, also QEMU's -kernel) enters here with flat segments, interrupts off,
-# paging off and EBX = physical address of the start info; nothing else may be relied on.
+# PVH (Xen's direct boot, also QEMU's -kernel) and multiboot2 (GRUB) both enter here with flat
+# segments, interrupts off, paging off and EBX = physical address of what they have to say; nothing
+# else may be relied on, but EAX, where multiboot2 has its magic number and PVH anything.
+#
+# There must be no multiboot header of the first version: QEMU's -kernel would take that way instead
+# of PVH's, and it does not take 64-bit images.
 #
 # The page tables of this first moment map 4 GiB one to one, readable, writable and executable,
 # in pages of 2 MiB. The real ones, with access rights, are made in Rust.
@@ -14,13 +18,27 @@
     .asciz "Xen"
     .quad pvh_start
 
+    # Multiboot2 (Multiboot2 Specification 2.0, 3.1): within the file's first 32 KiB. It asks for
+    # nothing, so that under UEFI too the loader leaves the boot services and comes in 32-bit mode.
+    .section .text.multiboot2, "a"
+    .balign 8
+multiboot2_header:
+    .long 0xe85250d6
+    .long 0                         # 32-bit protected mode
+    .long multiboot2_end - multiboot2_header
+    .long -(0xe85250d6 + multiboot2_end - multiboot2_header)
+    .word 0, 0                      # the end of the list of tags
+    .long 8
+multiboot2_end:
+
     .section .text.entry, "ax"
     .code32
     .global pvh_start
 pvh_start:
     cld
     mov esp, offset {stack} + {stack_bytes}
-    mov esi, ebx                    # the start info; CPUID below needs EBX
+    mov esi, ebx                    # the start info; CPUID below needs EBX,
+    mov ebp, eax                    # and EAX
 
     # Without 64-bit mode or no-execute pages there is nothing to go on with, and no console yet
     # to say so on: stop here.
@@ -83,6 +101,7 @@ pvh_start_64:
     mov gs, eax
     mov esp, esp                    # the upper halves of registers are undefined until written
     mov edi, esi                    # the start info: first argument, zero-extended
+    mov esi, ebp                    # the magic number: second argument
     xor ebp, ebp                    # a stack trace ends here
     call {main}                     # never returns
     ud2

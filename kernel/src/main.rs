@@ -23,6 +23,7 @@ use kernel::control::{self, Control};
 use kernel::journal::JOURNAL;
 use kernel::machine::pace::Pace;
 use kernel::machine::sizes::Sizes;
+use kernel::machine::start_info::Handover;
 use kernel::seats::{Place, Seats};
 use kernel::start::{Note, Offer, Start, Started, StartedFrom, offers_of};
 use kernel::store::{Commit, Found, Keeper};
@@ -46,9 +47,9 @@ struct Kept {
     notes: Vec<Note>,
 }
 
-fn main(start_info: u64) -> ! {
+fn main(start_info: u64, magic: u32) -> ! {
     // SAFETY: the entry calls this once, with what the loader passed.
-    let mut machine = unsafe { Machine::start(start_info) };
+    let mut machine = unsafe { Machine::start(Handover { address: start_info, magic }) };
     machine.crash_if_asked();
     let mut built = build(&mut machine);
     let mut seats = find_seats(&mut built);

@@ -21,8 +21,9 @@ pub struct Memory {
 
 /// The entry maps as much.
 const ENTRY_MAPPED_END: u64 = 1 << 32;
-/// Enough for all RAM that is used (a table a GiB), the devices' window and the image's small pages.
-const TABLE_COUNT: usize = 88;
+/// Enough for all RAM that is used (a table a GiB), the devices' window, the image's small pages and the
+/// many small pieces of which UEFI's memory maps are made.
+const TABLE_COUNT: usize = 128;
 
 /// The end of the devices' window, or of the highest registers above it.
 static MAPPED_END: AtomicU64 = AtomicU64::new(ENTRY_MAPPED_END);

@@ -22,7 +22,7 @@ use core::fmt::Write;
 use kernel::appliance::Memory;
 use kernel::machine::acpi::Power;
 use kernel::machine::options::{Options, Unknown};
-use kernel::machine::start_info::StartInfo;
+use kernel::machine::start_info::{Handover, StartInfo};
 use lb::Instant;
 
 pub use clock::TscClock;
@@ -42,7 +42,7 @@ pub struct Machine {
     pub began: Option<u64>,
     pub idle: Idle,
     pub options: Options,
-    /// The loader's module (`-initrd`): a configuration.
+    /// The loader's module (`-initrd`, `module2`): a configuration.
     pub module: Option<&'static [u8]>,
     /// Bytes that the heap has for everything.
     pub heap_bytes: usize,
@@ -55,7 +55,7 @@ impl Machine {
     ///
     /// # Safety
     /// Once, as the first thing that the image does, with what the loader passed to the entry.
-    pub unsafe fn start(start_info: u64) -> Machine {
+    pub unsafe fn start(handover: Handover) -> Machine {
         // SAFETY: ring 0, first of all, interrupts are still off.
         unsafe { boot::traps::install(last_words::trap) };
         let mut console = uart::Blocking::new();
@@ -65,7 +65,7 @@ impl Machine {
 
         // SAFETY: the entry's page tables map all that is read here; nothing has written yet.
         let firmware = unsafe { memory::Firmware::new() };
-        let info = StartInfo::read(&firmware, start_info).unwrap_or_else(|error| panic!("{error}"));
+        let info = StartInfo::read(&firmware, handover).unwrap_or_else(|error| panic!("{error}"));
         let options = Options::parse(&info.command_line, |unknown| {
             let Unknown { word, expected } = unknown;
             log::warn!("command line: '{word}' is not known; expected {expected}");

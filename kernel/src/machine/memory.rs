@@ -60,11 +60,11 @@ pub fn largest_free(map: &[Region], taken: &[Range<u64>]) -> Option<Range<u64>> 
     best
 }
 
-/// Whether `range` lies in RAM that the firmware does not keep.
+/// Whether `range` lies in RAM that may be read: boot loaders put modules right behind page 0.
 pub fn is_usable(map: &[Region], range: &Range<u64>) -> bool {
     map.iter().any(|region| {
         region.usable
-            && region.range.start.max(FIRMWARE_END) <= range.start
+            && region.range.start.max(PAGE_BYTES) <= range.start
             && range.end <= region.range.end.min(RAM_END)
     })
 }
@@ -177,7 +177,9 @@ mod tests {
     #[test]
     fn a_module_must_lie_in_ram() {
         assert!(is_usable(&small(), &(50 * MIB..51 * MIB)));
-        assert!(!is_usable(&small(), &(MIB..3 * MIB)), "the firmware's");
+        assert!(is_usable(&small(), &(0x1000..0x2000)), "where GRUB puts one");
+        assert!(!is_usable(&small(), &(0x800..0x1000)), "page 0");
+        assert!(!is_usable(&small(), &(0x9f000..0xa0000)), "the firmware's");
         assert!(!is_usable(&small(), &(63 * MIB..65 * MIB)), "beyond the end");
     }
 
