@@ -16,6 +16,8 @@
 //! both ends, and nothing shares a block with anything else, because disks tear larger pieces than
 //! sectors.
 //!
+//! All of this may also be a partition of the disk that the machine boots from (`partition.rs`).
+//!
 //! A disk that is all zero is blank: it is given its first superblock with the first commit, not by
 //! being there. That superblock is the same on every disk, so one that was torn while it was written
 //! is known for what it is. A disk with anything else on it is somebody's, and never written to; nor
@@ -33,6 +35,7 @@
 mod format;
 mod keeper;
 mod open;
+mod partition;
 mod save;
 mod trouble;
 

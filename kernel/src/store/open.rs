@@ -1,8 +1,8 @@
 //! Reading a disk: what is committed there, what is damaged, and what may be overwritten.
 //!
-//! Superblocks first, then the first block of every slot, then the texts, newest first. Only where
-//! neither a superblock nor a slot is sound is the whole area read, to tell a blank disk from
-//! somebody's. Texts are read until they take [`TEXTS_BYTES_MAX`] together, so a disk full of the
+//! The first block tells whether the store is a partition of the disk or all of it. Then superblocks,
+//! the first block of every slot, and the texts, newest first. Only where neither a superblock nor a
+//! slot is sound is the whole area read, to tell a blank disk from somebody's. Texts are read until they take [`TEXTS_BYTES_MAX`] together, so a disk full of the
 //! longest ones does not fill the memory; older commits are then on the disk, and out of reach.
 
 use alloc::string::String;
@@ -14,7 +14,8 @@ use drivers::disk::{BLOCK_BYTES, REQUEST_BLOCKS_MAX};
 
 use super::format::{Head, Read, Superblock, is_torn_first};
 use super::{
-    AREA_BLOCKS, Commit, DISK_BLOCKS_MIN, Damage, SLOTS, SUPERBLOCKS, Task, Trouble, slot_block,
+    AREA_BLOCKS, Commit, DISK_BLOCKS_MIN, Damage, SLOTS, SUPERBLOCKS, Task, Trouble, partition,
+    slot_block,
 };
 
 /// Room for a few of the longest texts, or for twenty of any that people write.
@@ -22,6 +23,9 @@ const TEXTS_BYTES_MAX: usize = 2 << 20;
 
 /// Work on a disk that is met for the first time.
 pub struct Opening {
+    /// Blocks that the disk has, and the one that the store begins with.
+    blocks: u64,
+    start: u64,
     phase: Phase,
     superblocks: [Read<Superblock>; 2],
     slots: Vec<Slot>,
@@ -58,6 +62,8 @@ struct Slot {
 /// What a disk holds, as far as saving has to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
+    /// The block that the store begins with.
+    pub(super) start: u64,
     pub(super) in_force: InForce,
     /// By slot; 0: nothing that anybody would miss.
     pub(super) generations: [u64; SLOTS],
@@ -101,6 +107,8 @@ impl Opening {
             return Err(Trouble::TooSmall { bytes: blocks.saturating_mul(BLOCK_BYTES as u64) });
         }
         Ok(Opening {
+            blocks,
+            start: 0,
             phase: Phase::Superblock(0),
             superblocks: [Read::Blank, Read::Blank],
             slots: Vec::with_capacity(SLOTS),
@@ -118,7 +126,8 @@ impl Opening {
                 Ok((state, found))
             }
             Phase::End(End::Blank) => {
-                let state = State { in_force: InForce::Blank, generations: [0; SLOTS] };
+                let generations = [0; SLOTS];
+                let state = State { start: self.start, in_force: InForce::Blank, generations };
                 Ok((state, Found::default()))
             }
             Phase::End(End::Newer { version }) => Err(Trouble::NewerDisk { version }),
@@ -127,6 +136,12 @@ impl Opening {
     }
 
     fn superblock(&mut self, which: usize, block: &[u8; BLOCK_BYTES]) -> Phase {
+        if self.start == 0
+            && let Some(start) = partition::find(block, self.blocks).filter(|_| which == 0)
+        {
+            self.start = start;
+            return Phase::Superblock(0);
+        }
         let read = Superblock::decode(block);
         if let Read::Newer { version, .. } = read {
             return Phase::End(End::Newer { version });
@@ -212,7 +227,7 @@ impl Opening {
                 (Read::Newer { generation, .. }, _) => *generation,
             };
         }
-        State { in_force, generations }
+        State { start: self.start, in_force, generations }
     }
 
     fn found(self, state: &State, host: &str) -> Found {
@@ -247,6 +262,7 @@ impl Task for Opening {
             Phase::Scan { block } => (block, (AREA_BLOCKS - block) as usize),
             Phase::End(_) => return None,
         };
+        let block = self.start + block;
         Some(Request::Read { block, blocks: blocks.min(REQUEST_BLOCKS_MAX) })
     }
 

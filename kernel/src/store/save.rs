@@ -11,6 +11,8 @@ use super::{Commit, SLOTS, SUPERBLOCKS, Task, Trouble, slot_block};
 
 /// Work on a disk that ends in a commit being there.
 pub struct Saving {
+    /// The block that the store begins with.
+    start: u64,
     parts: Vec<Part>,
     /// The part that is being done, and how many of its bytes are.
     at: usize,
@@ -56,7 +58,7 @@ impl State {
             Part::Flush,
         ]);
         let outcome = InForce::Superblock { which, superblock };
-        Ok(Saving { parts, at: 0, written: 0, outcome })
+        Ok(Saving { start: self.start, parts, at: 0, written: 0, outcome })
     }
 
     /// Notes that all of it was done; says the generation.
@@ -92,7 +94,7 @@ impl Task for Saving {
         Some(match self.parts.get(self.at)? {
             Part::Flush => Request::Flush,
             Part::Write { block, bytes } => Request::Write {
-                block: block + (self.written / BLOCK_BYTES) as u64,
+                block: self.start + block + (self.written / BLOCK_BYTES) as u64,
                 bytes: piece(bytes, self.written),
             },
         })
