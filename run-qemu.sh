@@ -4,7 +4,7 @@
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-for piece in say install image guests appliance demo; do
+for piece in say install image disk-image guests appliance demo; do
     # shellcheck source=/dev/null
     source "$root/tests/lib/$piece.sh"
 done
@@ -17,6 +17,8 @@ Fulcrum: a switch VM that spreads the connections of virtual addresses over gues
   ./run-qemu.sh demo [OPTIONS]               the same without a person; exits 0 if all of it worked
   ./run-qemu.sh boot [OPTIONS] [QEMU OPTIONS]  the image alone, with the NICs and drives you add
   ./run-qemu.sh build                        builds the image; the last line is its path
+  ./run-qemu.sh disk-image [OPTIONS]         makes a disk that boots by itself, with a BIOS or UEFI, and
+                                             keeps its configuration; the last line is its path
 
 Options:
   --guests N          demo guests, 1 to 32 (default 3; the demo needs 2)
@@ -29,6 +31,8 @@ Options:
   --serial2 SOCKET    the second serial port, a program's, is this UNIX socket (docs/json.md);
                       to try it: socat - UNIX:SOCKET
   --virtio-console SOCKET   a second console for people is this UNIX socket
+  --image FILE        this image, instead of one that is built now
+  --configuration FILE   what a disk image begins with (default: nothing, a plain switch)
   --memory SIZE       the appliance's memory, such as 64M (default 256M)
   --accel auto|kvm|tcg   default auto: kvm if the image really runs under it, else tcg.
                       The environment variable ACCEL says the same
@@ -49,18 +53,20 @@ uplink=user
 disk=
 serial2=
 virtio_console=
+given_image=
+configuration=
 accel=${ACCEL:-auto}
 vip=10.0.2.100
 qemu_options=()
 
 read_options() {
     case ${1-} in
-        demo | boot | build)
+        demo | boot | build | disk-image)
             mode=$1
             shift
             ;;
         -* | '') ;;
-        *) misuse "'$1' is no command (demo, boot or build)" ;;
+        *) misuse "'$1' is no command (demo, boot, build or disk-image)" ;;
     esac
     while (($#)); do
         case $1 in
@@ -68,7 +74,8 @@ read_options() {
                 help
                 exit 0
                 ;;
-            --guests | --port | --uplink | --disk | --serial2 | --virtio-console | --memory | --accel)
+            --guests | --port | --uplink | --disk | --serial2 | --virtio-console | --memory | --accel | \
+                --image | --configuration)
                 (($# >= 2)) || misuse "$1 wants a value"
                 read_option "$1" "$2"
                 shift 2
@@ -108,6 +115,10 @@ read_option() {
             is_socket_name "$2" || misuse "$1: '$2' is no name for a socket, without commas"
             if [[ $1 == --serial2 ]]; then serial2=$2; else virtio_console=$2; fi
             ;;
+        --image | --configuration)
+            [[ -f $2 ]] || misuse "$1: there is no file '$2'"
+            if [[ $1 == --image ]]; then given_image=$2; else configuration=$2; fi
+            ;;
         --memory)
             [[ $2 =~ ^[1-9][0-9]{0,5}[MG]$ ]] || misuse "--memory: '$2' is no size such as 64M or 1G"
             appliance_memory=$2
@@ -139,8 +150,12 @@ ip tuntap add ${uplink#tap:} mode tap user \$USER && ip link set ${uplink#tap:} 
 port_is_taken() { (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
 
 require_tools() {
-    require_build_tools
-    [[ $mode == build ]] || require_program qemu-system-x86_64 qemu-system-x86
+    [[ -n $given_image ]] || require_build_tools
+    case $mode in
+        build) ;;
+        disk-image) require_disk_image_tools ;;
+        *) require_program qemu-system-x86_64 qemu-system-x86 ;;
+    esac
     [[ $mode != demo ]] || require_program curl curl
     install_missing
 }
@@ -187,8 +202,12 @@ foreground() {
 main() {
     read_options "$@"
     require_tools
-    build_image
+    if [[ -n $given_image ]]; then image=$given_image; else build_image; fi
     case $mode in
+        disk-image)
+            make_disk_image "$configuration"
+            echo "$disk_image"
+            ;;
         build)
             echo "$image"
             ;;

@@ -12,7 +12,7 @@
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-for piece in say install image; do
+for piece in say install image disk-image; do
     # shellcheck source=/dev/null
     source "$root/tests/lib/$piece.sh"
 done
@@ -50,6 +50,10 @@ require_tools() {
     fi
     if wanted qemu || wanted linux || wanted netns; then
         require_program qemu-system-x86_64 qemu-system-x86
+    fi
+    if wanted qemu; then
+        require_disk_image_tools
+        require ovmf test -e /usr/share/qemu/OVMF.fd
     fi
     install_missing
 }

@@ -4,12 +4,13 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::process::Command;
 
 use drivers::Request;
 use drivers::disk::BLOCK_BYTES;
 use kernel::store::{Commit, DISK_BYTES_MIN, Found, Opening, State, Task};
 
-use crate::machine::temporary_path;
+use crate::machine::{image_path, temporary_path};
 
 pub struct DiskFile {
     pub path: PathBuf,
@@ -26,6 +27,25 @@ impl DiskFile {
         let file = File::create_new(&path).expect("the temporary directory takes files");
         file.set_len(bytes).expect("a sparse file takes no room");
         DiskFile { path }
+    }
+
+    /// A disk that boots the image under test and hands this configuration over, as
+    /// `./run-qemu.sh disk-image` makes it.
+    #[track_caller]
+    pub fn bootable(configuration: &str) -> DiskFile {
+        let (image, text) = (temporary_path(), temporary_path());
+        fs::copy(image_path(), &image).expect("the temporary directory takes files");
+        fs::write(&text, configuration).expect("the temporary directory takes files");
+        let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../run-qemu.sh"));
+        script.arg("disk-image").arg("--image").arg(&image).arg("--configuration").arg(&text);
+        let made = script.output().expect("the script can be run");
+        let (path, remarks) =
+            (String::from_utf8_lossy(&made.stdout), String::from_utf8_lossy(&made.stderr));
+        for file in [&image, &text] {
+            fs::remove_file(file).expect("a file of ours");
+        }
+        assert!(made.status.success(), "{script:?}: {remarks}");
+        DiskFile { path: path.trim_end().into() }
     }
 
     /// With these configurations committed, the oldest first.

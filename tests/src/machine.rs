@@ -20,7 +20,7 @@ use crate::station::Wires;
 use crate::trace::Direction;
 use crate::{Console, Frame, LIMIT, MacAddr, Qmp, Raw, Station};
 
-pub use setup::{Board, Setup};
+pub use setup::{Board, Firmware, Setup, Start};
 
 mod setup;
 

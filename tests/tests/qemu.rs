@@ -13,6 +13,8 @@ mod capture;
 mod change;
 #[path = "qemu/console.rs"]
 mod console;
+#[path = "qemu/disk_image.rs"]
+mod disk_image;
 #[path = "qemu/health.rs"]
 mod health;
 #[path = "qemu/hostile.rs"]

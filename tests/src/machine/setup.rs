@@ -24,6 +24,7 @@ pub struct Setup {
     /// QEMU's names of the first of them; the others are virtio.
     pub models: &'static [&'static str],
     pub board: Board,
+    pub start: Start,
     pub memory_mib: u32,
     /// The file that the loader hands over.
     pub configuration: Option<String>,
@@ -43,6 +44,22 @@ pub struct Setup {
     pub virtio_console: bool,
 }
 
+/// How the image gets into memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// QEMU brings it: PVH.
+    Kernel,
+    /// A firmware starts this disk, and its boot loader the image: multiboot2. The disk's model is
+    /// QEMU's name of it.
+    Disk { path: PathBuf, model: &'static str, firmware: Firmware },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firmware {
+    Bios,
+    Uefi,
+}
+
 /// QEMU's kinds of PC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Board {
@@ -59,6 +76,7 @@ impl Default for Setup {
             ports: 4,
             models: &[],
             board: Board::Pc,
+            start: Start::Kernel,
             memory_mib: 256,
             configuration: None,
             fw_cfg: None,
@@ -82,10 +100,7 @@ impl Setup {
         command.args(["-accel", &env::var("FULCRUM_ACCEL").unwrap_or_else(|_| "tcg".into())]);
         command.args(["-machine", self.board.name()]);
         command.args(["-cpu", self.processor, "-m", &format!("{}M", self.memory_mib)]);
-        command.arg("-kernel").arg(image_path()).args(["-append", self.command_line]);
-        if let Some(path) = configuration {
-            command.arg("-initrd").arg(path);
-        }
+        self.add_start(&mut command, configuration);
         if let Some(path) = fw_cfg {
             command.args(["-fw_cfg", &format!("name=opt/fulcrum/config,file={}", path.display())]);
         }
@@ -95,6 +110,26 @@ impl Setup {
         (0..self.ports).for_each(|port| self.add_nic(&mut command, port));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command
+    }
+
+    /// The image, and the file that its loader hands over.
+    fn add_start(&self, command: &mut Command, configuration: Option<&Path>) {
+        match &self.start {
+            Start::Kernel => {
+                command.arg("-kernel").arg(image_path()).args(["-append", self.command_line]);
+                if let Some(path) = configuration {
+                    command.arg("-initrd").arg(path);
+                }
+            }
+            Start::Disk { path, model, firmware } => {
+                let path = path.display();
+                command.args(["-drive", &format!("if=none,format=raw,file={path},id=start")]);
+                command.args(["-device", &format!("{model},drive=start,bootindex=1")]);
+                if *firmware == Firmware::Uefi {
+                    command.args(["-bios", "OVMF.fd"]);
+                }
+            }
+        }
     }
 
     /// Consoles and the control port.
