@@ -41,6 +41,7 @@ use crate::limits::{FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX, PORTS_MAX};
 use crate::management::Management;
 use crate::outbox::Outbox;
 use crate::persist::PersistenceTable;
+use crate::police::Meters;
 use crate::probe::Probes;
 use crate::standing::Standing;
 use crate::tables::Tables;
@@ -83,6 +84,7 @@ pub struct Dataplane {
     probes: Probes,
     chances: SecondChances,
     management: Management,
+    meters: Meters,
     endings: Box<[Endings]>,
 }
 
@@ -124,6 +126,7 @@ impl Dataplane {
             probes: Probes::new(secret.rotate_left(16)),
             chances: SecondChances::new(secret),
             management: Management::default(),
+            meters: Meters::new(),
             endings: vec![Endings::default(); PORTS_MAX].into_boxed_slice(),
         }
     }
@@ -140,6 +143,7 @@ impl Dataplane {
         self.place_static(command, now)?;
         self.tables.apply(command, now)?;
         self.follow_places(command, &bound_before, now);
+        self.follow_port(command);
         self.recovery.follow(command);
         self.follow_management(command, now);
         match forgotten {
@@ -261,6 +265,11 @@ impl Dataplane {
     /// How the frames of a port ended.
     pub fn endings(&self, port: PortId) -> &Endings {
         &self.endings[port.index()]
+    }
+
+    /// Frames, and copies of frames, that a port was to send and did not, for its policer.
+    pub fn withheld(&self, port: PortId) -> u64 {
+        self.meters.withheld(port)
     }
 
     /// The number that the next new flow will be given.

@@ -1,7 +1,7 @@
 //! Ports: where NICs attach to the switch.
 
 use crate::limits::PORTS_MAX;
-use crate::{Name, PortVlan};
+use crate::{Name, Policer, PortVlan, StormLimits};
 
 /// A port's number: its index in every per-port table, below [`PORTS_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +26,11 @@ pub struct PortRules {
     pub flood: bool,
     /// Only stations that are defined here may send.
     pub locked: bool,
+    /// What may come in here, and what may leave.
+    pub police_in: Policer,
+    pub police_out: Policer,
+    /// What may go from here to many ports; what its role says if nothing else is said.
+    pub storm: Option<StormLimits>,
 }
 
 /// One attachment point, as the switch sees it.
@@ -69,8 +74,16 @@ impl Role {
 
 impl Default for PortRules {
     fn default() -> Self {
-        let vlan = PortVlan::Transparent;
-        PortRules { vlan, isolated: false, learning: true, flood: true, locked: false }
+        PortRules {
+            vlan: PortVlan::Transparent,
+            isolated: false,
+            learning: true,
+            flood: true,
+            locked: false,
+            police_in: Policer::default(),
+            police_out: Policer::default(),
+            storm: None,
+        }
     }
 }
 

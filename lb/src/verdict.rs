@@ -51,6 +51,16 @@ drop_reasons! {
     ChecksumRange = "csum_range",
     /// To be cut into segments, but no such packet, or its headers are not all in the first buffer.
     Gso = "gso",
+    /// More than its port may send.
+    PoliceIn = "police_in",
+    /// More than may leave by the port that it was for.
+    PoliceOut = "police_out",
+    /// More broadcasts than its port may send.
+    StormBroadcast = "storm_broadcast",
+    /// More multicasts than its port may send.
+    StormMulticast = "storm_multicast",
+    /// More to stations that nobody knows than its port may send.
+    StormUnknown = "storm_unknown",
     /// Source MAC is a group or zero.
     BadSource = "bad_src",
     /// Source MAC is the switch's own, a VIP's, or that of a guest on another port.

@@ -356,6 +356,8 @@ fn p30_announcements_once_a_second() {
             assert_eq!(world.send(2, &neighbors), Ok(to_all_but(2, neighbors)));
             world.pass(Duration::from_secs(1));
         }
+        let storm = Some(StormLimits::default());
+        world.set_rules(UNDEFINED, PortRules { storm, ..PortRules::default() });
         for speaker in [stranger(), outside()] {
             let ends = speaker.ends(Version::V4, vlan);
             let frame = Ends { destination: ends.source, ..ends }.arp(1);

@@ -143,10 +143,57 @@ impl Dataplane {
         glance: &Result<Glance, DropReason>,
         now: Instant,
     ) -> Verdict {
-        let verdict = match glance {
-            Ok(glance) => settled(self.decide(ingress, frame, glance, now)),
-            Err(reason) => Verdict::Drop(*reason),
+        match self.meters.are_on() {
+            true => self.end_measured(ingress, frame, glance, now),
+            false => {
+                let verdict = self.verdict(ingress, frame, glance, now);
+                self.count_end(ingress, verdict)
+            }
+        }
+    }
+
+    /// The same where some port has a policer.
+    #[inline(never)]
+    fn end_measured(
+        &mut self,
+        ingress: PortId,
+        frame: &mut Frame<'_>,
+        glance: &Result<Glance, DropReason>,
+        now: Instant,
+    ) -> Verdict {
+        let verdict = match self.meters.lets_in(ingress, now) {
+            true => {
+                self.meters.came_in(ingress, frame.len, now);
+                self.verdict(ingress, frame, glance, now)
+            }
+            false => Verdict::Drop(DropReason::PoliceIn),
         };
+        let verdict = self.meters.leave(verdict, frame.len, now);
+        self.count_end(ingress, verdict)
+    }
+
+    #[inline(always)]
+    fn verdict(
+        &mut self,
+        ingress: PortId,
+        frame: &mut Frame<'_>,
+        glance: &Result<Glance, DropReason>,
+        now: Instant,
+    ) -> Verdict {
+        match glance {
+            Ok(glance) => {
+                let verdict = settled(self.decide(ingress, frame, glance, now));
+                if let Verdict::Flood(_) = verdict {
+                    self.meters.flooded(ingress, glance.header.destination, now);
+                }
+                verdict
+            }
+            Err(reason) => Verdict::Drop(*reason),
+        }
+    }
+
+    #[inline(always)]
+    fn count_end(&mut self, ingress: PortId, verdict: Verdict) -> Verdict {
         self.endings[ingress.index()].count(verdict);
         verdict
     }

@@ -124,7 +124,7 @@ impl Dataplane {
         now: Instant,
     ) -> Result<Verdict, DropReason> {
         let egress = self.tables.switched(ingress, header.vlan);
-        self.send_to(self.fdb.lookup_at(destination, now), egress, ingress, header)
+        self.send_to(self.fdb.lookup_at(destination, now), egress, (ingress, header), now)
     }
 
     /// What a real answers goes its way, be ports isolated or not.
@@ -135,7 +135,8 @@ impl Dataplane {
         now: Instant,
     ) -> Result<Verdict, DropReason> {
         let station = self.fdb.lookup(header.destination, header.vlan, now);
-        self.send_to(station, self.tables.served(ingress, header.vlan), ingress, header)
+        let egress = self.tables.served(ingress, header.vlan);
+        self.send_to(station, egress, (ingress, header), now)
     }
 
     /// Out of the port of the destination, if it is one of these, or where nobody knows it, of all
@@ -145,15 +146,15 @@ impl Dataplane {
         &self,
         station: Option<PortId>,
         egress: PortSet,
-        ingress: PortId,
-        header: &Ethernet,
+        (ingress, header): (PortId, &Ethernet),
+        now: Instant,
     ) -> Result<Verdict, DropReason> {
         match station {
             Some(port) if egress.contains(port) && !header.hides_tag() => {
                 Ok(Verdict::Forward(port))
             }
             Some(port) => self.send_by_rules(port, egress, ingress, header),
-            None => self.flood(ingress, header),
+            None => self.flood(ingress, header, now),
         }
     }
 
@@ -180,9 +181,16 @@ impl Dataplane {
         }
     }
 
-    /// Where nobody knows the destination: out of every port that it may be behind.
-    fn flood(&self, ingress: PortId, header: &Ethernet) -> Result<Verdict, DropReason> {
+    /// Where nobody knows the destination: out of every port that it may be behind, unless too much
+    /// of the kind came in already.
+    fn flood(
+        &self,
+        ingress: PortId,
+        header: &Ethernet,
+        now: Instant,
+    ) -> Result<Verdict, DropReason> {
         let tables = &self.tables;
+        self.meters.check_storm(ingress, header.destination, now)?;
         let all = tables.keeping_hidden(tables.switched(ingress, header.vlan), header);
         let egress = if header.destination.is_group() { all } else { all.and(tables.flooded()) };
         if egress.is_empty() { Err(DropReason::NoPort) } else { Ok(Verdict::Flood(egress)) }
@@ -233,6 +241,17 @@ impl Dataplane {
         match self.fdb.set_static(mac, vlan, port, now) {
             true => Ok(()),
             false => Err(Refusal::NoPlaceForMac(mac)),
+        }
+    }
+
+    /// What a command means for how much a port may send and get.
+    pub(super) fn follow_port(&mut self, command: &Command) {
+        let (Command::SetPort { port: id, .. } | Command::SetPortRules { port: id, .. }) = *command
+        else {
+            return;
+        };
+        if let Some(port) = self.tables.port(id) {
+            self.meters.follow(id, port);
         }
     }
 

@@ -35,7 +35,11 @@ impl Dataplane {
         let mut walk = Walk { plane: self, ingress, now, steps: Vec::new() };
         let mut bytes = frame.head.to_vec();
         let mut copy = Frame { head: &mut bytes, len: frame.len, offload: frame.offload };
-        let verdict = walk.decide(&mut copy).unwrap_or_else(Verdict::Drop);
+        let verdict = match self.meters.lets_in(ingress, now) {
+            true => walk.decide(&mut copy).unwrap_or_else(Verdict::Drop),
+            false => Verdict::Drop(DropReason::PoliceIn),
+        };
+        let verdict = self.meters.judge_leaving(verdict, now);
         Trace { steps: walk.steps, verdict, frame: bytes }
     }
 }
@@ -76,7 +80,7 @@ impl Walk<'_> {
                 let destination = plane.fdb.spot(header.destination, header.vlan);
                 let station = plane.fdb.foresee_lookup(destination, source, ingress, now);
                 let egress = plane.tables.switched(ingress, header.vlan);
-                plane.send_to(station, egress, ingress, header)
+                plane.send_to(station, egress, (ingress, header), now)
             }
         }
     }

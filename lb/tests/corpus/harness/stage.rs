@@ -215,7 +215,7 @@ impl Stage {
         self.sent[ingress] += batch.len() as u64;
         *offload = batch[0].offload;
         match verdicts[..] {
-            [verdict, Verdict::Drop(DropReason::Runt)] => verdict,
+            [verdict, Verdict::Drop(DropReason::Runt | DropReason::PoliceIn)] => verdict,
             _ => panic!("{verdicts:?}"),
         }
     }

@@ -1,6 +1,6 @@
 //! Steps that change what is configured, and those that let time pass.
 
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use lb::wire::ip::Version;
@@ -24,6 +24,7 @@ impl Script<'_> {
         let which = self.byte();
         let command = match which % 10 {
             // What came later has numbers that hardly any scene of before has.
+            _ if which == 255 => self.of_tenants(),
             _ if which >= 250 => self.of_switch(),
             _ if which >= 248 => self.set_management(),
             247 => return self.ping(stage),
@@ -94,6 +95,19 @@ impl Script<'_> {
         }
     }
 
+    /// What keeps tenants apart.
+    fn of_tenants(&mut self) -> Command {
+        let (port, rules) = (self.port(), self.rules());
+        let [bits, frames, storm] = [(); 3].map(|()| self.pick(&[0, 1, 10, 1000, 1_000_000]));
+        let limit = Policer { bits: NonZeroU64::new(bits.into()), frames: NonZeroU32::new(frames) };
+        let which = self.byte();
+        let [police_in, police_out] =
+            [1, 2].map(|bit| if which & bit != 0 { limit } else { Policer::default() });
+        let each = NonZeroU32::new(storm).map_or(StormLimits::default(), StormLimits::each);
+        let storm = (which & 4 != 0).then_some(each);
+        Command::SetPortRules { port, rules: PortRules { police_in, police_out, storm, ..rules } }
+    }
+
     fn rules(&mut self) -> PortRules {
         let (what, own) = (self.byte(), self.byte());
         let vlan = VlanId::new(self.vlan());
@@ -108,7 +122,14 @@ impl Script<'_> {
             _ => PortVlan::Transparent,
         };
         let [isolated, learning, flood, locked] = [4u8, 8, 16, 32].map(|bit| what & bit != 0);
-        PortRules { vlan, isolated, learning: !learning, flood: !flood, locked }
+        PortRules {
+            vlan,
+            isolated,
+            learning: !learning,
+            flood: !flood,
+            locked,
+            ..PortRules::default()
+        }
     }
 
     fn vlan(&mut self) -> u16 {
