@@ -27,6 +27,7 @@ mod second;
 mod sever;
 mod switch;
 mod trace;
+mod watch;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -55,6 +56,7 @@ pub use local::{ReportCounters, Reports};
 use refuse::ErrorLimit;
 use resume::Recovery;
 use second::SecondChances;
+use watch::Watch;
 
 /// Sizes of the tables that grow with the machine's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +87,7 @@ pub struct Dataplane {
     chances: SecondChances,
     management: Management,
     meters: Meters,
+    watch: Watch,
     endings: Box<[Endings]>,
 }
 
@@ -127,6 +130,7 @@ impl Dataplane {
             chances: SecondChances::new(secret),
             management: Management::default(),
             meters: Meters::new(),
+            watch: Watch::new(),
             endings: vec![Endings::default(); PORTS_MAX].into_boxed_slice(),
         }
     }
@@ -177,6 +181,7 @@ impl Dataplane {
         self.announce_vips(now);
         self.manage(now);
         self.tables.build_placements();
+        self.look_at_drops(now);
         let Dataplane { tables, events, .. } = self;
         tables.look_round(now, events);
     }

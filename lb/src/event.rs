@@ -8,7 +8,7 @@ use core::net::IpAddr;
 
 use crate::limits::EVENTS_MAX;
 use crate::passive::Cause;
-use crate::{Failure, Health, HostAddress, MacAddr, Name, Refusal, Severed};
+use crate::{DropReason, Failure, Health, HostAddress, MacAddr, Name, Refusal, Severed};
 
 /// Something that changed by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Event {
     LeaseLost { address: IpAddr },
     /// A MAC moves between ports faster than a station can; last it wanted to this one.
     MacMoves { mac: MacAddr, port: Name },
+    /// So many frames of a port were dropped for this since it was last said.
+    Dropped { port: Name, reason: DropReason, frames: u64 },
 }
 
 #[derive(Default)]
@@ -112,6 +114,11 @@ impl fmt::Display for Event {
                     f,
                     "{mac} moves to port {port} and back: a loop, or two stations with one MAC"
                 )
+            }
+            Event::Dropped { port, reason, frames } => {
+                let (name, sentence) = (reason.as_str(), reason.sentence());
+                let s = if *frames == 1 { "" } else { "s" };
+                write!(f, "port {port}: {frames} frame{s} dropped, {name}: {sentence}")
             }
         }
     }

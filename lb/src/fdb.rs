@@ -10,6 +10,9 @@
 //! addresses, and a port holds a bounded share of the whole. What is not learned is flooded: slower,
 //! never wrong. What has aged is taken out bit by bit, so a share is one of addresses that are there.
 //!
+//! An operator may say how many addresses a port has at most: whoever comes then is not learned, and
+//! may not send, until one of those that are there has aged.
+//!
 //! What an operator says of an address stands: the MAC of a defined guest is pinned to its port, and
 //! so is a static one. It does not age, move or give way. Any other moves once a second at most: a VM
 //! that is moved does so once, a loop in the network or somebody who steals an address a thousand
@@ -27,7 +30,7 @@ mod tests;
 use alloc::boxed::Box;
 use alloc::vec;
 use core::hash::{BuildHasher, Hasher};
-use core::num::NonZeroU64;
+use core::num::{NonZeroU32, NonZeroU64};
 use core::time::Duration;
 
 use foldhash::fast::FixedState;
@@ -82,6 +85,8 @@ pub enum Lesson {
     },
     /// No place: its port holds its share already.
     Refused,
+    /// Its port may have no more.
+    TooMany,
     /// It is not known here, and here nothing is learned.
     Unlearned,
     /// The address is pinned to another port.
@@ -149,6 +154,8 @@ pub struct Fdb {
     hash: FixedState,
     /// Entries a port holds.
     held: [u32; PORTS_MAX],
+    /// Addresses that a port may have, as an operator says.
+    held_max: [u32; PORTS_MAX],
     /// Ports where nothing is learned.
     closed: PortSet,
     ageing_s: u32,
@@ -164,6 +171,7 @@ impl Fdb {
             buckets: vec![Bucket::EMPTY; buckets].into_boxed_slice(),
             hash: FixedState::with_seed(secret),
             held: [0; PORTS_MAX],
+            held_max: [u32::MAX; PORTS_MAX],
             closed: PortSet::EMPTY,
             ageing_s: AGEING.as_secs() as u32,
             sweep_at: 0,
@@ -303,6 +311,10 @@ impl Fdb {
             return (Lesson::Pinned { to }, Change::Nothing);
         }
         let is_closed = self.closed.contains(port) && pinned.is_none();
+        let is_new = found.is_none_or(|(_, its)| its.port != port && its.kind == FdbKind::Learned);
+        if is_new && !is_closed && self.held[port.index()] >= self.held_max[port.index()] {
+            return (Lesson::TooMany, Change::Refuse);
+        }
         match found {
             None if is_closed => (Lesson::Unlearned, Change::Nothing),
             None => {
@@ -322,7 +334,17 @@ impl Fdb {
         }
     }
 
-    /// Whether what is sent from a port teaches something; what it has taught is forgotten.
+    /// Whether what is sent from a port teaches something.
+    pub fn learns(&self, port: PortId) -> bool {
+        !self.closed.contains(port)
+    }
+
+    /// Sets how many addresses may be known behind a port at once.
+    pub fn set_held_max(&mut self, port: PortId, max: Option<NonZeroU32>) {
+        self.held_max[port.index()] = max.map_or(u32::MAX, NonZeroU32::get);
+    }
+
+    /// Whether what is sent from a port is to teach something; what it has taught is forgotten.
     pub fn set_learning(&mut self, port: PortId, learns: bool) {
         self.closed = if learns { self.closed.without(port) } else { self.closed.with(port) };
         self.forget_port(port);

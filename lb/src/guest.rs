@@ -3,6 +3,7 @@
 //! Of a guest that is a real, those addresses are asked for that its reals are reached by: one of
 //! each IP version at most.
 
+use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -29,7 +30,27 @@ pub struct GuestSpec {
     /// Where probes come from, one of each IP version at most, for a guest that has no route to
     /// link-local addresses; on this guest's port the switch answers for them.
     pub probe_sources: heapless::Vec<IpAddr, 2>,
+    pub trusts: Trusts,
 }
+
+/// What a guest may do that guests do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trust {
+    /// Send from addresses that are not its own: it forwards what others send.
+    Address,
+    /// Hand out addresses.
+    Dhcp,
+    /// Send from MACs that are not its own: there are others behind it.
+    Mac,
+    /// Ask who is in multicast groups.
+    Querier,
+    /// Say that it is a router.
+    Router,
+}
+
+/// A set of them.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Trusts(u8);
 
 /// A guest and what was found of its addresses.
 #[derive(Clone, Debug)]
@@ -45,12 +66,62 @@ impl GuestSpec {
     /// A guest of which nothing more is said.
     pub fn new(name: Name, port: PortId, mac: MacAddr) -> GuestSpec {
         let (addresses, probe_sources) = (heapless::Vec::new(), heapless::Vec::new());
-        GuestSpec { name, port, mac, addresses, probe_sources }
+        GuestSpec { name, port, mac, addresses, probe_sources, trusts: Trusts::NONE }
     }
 
     /// The address of this version that reals on this guest have.
     pub fn address_of(&self, version: Version) -> Option<IpAddr> {
         self.addresses.iter().copied().find(|&address| Version::of(address) == version)
+    }
+}
+
+impl Trust {
+    pub const ALL: [Trust; 5] =
+        [Trust::Address, Trust::Dhcp, Trust::Mac, Trust::Querier, Trust::Router];
+
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Trust::Address => "address",
+            Trust::Dhcp => "dhcp",
+            Trust::Mac => "mac",
+            Trust::Querier => "querier",
+            Trust::Router => "router",
+        }
+    }
+}
+
+impl Trusts {
+    pub const NONE: Trusts = Trusts(0);
+
+    #[must_use]
+    pub const fn with(self, trust: Trust) -> Trusts {
+        Trusts(self.0 | 1 << trust as u8)
+    }
+
+    #[must_use]
+    pub const fn without(self, trust: Trust) -> Trusts {
+        Trusts(self.0 & !(1 << trust as u8))
+    }
+
+    pub const fn has(self, trust: Trust) -> bool {
+        self.0 & 1 << trust as u8 != 0
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Trust> {
+        Trust::ALL.into_iter().filter(move |&trust| self.has(trust))
+    }
+}
+
+impl FromIterator<Trust> for Trusts {
+    fn from_iter<I: IntoIterator<Item = Trust>>(trusts: I) -> Self {
+        trusts.into_iter().fold(Trusts::NONE, Trusts::with)
+    }
+}
+
+impl fmt::Debug for Trusts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
     }
 }
 
@@ -61,8 +132,9 @@ impl Guest {
 
     /// Another definition: what was observed of another station says nothing of this one.
     pub(crate) fn redefine(&mut self, spec: GuestSpec) {
-        if self.spec != spec {
-            *self = Guest::new(spec);
+        match (GuestSpec { trusts: spec.trusts, ..self.spec.clone() }) == spec {
+            true => self.spec = spec,
+            false => *self = Guest::new(spec),
         }
     }
 

@@ -58,7 +58,7 @@ pub use command::{Command, Refusal};
 pub use dataplane::{Capacity, Dataplane, ReportCounters, Reports};
 pub use event::Event;
 pub use frame::Frame;
-pub use guest::{Guest, GuestId, GuestSpec};
+pub use guest::{Guest, GuestId, GuestSpec, Trust, Trusts};
 pub use management::{AddressSource, AddressSpec, HostAddress, ManagementSpec};
 pub use name::Name;
 pub use neighbor::Health;

@@ -1,5 +1,7 @@
 //! Ports: where NICs attach to the switch.
 
+use core::num::NonZeroU32;
+
 use crate::limits::PORTS_MAX;
 use crate::{Name, Policer, PortVlan, StormLimits};
 
@@ -26,6 +28,8 @@ pub struct PortRules {
     pub flood: bool,
     /// Only stations that are defined here may send.
     pub locked: bool,
+    /// Stations that may be known here at once, each in its VLAN; who comes then may not send.
+    pub macs_max: Option<NonZeroU32>,
     /// What may come in here, and what may leave.
     pub police_in: Policer,
     pub police_out: Policer,
@@ -80,6 +84,7 @@ impl Default for PortRules {
             learning: true,
             flood: true,
             locked: false,
+            macs_max: None,
             police_in: Policer::default(),
             police_out: Policer::default(),
             storm: None,

@@ -4,6 +4,7 @@
 //! epoch grows by one. Slots are numbers that flows keep; a slot that a flow may still name is not
 //! given to anybody else. What is removed only retires: its flows go on until they end.
 
+mod bindings;
 mod check;
 mod ejections;
 mod hops;
@@ -31,6 +32,7 @@ use crate::{
     AdminState, Command, Guest, GuestId, GuestSpec, Instant, MacAddr, Name, Port, PortId, PortSet,
     Protocol, Real, RealId, RealSpec, Refusal, Role, Service, ServiceId, ServiceSpec,
 };
+pub(crate) use bindings::{Bindings, Bound};
 use hops::Hops;
 use own::Own;
 pub use placements::Placements;
@@ -45,6 +47,7 @@ pub struct Tables {
     guests: Box<[Option<Guest>]>,
     services: Box<[Option<Service>]>,
     reals: Box<[Option<Real>]>,
+    bindings: Bindings,
     hops: Hops,
     vips: VipIndex,
     own: Own,
@@ -84,6 +87,7 @@ impl Tables {
             guests: empty_slots(GUESTS_MAX),
             services: empty_slots(SERVICES_MAX),
             reals: empty_slots(REALS_MAX),
+            bindings: Bindings::new(),
             hops: hops::none(),
             vips: VipIndex::default(),
             own: Own::default(),
@@ -144,8 +148,7 @@ impl Tables {
 
     /// The guest with this MAC behind this port.
     pub fn guest_at(&self, port: PortId, mac: MacAddr) -> Option<GuestId> {
-        let is_it = |spec: &GuestSpec| spec.port == port && spec.mac == mac;
-        self.guests().find(|(_, guest)| is_it(&guest.spec)).map(|(id, _)| id)
+        self.bindings.at(port, mac).map(|bound| bound.guest)
     }
 
     /// All guests, and where frames to them may go.
@@ -484,6 +487,7 @@ impl Tables {
             reals: end(&self.reals),
         };
         self.map_hops();
+        self.map_bindings();
         let up = self.ports().filter(|(_, port)| port.link_up).map(|(id, _)| id).collect();
         let is_uplink = |&(_, port): &(PortId, &Port)| port.role == Role::Uplink;
         let uplinks = self.ports().filter(is_uplink).map(|(id, _)| id).collect();

@@ -63,7 +63,8 @@ drop_reasons! {
     StormUnknown = "storm_unknown",
     /// Source MAC is a group or zero.
     BadSource = "bad_src",
-    /// Source MAC is the switch's own, a VIP's, or that of a guest on another port.
+    /// Source MAC is the switch's own, a VIP's, that of a guest on another port, or no guest's on a
+    /// port that has one.
     SpoofMac = "spoof_mac",
     /// From an uplink in the name of a guest that is here.
     SpoofUplink = "spoof_uplink",
@@ -83,6 +84,12 @@ drop_reasons! {
     Isolated = "isolated",
     /// From a MAC that its locked port was not told of.
     Locked = "locked",
+    /// From one MAC more than its port may have.
+    MacLimit = "mac_limit",
+    /// From a guest, in the name of an address that is not its own.
+    SpoofAddress = "spoof_ip",
+    /// From a guest, by LLC/SNAP or with a tag of no VLAN among several: it could carry anything.
+    Disguise = "disguise",
     /// The ethertype of IP, but not even a header.
     ShortIp = "short_ip",
     /// IP version or IPv4 header length is wrong.
@@ -119,7 +126,7 @@ drop_reasons! {
     Protocol = "proto",
     /// ARP that is not IPv4 over Ethernet.
     ArpHeader = "arp_hdr",
-    /// A guest claims an address of the switch in ARP.
+    /// A guest claims an address that is not its own in ARP.
     ArpSpoof = "arp_spoof",
     /// Neighbor discovery that no neighbour can have sent, or that is cut short.
     NdHeader = "nd_hdr",
@@ -127,7 +134,7 @@ drop_reasons! {
     NdOption = "nd_opt",
     /// A fragment of neighbor discovery (RFC 6980).
     NdFragment = "nd_frag",
-    /// Somebody claims an address of the switch in neighbor discovery.
+    /// Somebody claims an address that is not its own in neighbor discovery.
     NdSpoof = "nd_spoof",
     /// What a guest that has the VIP on a loopback says of it, kept from the network.
     VipSuppressed = "vip_suppressed",

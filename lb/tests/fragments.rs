@@ -219,6 +219,8 @@ fn nobody_joins_a_datagram_from_another_port() {
         let parts = datagram(&served.call(1000), 7);
         let home = send(&mut world, UPLINK, &parts[0])[0].ports[0];
         let forger = 3 - home;
+        let trusts = [Trust::Address].into_iter().collect();
+        world.apply(Command::SetGuest(GuestSpec { trusts, ..world.guest_spec(forger) }));
         let mut forged = parts[1].clone();
         forged[6..12].copy_from_slice(&guest_mac(forger));
         assert_eq!(send(&mut world, forger, &forged), []);

@@ -260,19 +260,22 @@ fn a_guest_says_what_hosts_say() {
         let mut world = world(vlan);
         let host = guest(1);
         let (v4, v6) = (host.ends(Version::V4, vlan), host.ends(Version::V6, vlan));
+        let own_mac = option(SOURCE_OPTION, host.mac);
         let cases = [
             ("DHCP DISCOVER", host.udp(Version::V4, vlan, 68, 67)),
             ("DHCPv6 SOLICIT", host.udp(Version::V6, vlan, 546, 547)),
             ("a DNS answer", host.udp(Version::V4, vlan, 53, 5353)),
-            ("a router solicitation", host.discovery(vlan, ROUTER_SOLICITATION)),
-            ("where it is", host.discovery(vlan, ADVERTISEMENT)),
+            ("a router solicitation", v6.icmp(ROUTER_SOLICITATION, 0, [0; 4], &own_mac)),
+            (
+                "where it is",
+                v6.neighbor(ADVERTISEMENT, 0, host.v6, &option(TARGET_OPTION, host.mac)),
+            ),
             ("an echo request", v4.icmp(8, 0, [0; 4], b"")),
             ("ICMP destination unreachable", v4.icmp(3, 3, [0; 4], &[0x45; 28])),
             ("ICMPv6 packet too big", v6.icmp(2, 0, [0, 0, 5, 0], &[0x60; 48])),
             ("an IGMPv3 report", v4.raw(2, &[0x22, 0, 0, 0, 0, 0, 0, 0])),
             ("an MLDv2 report", v6.icmp(143, 0, [0; 4], b"")),
             ("SCTP", v6.raw(132, &[0; 40])),
-            ("no IPv6 at all", [&v6.link_header(0x86dd)[..], &[0x45; 39]].concat()),
         ];
         for (what, frame) in cases {
             assert_eq!(world.send(1, &frame), Ok(to_all_but(1, frame)), "{what}, VLAN {vlan}");
@@ -389,7 +392,7 @@ fn p40_a_guests_mac_from_elsewhere() {
     for vlan in VLANS {
         let mut world = world(vlan);
         let frames = |mac: [u8; 6]| {
-            let ends = Speaker { mac, ..stranger() }.ends(Version::V4, vlan);
+            let ends = Speaker { mac, ..guest(1) }.ends(Version::V4, vlan);
             let opaque = [&ends.link_header(0x88b5)[..], &[0; 46]].concat();
             [ends.arp(1), ends.udp(b"?"), opaque]
         };

@@ -224,7 +224,7 @@ fn a_guest_that_says_that_nobody_listens_is_ejected_and_only_for_itself() {
             _ => {
                 let stranger = Ends { source_mac: guest_mac(1), ..back };
                 let said = world.send(1, &stranger.icmp(3, 3, [0; 4], quote));
-                assert_eq!(said.unwrap_err(), DropReason::SpoofMac);
+                assert_eq!(said.unwrap_err(), DropReason::SpoofAddress);
                 world.send(2, &back.udp(b"me")).unwrap();
             }
         }

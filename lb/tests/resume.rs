@@ -295,6 +295,12 @@ fn only_the_real_is_believed() {
             let frame = ends.tcp("A", b"");
             let ended = world.send(ingress, &frame).map(|out| out.frame);
             match (served.forwarding, is_its_own) {
+                _ if ends.source_mac == stranger.source_mac => {
+                    assert_eq!(ended, Err(DropReason::SpoofMac), "{what}");
+                }
+                (Forwarding::Nat, _) if ingress == 2 => {
+                    assert_eq!(ended, Err(DropReason::SpoofAddress), "{what}");
+                }
                 (Forwarding::Nat, _) => assert_eq!(ended, Ok(frame), "{what}, {served:?}"),
                 (Forwarding::Direct, false) => {
                     assert_eq!(ended, Err(DropReason::VipSource), "{what}");
@@ -333,7 +339,14 @@ fn what_is_made_up_stays_in_the_quota_and_costs_no_established_flow() {
     const FLOOD: u16 = 1000;
     for (scheduler, forger) in [(Scheduler::Mh, UPLINK), (Scheduler::Sh, 2), (Scheduler::Wll, 2)] {
         for served in tcp_services().filter(|served| served.vlan == 0) {
-            let mut world = restarted(served, scheduler);
+            let mut world = configured(served, scheduler, SECRETS[1]);
+            if forger != UPLINK {
+                let trusts = [Trust::Address].into_iter().collect();
+                world.apply(Command::SetGuest(GuestSpec { trusts, ..world.guest_spec(forger) }));
+                world.settle();
+            }
+            world.plane.start(world.now);
+            greet(&mut world, served);
             let quota = world.plane.flows().capacity() / 4;
             let connect = |n| {
                 let call = call(served, n);

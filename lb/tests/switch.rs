@@ -79,6 +79,7 @@ fn sources_that_cannot_be() {
         ("P6 the switch", SWITCH_MAC, DropReason::SpoofMac),
         ("P6 a VIP", VIP_MAC, DropReason::SpoofMac),
         ("P6 another defined guest", guest_mac(2), DropReason::SpoofMac),
+        ("P6 nobody's", mac(9), DropReason::SpoofMac),
     ];
     for (what, source, reason) in cases {
         let bad = frame(source, BROADCAST, &OTHER);
@@ -93,12 +94,13 @@ fn sources_that_cannot_be() {
 #[test]
 fn vlans_do_not_mix() {
     let mut world = World::serving(1);
+    let own = guest_mac(1);
     let tagged = |vlan: u8, source, destination| {
         frame(source, destination, &[0x81, 0, 0, vlan, OTHER[0], OTHER[1]])
     };
-    world.send(1, &tagged(10, mac(1), BROADCAST)).unwrap();
-    assert_eq!(world.send(0, &tagged(10, mac(2), mac(1))).unwrap().ports, [1]);
-    let out = world.send(0, &tagged(20, mac(2), mac(1))).unwrap();
+    world.send(1, &tagged(10, own, BROADCAST)).unwrap();
+    assert_eq!(world.send(0, &tagged(10, mac(2), own)).unwrap().ports, [1]);
+    let out = world.send(0, &tagged(20, mac(2), own)).unwrap();
     assert_eq!((out.ports, &out.frame[12..16]), (vec![1], &[0x81, 0, 0, 20][..]), "tag kept");
     let mut call = Ends::call(1, 80).tcp("S", &[]);
     call.splice(12..12, [0x81, 0, 0, 10]);

@@ -167,8 +167,8 @@ impl Station {
     }
 
     fn marker(&self) -> Vec<u8> {
-        let from = MacAddr([2, 0, 0, 0xfe, 0, self.port as u8]);
-        let marker = Raw { from, to: MacAddr::BROADCAST, ether_type: MARKER, payload: vec![0; 46] };
+        let (from, to) = (self.mac, MacAddr::BROADCAST);
+        let marker = Raw { from, to, ether_type: MARKER, payload: vec![0; 46] };
         Frame::from(marker).bytes()
     }
 

@@ -127,6 +127,7 @@ impl Dataplane {
             Course::Flow(key, Direction::ToReal) if to_us => (key, Direction::ToReal),
             Course::Flow(key, Direction::ToClient) => (key, Direction::ToClient),
             Course::Switch | Course::Flow(_, Direction::ToReal) => {
+                self.check_source_of(packet)?;
                 let verdict = self.switch(packet.ingress, packet.header, packet.now)?;
                 return Ok((verdict, None));
             }

@@ -59,6 +59,9 @@ impl Dataplane {
         if !ip.is_whole_segment() || is_link_local_of_ours(ip.destination) {
             return None;
         }
+        if TO_REAL && !tables.bindings().let_pass(ingress, header.source, ip.source) {
+            return None;
+        }
         let segment = Transport::parse(head, &ip).ok()?;
         let is_guarded = segment.protocol == Protocol::Udp
             && guard::serves_addresses(ip.version, ip.payload(head));

@@ -25,7 +25,7 @@ use crate::dataplane::{Dataplane, Inbound};
 use crate::fdb;
 use crate::flow::{Direction, FlowId, FlowKey, index};
 use crate::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
-use crate::wire::{Address, Endpoint, Ip, bytes_at, nd};
+use crate::wire::{Address, Endpoint, Ip, bytes_at, icmp, nd};
 use crate::{DropReason, Frame, Instant, PortId, Protocol, Verdict};
 
 /// Frames that are under way at once. What they touch, some eight lines each, fills a third of a
@@ -237,6 +237,10 @@ impl Dataplane {
                     false => None,
                 }
             }
+            _ if is_guest && !to_us => {
+                self.check_disguise(ingress, header, frame.head)?;
+                None
+            }
             _ => None,
         };
         match decided {
@@ -264,9 +268,7 @@ impl Dataplane {
         let ip = match parsed {
             Some(Ok(ip)) => ip,
             Some(Err(reason)) if to_us || to_link_local => return Err(reason),
-            Some(Err(reason @ DropReason::Ip6Extension)) if self.is_guests(ingress, header) => {
-                return Err(reason);
-            }
+            Some(Err(reason)) if self.is_guests(ingress, header) => return Err(reason),
             Some(Err(_)) | None => return Ok(None),
         };
         let Frame { ref mut head, len, offload } = *frame;
@@ -281,6 +283,9 @@ impl Dataplane {
         if to_link_local || is_guest && self.is_probe_source(ingress, ip.destination) {
             return self.at_switch(packet).map(Some);
         }
+        if to_us && is_guest {
+            self.check_sender(&packet)?;
+        }
         if to_us {
             return match ip.is_whole_segment() {
                 _ if header.destination.looks_managements() => self.at_management(packet).map(Some),
@@ -288,13 +293,17 @@ impl Dataplane {
                 false => self.at_vip(packet).map(Some),
             };
         }
+        // A flow that a guest serves knows its address, whatever the guest's is now.
+        let sender = if is_guest { self.check_source_of(&packet) } else { Ok(()) };
+        if icmp::is_icmp(&ip) && is_guest {
+            self.check_sender(&packet)?;
+        }
         if self.tables.port_sets().with_reals.contains(ingress)
             && let Some(verdict) = self.of_real(packet)?
         {
             return Ok(Some(verdict));
         }
-        let in_our_name = is_guest && self.tables.has(header.vlan, ip.source);
-        if in_our_name { Err(DropReason::VipSource) } else { Ok(None) }
+        sender.map(|()| None)
     }
 
     /// What is said to many, and perhaps to us: neighbor discovery, a DHCP server's answer.

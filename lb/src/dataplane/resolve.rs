@@ -27,7 +27,7 @@ use crate::wire::arp::{Arp, Operation};
 use crate::wire::ethernet::{self, Ethernet};
 use crate::wire::ip::Version;
 use crate::wire::nd::{self, Neighbor};
-use crate::{DropReason, GuestSpec, Health, Instant, MacAddr, PortId, PortSet, Verdict};
+use crate::{DropReason, GuestSpec, Health, Instant, MacAddr, PortId, PortSet, Trust, Verdict};
 
 impl Dataplane {
     /// ARP about an address of ours; `None` leaves the packet to the switch.
@@ -61,6 +61,11 @@ impl Dataplane {
         now: Instant,
     ) -> Result<Option<Verdict>, DropReason> {
         let (sender, target) = (IpAddr::V4(arp.sender), IpAddr::V4(arp.target));
+        let bound = self.tables.bindings().at(ingress, header.source);
+        let bound = bound.filter(|bound| !bound.trusts(Trust::Mac));
+        if bound.is_some() && arp.sender_mac != header.source {
+            return Err(DropReason::ArpSpoof);
+        }
         if self.is_ours(ingress, header.vlan, sender) {
             let own = self.may_ask_for(ingress, header, sender).ok_or(DropReason::ArpSpoof)?;
             return match (arp.operation, own) {
@@ -74,6 +79,10 @@ impl Dataplane {
             };
         }
         if self.tables.is_virtual(arp.sender_mac) || self.is_elsewhere(ingress, header, sender) {
+            return Err(DropReason::ArpSpoof);
+        }
+        let may_have = |bound| self.tables.may_have(bound, arp.sender.into());
+        if !arp.sender.is_unspecified() && !bound.is_none_or(may_have) {
             return Err(DropReason::ArpSpoof);
         }
         if arp.sender == arp.target {
@@ -127,6 +136,11 @@ impl Dataplane {
         if !target_is_ours {
             let claimed = if nd::is_advertisement(head, ip) { target } else { ip.source.into() };
             if self.is_elsewhere(ingress, header, claimed) {
+                return Err(DropReason::NdSpoof);
+            }
+            let bound = self.tables.bindings().at(ingress, header.source);
+            let may_have = |bound| self.tables.may_have(bound, claimed.into());
+            if !claimed.is_unspecified() && !bound.is_none_or(may_have) {
                 return Err(DropReason::NdSpoof);
             }
             let is_question = !nd::is_advertisement(head, ip);

@@ -85,6 +85,11 @@ impl Dataplane {
             },
             Lesson::Restless { .. } => Err(DropReason::MacMove),
             _ if is_locked => Err(DropReason::Locked),
+            Lesson::TooMany => Err(DropReason::MacLimit),
+            // One for which its bucket had no place is not known, and may send all the same.
+            _ if self.tables.bindings().binds(ingress) && !self.is_guests(ingress, header) => {
+                Err(DropReason::SpoofMac)
+            }
             Lesson::New
             | Lesson::Moved { .. }
             | Lesson::Refused
@@ -255,6 +260,18 @@ impl Dataplane {
         }
     }
 
+    /// Where only those may send who are defined, nothing is learned.
+    fn set_learning(&mut self) {
+        let Dataplane { tables, fdb, .. } = self;
+        for (id, port) in tables.ports() {
+            let rules = &port.rules;
+            let learns = rules.learning && !rules.locked && !tables.bindings().binds(id);
+            if learns != fdb.learns(id) {
+                fdb.set_learning(id, learns);
+            }
+        }
+    }
+
     /// What a command means for who is where, after the tables have taken it.
     pub(super) fn follow_places(&mut self, command: &Command, before: &[Binding], now: Instant) {
         for &Binding { mac, vlan, .. } in before {
@@ -263,12 +280,14 @@ impl Dataplane {
         match command {
             Command::SetLink { port, up: false } => self.fdb.forget_port(*port),
             Command::SetPortRules { port, rules } => {
-                self.fdb.set_learning(*port, rules.learning && !rules.locked);
+                self.fdb.set_held_max(*port, rules.macs_max);
+                self.fdb.forget_port(*port);
             }
             Command::DeleteMac { mac, vlan } => self.fdb.delete_static(*mac, *vlan),
             Command::SetAgeing(ageing) => self.fdb.set_ageing(*ageing),
             _ => {}
         }
+        self.set_learning();
         for Binding { mac, vlan, port } in self.bindings(command) {
             self.fdb.pin(mac, vlan, port, now);
         }

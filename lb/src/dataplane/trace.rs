@@ -70,6 +70,10 @@ impl Walk<'_> {
         let decided = match header.ethertype {
             ETHERTYPE_ARP => self.arp(header, frame.head)?,
             ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => self.ip(header, to_us, frame)?,
+            _ if plane.is_guest(ingress) && !to_us => {
+                plane.check_disguise(ingress, header, frame.head)?;
+                None
+            }
             _ => None,
         };
         match decided {
@@ -113,9 +117,7 @@ impl Walk<'_> {
         let ip = match parsed {
             Some(Ok(ip)) => ip,
             Some(Err(reason)) if to_us || to_link_local => return Err(reason),
-            Some(Err(reason @ DropReason::Ip6Extension)) if plane.is_guests(ingress, header) => {
-                return Err(reason);
-            }
+            Some(Err(reason)) if plane.is_guests(ingress, header) => return Err(reason),
             Some(Err(_)) | None => return Ok(None),
         };
         let Frame { ref mut head, len, offload } = *frame;
@@ -142,15 +144,21 @@ impl Walk<'_> {
             return plane.judge_at_management(&mut packet).map(Some);
         }
         if to_us {
+            if is_guest {
+                plane.check_sender(&packet)?;
+            }
             return self.at_vip(&mut packet).map(Some);
+        }
+        let sender = if is_guest { plane.check_source_of(&packet) } else { Ok(()) };
+        if icmp::is_icmp(&ip) && is_guest {
+            plane.check_sender(&packet)?;
         }
         if plane.tables.port_sets().with_reals.contains(ingress)
             && let Some(verdict) = self.of_real(&mut packet)?
         {
             return Ok(Some(verdict));
         }
-        let in_our_name = is_guest && plane.tables.has(header.vlan, ip.source);
-        if in_our_name { Err(DropReason::VipSource) } else { Ok(None) }
+        sender.map(|()| None)
     }
 
     fn at_vip(&mut self, packet: &mut Inbound<'_>) -> Result<Verdict, DropReason> {

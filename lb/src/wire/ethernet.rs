@@ -14,6 +14,8 @@ pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 const ETHERTYPES_TAG: [u16; 2] = [0x8100, 0x88a8];
 /// The highest VLAN; 4095 is reserved (IEEE 802.1Q, table 9-2).
 pub const VLAN_MAX: u16 = 4094;
+/// Lower numbers are lengths, of LLC frames (IEEE 802.3 §3.2.6).
+const ETHERTYPES_FROM: u16 = 0x0600;
 /// Bytes of a tag.
 const TAG_BYTES: usize = 4;
 
@@ -73,6 +75,31 @@ impl Ethernet {
     pub fn hides_tag(&self) -> bool {
         ETHERTYPES_TAG.contains(&self.ethertype)
     }
+}
+
+/// Whether a host could take for ARP or IP what is neither by its header: LLC/SNAP, or several tags of
+/// which one names no VLAN, which is skipped.
+pub fn is_disguise(header: &Ethernet, frame: &[u8]) -> bool {
+    if header.ethertype < ETHERTYPES_FROM {
+        return true;
+    }
+    let mut names_none = header.vlan == 0;
+    let mut tags = 0;
+    let inner = frame.get(header.payload_at..).unwrap_or_default();
+    let mut ethertype = header.ethertype;
+    // As many as there are bytes for, or one that is cut short.
+    for tag in inner.chunks(TAG_BYTES) {
+        if !ETHERTYPES_TAG.contains(&ethertype) {
+            break;
+        }
+        let Some([tci0, tci1, t0, t1]) = bytes_at(tag, 0) else {
+            return true;
+        };
+        names_none |= u16::from_be_bytes([tci0, tci1]) & 0x0fff == 0;
+        ethertype = u16::from_be_bytes([t0, t1]);
+        tags += 1;
+    }
+    tags > 0 && names_none || ethertype < ETHERTYPES_FROM
 }
 
 /// A header of ours; tagged for a VLAN other than 0.

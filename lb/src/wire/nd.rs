@@ -15,10 +15,12 @@ use super::ip::{Fragmentation, pseudo_header};
 use super::{Ip, bytes_at, ethernet, ipv6, put};
 use crate::{DropReason, MacAddr};
 
+const ROUTER_SOLICITATION: u8 = 133;
 const SOLICITATION: u8 = 135;
 const ADVERTISEMENT: u8 = 136;
 /// Bytes up to the options.
 const MESSAGE_BYTES: usize = 24;
+const ROUTER_SOLICITATION_BYTES: usize = 8;
 /// A link-layer address option, and so the longest message of ours.
 const OPTION_BYTES: usize = 8;
 const SOURCE_LINK_LAYER: u8 = 1;
@@ -77,6 +79,24 @@ pub fn link_layer_of(frame: &[u8], ip: &Ip) -> Option<MacAddr> {
     let options = ip.payload(frame).get(MESSAGE_BYTES..)?;
     let kind = if is_advertisement(frame, ip) { TARGET_LINK_LAYER } else { SOURCE_LINK_LAYER };
     link_layer(options, kind).ok().flatten()
+}
+
+/// Refuses a message that says of another MAC that it is its sender's. All options are read: of several
+/// that say it, a reader may take any.
+pub fn check_names(frame: &[u8], ip: &Ip, mac: MacAddr) -> Result<(), DropReason> {
+    let message = ip.payload(frame);
+    let options_at = match message.first() {
+        Some(&ROUTER_SOLICITATION) => ROUTER_SOLICITATION_BYTES,
+        Some(&(SOLICITATION | ADVERTISEMENT)) => MESSAGE_BYTES,
+        _ => return Ok(()),
+    };
+    for option in options(message.get(options_at..).unwrap_or_default()) {
+        let (kind, value) = option?;
+        if matches!(kind, SOURCE_LINK_LAYER | TARGET_LINK_LAYER) && *value != mac.0 {
+            return Err(DropReason::NdSpoof);
+        }
+    }
+    Ok(())
 }
 
 /// Gives a message another sender.
@@ -212,20 +232,34 @@ impl Neighbor {
     }
 }
 
-/// The link-layer address among the options, each of which is at least eight bytes long.
-fn link_layer(mut options: &[u8], kind: u8) -> Result<Option<MacAddr>, DropReason> {
+/// The link-layer address among the options.
+fn link_layer(message_options: &[u8], kind: u8) -> Result<Option<MacAddr>, DropReason> {
     let mut found = None;
-    while let [option, len, ..] = *options {
-        let len = usize::from(len) * 8;
-        if len == 0 || len > options.len() {
-            return Err(DropReason::NdOption);
+    for option in options(message_options) {
+        let (its, value) = option?;
+        if its == kind && value.len() == OPTION_BYTES - 2 {
+            found = bytes_at(value, 0).map(MacAddr);
         }
-        if option == kind && len == OPTION_BYTES {
-            found = bytes_at(options, 2).map(MacAddr);
-        }
-        options = &options[len..];
     }
-    if options.is_empty() { Ok(found) } else { Err(DropReason::NdOption) }
+    Ok(found)
+}
+
+/// Options by kind and value, each at least eight bytes long; none after one that is not.
+fn options(mut rest: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), DropReason>> {
+    core::iter::from_fn(move || {
+        let (kind, len) = match *rest {
+            [] => return None,
+            [kind, len, ..] => (kind, usize::from(len) * 8),
+            [_] => (0, 0),
+        };
+        if len == 0 || len > rest.len() {
+            rest = &[];
+            return Some(Err(DropReason::NdOption));
+        }
+        let (option, others) = rest.split_at(len);
+        rest = others;
+        Some(Ok((kind, &option[2..])))
+    })
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl Asked {
                 "another MAC on its port",
                 1,
                 make(Ends { source_mac: [2, 9, 9, 9, 9, 9], ..ends }),
-                Err(lost),
+                Err(DropReason::SpoofMac),
             ),
             ("the guest's MAC elsewhere", 2, make(ends), Err(DropReason::SpoofMac)),
             (

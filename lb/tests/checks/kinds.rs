@@ -125,6 +125,7 @@ fn check_rest(scene: &Scene, what: What, manner: Manner, case: &str) {
         (What::Tcp, Manner::Endless) => vec![DropReason::NoProbe],
         (What::Udp, Manner::Wrong | Manner::Endless) => vec![DropReason::NoProbe],
         (What::Icmp, Manner::Wrong | Manner::Endless) => vec![DropReason::Icmp],
+        (What::Neighbor, Manner::Wrong) => vec![DropReason::ArpSpoof, DropReason::NdSpoof],
         _ => vec![],
     };
     let strange: Vec<_> = scene.dropped.iter().filter(|reason| !late.contains(reason)).collect();

@@ -75,6 +75,10 @@ impl Opened {
     pub fn new(version: Version, carried: Carried, flow: Flow, has_options: bool) -> Opened {
         let served = Served { version, ..Served::default() };
         let mut world = World::serving_as(1, served);
+        // There is a router behind it.
+        let trusts = [Trust::Address].into_iter().collect();
+        world.apply(Command::SetGuest(GuestSpec { trusts, ..world.guest_spec(1) }));
+        world.settle();
         for (service, protocol, port) in
             [("alt", Protocol::Tcp, 81), ("dns", Protocol::Udp, 80), ("alt-dns", Protocol::Udp, 81)]
         {

@@ -229,6 +229,7 @@ fn a_leased_address_is_nobody_elses() {
 fn p32_no_guest_lends_us_an_address() {
     for vlan in [0, 10] {
         let mut world = asking(vlan);
+        open(&mut world, 2);
         let said = world.pass_without(Duration::from_millis(20), &[]);
         let [(Asked::Discover, transaction, true)] = questions(&said)[..] else { panic!() };
         for (ingress, to_all, source_mac, expected) in [

@@ -171,6 +171,7 @@ fn p51_a_guest_reaches_it_by_nothing() {
 #[test]
 fn a_guests_port_is_one_whoever_is_behind_it() {
     let mut world = managed(0);
+    open(&mut world, 2);
     let stranger = [0x52, 0x54, 0, 0xaa, 0, 9];
     for version in VERSIONS {
         let ends = Ends { source_mac: stranger, ..ends(0, version) };

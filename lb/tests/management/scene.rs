@@ -56,6 +56,12 @@ pub fn managed(vlan: u16) -> World {
     world
 }
 
+/// Behind the port of guest `n` there are others, whom nobody has defined.
+pub fn open(world: &mut World, n: usize) {
+    let trusts = Trusts::NONE.with(Trust::Mac);
+    world.apply(Command::SetGuest(GuestSpec { trusts, ..world.guest_spec(n) }));
+}
+
 /// From a client on the uplink to the address of its version.
 pub fn ends(vlan: u16, version: Version) -> Ends {
     let (source, destination) = match version {
@@ -76,7 +82,9 @@ pub fn echo_request(ends: &Ends) -> Vec<u8> {
     ends.icmp(kind, 0, [0, 7, 0, 9], b"are you there?")
 }
 
-/// What the log was told.
+/// What the log was told, but for what it hears of every port.
 pub fn told(world: &mut World) -> Vec<String> {
-    std::iter::from_fn(|| world.plane.events().pop()).map(|event| event.to_string()).collect()
+    let all = std::iter::from_fn(|| world.plane.events().pop());
+    let news = all.filter(|event| !matches!(event, Event::Dropped { .. }));
+    news.map(|event| event.to_string()).collect()
 }

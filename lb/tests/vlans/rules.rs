@@ -225,7 +225,7 @@ fn a_static_address_stays_and_is_nobody_elses() {
     world.apply(Command::DeleteMac { mac: own, vlan: 0 });
     assert_eq!(world.cross(2, &frame(mac(1), BROADCAST)).map(|out| out.len()), Ok(3));
     assert_eq!(
-        world.cross(3, &frame(mac(5), mac(1))).map(|out| out.into_keys().collect()),
+        world.cross(3, &frame(guest_mac(3), mac(1))).map(|out| out.into_keys().collect()),
         Ok(vec![2])
     );
 }

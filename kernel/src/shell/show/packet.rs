@@ -134,6 +134,7 @@ fn source(dataplane: &Dataplane, lesson: Lesson) -> String {
         }
         Lesson::Unlearned => "not known, and this port learns nothing".to_string(),
         Lesson::Refused => "not learned: this port has its share of addresses".to_string(),
+        Lesson::TooMany => "one more than this port may have".to_string(),
         Lesson::Pinned { to } => format!("is a guest's, pinned to {}", name(to)),
     }
 }

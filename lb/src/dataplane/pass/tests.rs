@@ -97,11 +97,8 @@ impl Served {
             ..ServiceSpec::new(name("web"), self.vip(), self.protocol, 80.try_into().unwrap())
         };
         let guest = GuestSpec {
-            name: name("web1"),
-            port: port(1),
-            mac: GUEST_MAC,
             addresses: [self.guest()].into_iter().collect(),
-            probe_sources: Default::default(),
+            ..GuestSpec::new(name("web1"), port(1), GUEST_MAC)
         };
         let real_port = (self.forwarding == Forwarding::Nat).then(|| 8080.try_into().unwrap());
         let real = RealSpec { port: real_port, ..RealSpec::new(name("web1")) };

@@ -105,7 +105,9 @@ impl Script<'_> {
             [1, 2].map(|bit| if which & bit != 0 { limit } else { Policer::default() });
         let each = NonZeroU32::new(storm).map_or(StormLimits::default(), StormLimits::each);
         let storm = (which & 4 != 0).then_some(each);
-        Command::SetPortRules { port, rules: PortRules { police_in, police_out, storm, ..rules } }
+        let macs_max = (which & 8 != 0).then_some(NonZeroU32::MIN);
+        let rules = PortRules { police_in, police_out, storm, macs_max, ..rules };
+        Command::SetPortRules { port, rules }
     }
 
     fn rules(&mut self) -> PortRules {
@@ -163,6 +165,10 @@ impl Script<'_> {
             let address = self.address(&who, version);
             spec.addresses.clear();
             spec.addresses.extend([address]);
+        }
+        if changes & 16 != 0 {
+            let bits = self.byte();
+            spec.trusts = Trust::ALL.into_iter().filter(|&t| bits >> t as u8 & 1 != 0).collect();
         }
         if changes & 8 != 0 {
             let who = cast::speakers()[0];
