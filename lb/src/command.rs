@@ -64,6 +64,8 @@ pub enum Refusal {
     PortNameTaken(Name),
     /// A guest sits at a guest port only.
     NotAGuestPort(Name),
+    /// An access list is of a guest port.
+    AccessOfUplink(Name),
     /// A station's MAC is no group address and not zero.
     NotAStation(MacAddr),
     MacTaken {
@@ -139,6 +141,9 @@ impl fmt::Display for Refusal {
             Refusal::PortNameTaken(name) => write!(f, "another port is called {name}"),
             Refusal::NotAGuestPort(name) => {
                 write!(f, "port {name} is an uplink; a guest needs a guest port")
+            }
+            Refusal::AccessOfUplink(name) => {
+                write!(f, "port {name} is an uplink; access rules are for guest ports")
             }
             Refusal::NotAStation(mac) => write!(f, "{mac} is no MAC that a station may have"),
             Refusal::MacTaken { mac, guest } => write!(f, "{mac} is guest {guest}'s"),

@@ -10,6 +10,7 @@
 //! A frame belongs to a VLAN, 0 being none, and so does everything that is asked for it: a MAC, a
 //! VIP, a flow of another VLAN is another one.
 
+mod access;
 mod balance;
 mod begin;
 mod follow;

@@ -15,6 +15,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod access;
 pub mod addr;
 pub mod check;
 pub mod command;
@@ -52,6 +53,7 @@ pub mod verdict;
 pub mod vlan;
 pub mod wire;
 
+pub use access::{AccessList, AccessRule};
 pub use addr::{MacAddr, Protocol};
 pub use check::{Agent, Check, CheckKind, Expect, Failure, Watch};
 pub use command::{Command, Refusal};

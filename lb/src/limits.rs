@@ -8,6 +8,8 @@ pub const PORTS_MAX: usize = 64;
 pub const GUESTS_MAX: usize = 256;
 /// Addresses of one guest.
 pub const GUEST_ADDRESSES_MAX: usize = 4;
+/// Rules of one port's access list.
+pub const ACCESS_RULES_MAX: usize = 64;
 /// Services that may be defined.
 pub const SERVICES_MAX: usize = 128;
 /// Services that place their flows by `mh`; each has a table of 64 KiB.

@@ -1,9 +1,10 @@
 //! Ports: where NICs attach to the switch.
 
+use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 use crate::limits::PORTS_MAX;
-use crate::{Name, Policer, PortVlan, StormLimits};
+use crate::{AccessRule, Name, Policer, PortVlan, StormLimits};
 
 /// A port's number: its index in every per-port table, below [`PORTS_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +23,8 @@ pub struct PortRules {
     pub vlan: PortVlan,
     /// Nothing is switched between two ports that are; services and all other ports are reached.
     pub isolated: bool,
+    /// The same, but that those of one group reach each other.
+    pub group: Option<Name>,
     /// Where stations are is learned from what they send.
     pub learning: bool,
     /// It gets what goes to a station that nobody knows.
@@ -30,11 +33,22 @@ pub struct PortRules {
     pub locked: bool,
     /// Stations that may be known here at once, each in its VLAN; who comes then may not send.
     pub macs_max: Option<NonZeroU32>,
+    /// What may be sent to from here, in the order of the rules' numbers; everything if there is none.
+    pub access: Vec<AccessRule>,
     /// What may come in here, and what may leave.
     pub police_in: Policer,
     pub police_out: Policer,
     /// What may go from here to many ports; what its role says if nothing else is said.
     pub storm: Option<StormLimits>,
+}
+
+impl PortRules {
+    /// Whether nothing is switched from a port with these rules to one with those, or back.
+    pub(crate) fn part(&self, other: &PortRules) -> bool {
+        let is_apart = |rules: &PortRules| rules.isolated || rules.group.is_some();
+        let is_together = !self.isolated && !other.isolated && self.group == other.group;
+        is_apart(self) && is_apart(other) && !is_together
+    }
 }
 
 /// One attachment point, as the switch sees it.
@@ -81,10 +95,12 @@ impl Default for PortRules {
         PortRules {
             vlan: PortVlan::Transparent,
             isolated: false,
+            group: None,
             learning: true,
             flood: true,
             locked: false,
             macs_max: None,
+            access: Vec::new(),
             police_in: Policer::default(),
             police_out: Policer::default(),
             storm: None,

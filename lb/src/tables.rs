@@ -8,6 +8,7 @@ mod bindings;
 mod check;
 mod ejections;
 mod hops;
+mod lists;
 mod own;
 mod placements;
 mod ports;
@@ -34,6 +35,7 @@ use crate::{
 };
 pub(crate) use bindings::{Bindings, Bound};
 use hops::Hops;
+pub(crate) use lists::{Access, Lists};
 use own::Own;
 pub use placements::Placements;
 pub(crate) use preview::Preview;
@@ -49,6 +51,7 @@ pub struct Tables {
     reals: Box<[Option<Real>]>,
     bindings: Bindings,
     hops: Hops,
+    lists: Lists,
     vips: VipIndex,
     own: Own,
     placements: Placements,
@@ -78,6 +81,8 @@ pub struct PortSets {
     pub with_reals: PortSet,
     /// A guest here is probed from an address of its own network, for which the switch stands in.
     pub with_probe_sources: PortSet,
+    /// What is sent from here is held against something: a guest's definition, or an access list.
+    pub held: PortSet,
 }
 
 impl Tables {
@@ -89,6 +94,7 @@ impl Tables {
             reals: empty_slots(REALS_MAX),
             bindings: Bindings::new(),
             hops: hops::none(),
+            lists: Lists::new(),
             vips: VipIndex::default(),
             own: Own::default(),
             placements: Placements::default(),
@@ -488,6 +494,7 @@ impl Tables {
         };
         self.map_hops();
         self.map_bindings();
+        self.compile_lists();
         let up = self.ports().filter(|(_, port)| port.link_up).map(|(id, _)| id).collect();
         let is_uplink = |&(_, port): &(PortId, &Port)| port.role == Role::Uplink;
         let uplinks = self.ports().filter(is_uplink).map(|(id, _)| id).collect();
@@ -496,7 +503,9 @@ impl Tables {
         let has_sources = |guest: &&Guest| !guest.spec.probe_sources.is_empty();
         let probed = self.guests().map(|(_, guest)| guest).filter(has_sources);
         let with_probe_sources = probed.map(|guest| guest.spec.port).collect();
-        self.sets = PortSets { up, uplinks, with_reals, with_probe_sources };
+        let with_lists = self.lists.ports();
+        let held = self.bindings.with_guests().chain(with_lists).collect();
+        self.sets = PortSets { up, uplinks, with_reals, with_probe_sources, held };
         let services = slots(&self.services).map(|(at, s)| (ServiceId(at), s));
         let own_mac = self.management().map(|own| own.mac);
         self.vips = VipIndex::new(services, own_mac, self.own.places());

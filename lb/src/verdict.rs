@@ -80,8 +80,10 @@ drop_reasons! {
     VlanIngress = "vlan_ingress",
     /// To a port that does not carry the frame's VLAN.
     VlanEgress = "vlan_egress",
-    /// From one isolated port to another.
+    /// From an isolated port, or one of a group, to another that is not of its group.
     Isolated = "isolated",
+    /// To what its port's access list does not permit.
+    NotAllowed = "not_allowed",
     /// From a MAC that its locked port was not told of.
     Locked = "locked",
     /// From one MAC more than its port may have.

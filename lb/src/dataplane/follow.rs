@@ -12,6 +12,7 @@
 //! switch takes it as it is.
 
 use crate::addr::is_link_local_of_ours;
+use crate::dataplane::access::is_permitted;
 use crate::dataplane::{Dataplane, Inbound};
 use crate::flow::{Direction, FlowId, FlowKey};
 use crate::fragments::{DatagramKey, Fragment, HELD_BYTES_MAX, Later};
@@ -128,6 +129,7 @@ impl Dataplane {
             Course::Flow(key, Direction::ToClient) => (key, Direction::ToClient),
             Course::Switch | Course::Flow(_, Direction::ToReal) => {
                 self.check_source_of(packet)?;
+                is_permitted(self.judge_access(packet))?;
                 let verdict = self.switch(packet.ingress, packet.header, packet.now)?;
                 return Ok((verdict, None));
             }

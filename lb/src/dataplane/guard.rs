@@ -26,7 +26,7 @@ use crate::guest::Trust;
 use crate::tables::Bound;
 use crate::wire::icmp::{PROTOCOL_V4 as ICMP, PROTOCOL_V6 as ICMPV6};
 use crate::wire::ip::{Fragmentation, Version};
-use crate::wire::{Address, Ethernet, bytes_at, dhcp, ethernet, ipv6, nd};
+use crate::wire::{Address, Ethernet, Ip, bytes_at, dhcp, ethernet, ipv6, nd};
 
 const IGMP: u8 = 2;
 const UDP: u8 = 17;
@@ -39,6 +39,8 @@ const DHCPV6: (u16, u16) = (547, 546);
 const ICMP_REDIRECT: u8 = 5;
 const IGMP_QUERY: u8 = 0x11;
 const MLD_QUERY: u8 = 130;
+const MLD_DONE: u8 = 132;
+const MLD_REPORT: u8 = 143;
 const ROUTER_SOLICITATION: u8 = 133;
 const ROUTER_ADVERTISEMENT: u8 = 134;
 const NEIGHBOR_SOLICITATION: u8 = 135;
@@ -109,6 +111,11 @@ impl Dataplane {
             true => Err(DropReason::Disguise),
             false => Ok(()),
         }
+    }
+
+    /// Whether who sends this is held to what he may say, so that it has to be read.
+    pub(super) fn must_be_read(&self, ingress: PortId, header: &Ethernet) -> bool {
+        self.is_guests(ingress, header) || self.tables.lists().concern(ingress)
     }
 
     #[inline]
@@ -185,6 +192,30 @@ pub(super) fn serves_addresses(version: Version, datagram: &[u8]) -> bool {
         return true;
     };
     u16::from_be_bytes([s0, s1]) == server || u16::from_be_bytes([d0, d1]) == client
+}
+
+/// Whether a packet belongs to being on a link: neighbor discovery, joining groups, asking for an
+/// address.
+pub(super) fn is_of_the_link(ip: &Ip, head: &[u8]) -> bool {
+    if ip.is_later_part() {
+        return false;
+    }
+    let payload = ip.payload(head);
+    let is_group = match ip.version {
+        Version::V4 => ip.destination.v4_bits() >> 28 == 0xe,
+        Version::V6 => ip.destination.words()[0] >> 56 == 0xff,
+    };
+    match (ip.version, ip.protocol, payload.first()) {
+        (Version::V4, IGMP, _) => is_group,
+        (Version::V6, ICMPV6, Some(&(MLD_QUERY..=MLD_DONE | MLD_REPORT))) => is_group,
+        (Version::V6, ICMPV6, Some(&(ROUTER_SOLICITATION..=NEIGHBOR_ADVERTISEMENT))) => true,
+        (Version::V4, UDP, _) => asks_for_address(ip.protocol, payload),
+        (Version::V6, UDP, _) => {
+            let (server, client) = (DHCPV6.0.to_be_bytes(), DHCPV6.1.to_be_bytes());
+            bytes_at(payload, 0) == Some([client[0], client[1], server[0], server[1]])
+        }
+        _ => false,
+    }
 }
 
 /// Whether a datagram is from a DHCP client (RFC 2131 §4.1).

@@ -62,7 +62,10 @@ impl Dataplane {
                 black_box(self.flows.touch_free(0));
             }
         }
-        self.end(ingress, frame, &glance, now)
+        match self.meters.are_on() {
+            false => self.end(ingress, frame, &glance, now),
+            true => self.end_measured(ingress, frame, &glance, now),
+        }
     }
 
     /// The same for many, which costs less for each: `verdicts` are the frames', in their order.
@@ -80,12 +83,16 @@ impl Dataplane {
         now: Instant,
     ) {
         assert_eq!(frames.len(), verdicts.len(), "a place for each verdict");
+        let are_measured = self.meters.are_on();
         let batches = frames.chunks_mut(BATCH_FRAMES).zip(verdicts.chunks_mut(BATCH_FRAMES));
         for (batch, verdicts) in batches {
             let mut glances = Glances::new();
             self.touch(ingress, batch, &mut glances);
             for ((frame, glance), verdict) in batch.iter_mut().zip(&glances).zip(verdicts) {
-                *verdict = self.end(ingress, frame, glance, now);
+                *verdict = match are_measured {
+                    false => self.end(ingress, frame, glance, now),
+                    true => self.end_measured(ingress, frame, glance, now),
+                };
             }
         }
     }
@@ -143,13 +150,9 @@ impl Dataplane {
         glance: &Result<Glance, DropReason>,
         now: Instant,
     ) -> Verdict {
-        match self.meters.are_on() {
-            true => self.end_measured(ingress, frame, glance, now),
-            false => {
-                let verdict = self.verdict(ingress, frame, glance, now);
-                self.count_end(ingress, verdict)
-            }
-        }
+        let verdict = self.verdict(ingress, frame, glance, now);
+        self.endings[ingress.index()].count(verdict);
+        verdict
     }
 
     /// The same where some port has a policer.
@@ -169,7 +172,8 @@ impl Dataplane {
             false => Verdict::Drop(DropReason::PoliceIn),
         };
         let verdict = self.meters.leave(verdict, frame.len, now);
-        self.count_end(ingress, verdict)
+        self.endings[ingress.index()].count(verdict);
+        verdict
     }
 
     #[inline(always)]
@@ -190,12 +194,6 @@ impl Dataplane {
             }
             Err(reason) => Verdict::Drop(*reason),
         }
-    }
-
-    #[inline(always)]
-    fn count_end(&mut self, ingress: PortId, verdict: Verdict) -> Verdict {
-        self.endings[ingress.index()].count(verdict);
-        verdict
     }
 
     #[inline(always)]
@@ -239,6 +237,8 @@ impl Dataplane {
             }
             _ if is_guest && !to_us => {
                 self.check_disguise(ingress, header, frame.head)?;
+                let access = self.tables.lists().judge_other(ingress);
+                self.abide(ingress, access)?;
                 None
             }
             _ => None,
@@ -268,7 +268,7 @@ impl Dataplane {
         let ip = match parsed {
             Some(Ok(ip)) => ip,
             Some(Err(reason)) if to_us || to_link_local => return Err(reason),
-            Some(Err(reason)) if self.is_guests(ingress, header) => return Err(reason),
+            Some(Err(reason)) if self.must_be_read(ingress, header) => return Err(reason),
             Some(Err(_)) | None => return Ok(None),
         };
         let Frame { ref mut head, len, offload } = *frame;
@@ -283,8 +283,10 @@ impl Dataplane {
         if to_link_local || is_guest && self.is_probe_source(ingress, ip.destination) {
             return self.at_switch(packet).map(Some);
         }
+        let access = self.judge_access(&packet);
         if to_us && is_guest {
             self.check_sender(&packet)?;
+            self.abide(ingress, access)?;
         }
         if to_us {
             return match ip.is_whole_segment() {
@@ -303,7 +305,9 @@ impl Dataplane {
         {
             return Ok(Some(verdict));
         }
-        sender.map(|()| None)
+        sender?;
+        self.abide(ingress, access)?;
+        Ok(None)
     }
 
     /// What is said to many, and perhaps to us: neighbor discovery, a DHCP server's answer.

@@ -10,6 +10,7 @@ mod parts;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use super::access::is_permitted;
 use super::answer_echo;
 use super::receive::Peek;
 use crate::addr::REPORT_PORT;
@@ -72,6 +73,7 @@ impl Walk<'_> {
             ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => self.ip(header, to_us, frame)?,
             _ if plane.is_guest(ingress) && !to_us => {
                 plane.check_disguise(ingress, header, frame.head)?;
+                is_permitted(plane.tables.lists().judge_other(ingress))?;
                 None
             }
             _ => None,
@@ -117,7 +119,7 @@ impl Walk<'_> {
         let ip = match parsed {
             Some(Ok(ip)) => ip,
             Some(Err(reason)) if to_us || to_link_local => return Err(reason),
-            Some(Err(reason)) if plane.is_guests(ingress, header) => return Err(reason),
+            Some(Err(reason)) if plane.must_be_read(ingress, header) => return Err(reason),
             Some(Err(_)) | None => return Ok(None),
         };
         let Frame { ref mut head, len, offload } = *frame;
@@ -143,9 +145,11 @@ impl Walk<'_> {
             self.note(Step::Whom(Whom::Switch));
             return plane.judge_at_management(&mut packet).map(Some);
         }
+        let access = plane.judge_access(&packet);
         if to_us {
             if is_guest {
                 plane.check_sender(&packet)?;
+                is_permitted(access)?;
             }
             return self.at_vip(&mut packet).map(Some);
         }
@@ -158,7 +162,9 @@ impl Walk<'_> {
         {
             return Ok(Some(verdict));
         }
-        sender.map(|()| None)
+        sender?;
+        is_permitted(access)?;
+        Ok(None)
     }
 
     fn at_vip(&mut self, packet: &mut Inbound<'_>) -> Result<Verdict, DropReason> {

@@ -49,6 +49,10 @@ impl Bindings {
         self.bound.contains(port)
     }
 
+    pub fn with_guests(&self) -> PortSet {
+        self.with_guests
+    }
+
     /// The guest with this MAC behind a port.
     #[inline]
     pub fn at(&self, port: PortId, mac: MacAddr) -> Option<&Bound> {

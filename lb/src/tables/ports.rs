@@ -34,6 +34,9 @@ impl Tables {
             return Err(Refusal::NotAGuestPort(name.clone()));
         }
         let before = self.port(id);
+        if let Some(port) = before {
+            self.check_access(id, role, &port.rules)?;
+        }
         let link_up = before.is_some_and(|port| port.link_up);
         let rules = before.map_or(PortRules::default(), |port| port.rules.clone());
         self.ports[id.index()] = Some(Port { name: name.clone(), role, rules, link_up });
@@ -47,10 +50,13 @@ impl Tables {
         rules: &PortRules,
         now: Instant,
     ) -> Result<(), Refusal> {
+        let role = self.port(id).ok_or(Refusal::UnknownPort)?.role;
+        self.check_access(id, role, rules)?;
         let port = self.ports[id.index()].as_mut().ok_or(Refusal::UnknownPort)?;
         let is_elsewhere = port.rules.vlan != rules.vlan;
         port.rules = rules.clone();
         self.map_reach();
+        self.set_access(id, &rules.access);
         if is_elsewhere {
             self.announce(now);
         }

@@ -16,7 +16,8 @@ pub(crate) struct Reach {
     carriers: Box<[PortSet; VLANS]>,
     /// By ingress: never back, never from uplink to uplink.
     served: [PortSet; PORTS_MAX],
-    /// The same for what no service carries: not between isolated ports either.
+    /// The same for what no service carries: not between ports that are isolated or in groups either,
+    /// unless it is one group.
     switched: [PortSet; PORTS_MAX],
     /// Ports with VLANs of their own, whose edges touch tags.
     edges: PortSet,
@@ -42,14 +43,14 @@ impl Reach {
             ports.clone().filter(|(_, port)| is_one(port)).map(|(id, _)| id).collect()
         };
         let uplinks = those(|port| port.role == Role::Uplink);
-        let isolated = those(|port| port.rules.isolated);
         self.flooded = those(|port| port.rules.flood);
         self.edges = those(|port| port.rules.vlan != PortVlan::Transparent);
         let all = those(|_| true);
-        for port in all {
-            let served = all.without(port).minus(uplinks.if_in(port));
-            self.served[port.index()] = served;
-            self.switched[port.index()] = served.minus(isolated.if_in(port));
+        for (id, port) in ports.clone() {
+            let served = all.without(id).minus(uplinks.if_in(id));
+            let parted = ports.clone().filter(|(_, other)| port.rules.part(&other.rules));
+            self.served[id.index()] = served;
+            self.switched[id.index()] = served.minus(parted.map(|(id, _)| id).collect());
         }
         let transparent = those(|port| port.link_up && port.rules.vlan == PortVlan::Transparent);
         self.carriers.fill(transparent);

@@ -134,12 +134,18 @@ pub fn check_edges(
         Verdict::Reply => [ingress].into_iter().collect(),
         Verdict::Punt | Verdict::Hold | Verdict::Drop(_) => PortSet::EMPTY,
     };
-    let is_isolated = |port: PortId| plane.tables().port(port).is_some_and(|p| p.rules.isolated);
+    let rules = |port: PortId| plane.tables().port(port).map(|port| port.rules.clone());
+    let is_apart = |rules: &PortRules| rules.isolated || rules.group.is_some();
+    let parts = |one: &PortRules, other: &PortRules| {
+        let is_one_group = one.group == other.group && !one.isolated && !other.isolated;
+        is_apart(one) && is_apart(other) && !is_one_group
+    };
     let is_switched = before == after && verdict != Verdict::Reply;
     for port in egress {
         assert_ne!(plane.departure(port, after), Departure::Never, "by {port:?}: {after:x?}");
-        let both = is_isolated(ingress) && is_isolated(port);
-        assert!(!(both && is_switched), "from {ingress:?} to {port:?}: {after:x?}");
+        let both = rules(ingress).zip(rules(port));
+        let are_parted = both.is_some_and(|(one, other)| parts(&one, &other));
+        assert!(!(are_parted && is_switched), "from {ingress:?} to {port:?}: {after:x?}");
     }
 }
 

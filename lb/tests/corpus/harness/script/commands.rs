@@ -3,6 +3,7 @@
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+use lb::access::{Action, Hosts, Ports, Target, Transport};
 use lb::wire::ip::Version;
 use lb::*;
 
@@ -106,8 +107,37 @@ impl Script<'_> {
         let each = NonZeroU32::new(storm).map_or(StormLimits::default(), StormLimits::each);
         let storm = (which & 4 != 0).then_some(each);
         let macs_max = (which & 8 != 0).then_some(NonZeroU32::MIN);
-        let rules = PortRules { police_in, police_out, storm, macs_max, ..rules };
+        let group = (which & 16 != 0).then(|| cast::name("a"));
+        let access = if which & 32 != 0 { self.access() } else { vec![] };
+        let rules = PortRules { police_in, police_out, storm, macs_max, group, access, ..rules };
         Command::SetPortRules { port, rules }
+    }
+
+    fn access(&mut self) -> Vec<AccessRule> {
+        let count = u16::from(self.byte() % 8);
+        let mut rule = |number: u16| {
+            let what = self.byte();
+            let action = if what & 1 == 0 { Action::Permit } else { Action::Deny };
+            let version = if what & 2 == 0 { Version::V4 } else { Version::V6 };
+            let ports = Ports { first: self.pick(&[0, 80, 1000]), last: self.pick(&[80, 1000]) };
+            let transport = match what >> 4 & 3 {
+                0 => None,
+                1 => Some(Transport::Icmp),
+                2 => Some(Transport::Of(Protocol::Tcp, Some(ports))),
+                _ => Some(Transport::Of(Protocol::Udp, None)),
+            };
+            let to = match what >> 2 & 3 {
+                0 => Target::Any,
+                1 => Target::Service(self.service_name()),
+                _ => {
+                    let who = cast::speakers()[usize::from(self.byte()) % 8];
+                    let (address, prefix_len) = (who.address(version), self.byte() % 33);
+                    Target::Hosts(Hosts { address, prefix_len, transport })
+                }
+            };
+            AccessRule { number, action, to }
+        };
+        (1..=count).map(&mut rule).collect()
     }
 
     fn rules(&mut self) -> PortRules {
