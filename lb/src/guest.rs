@@ -82,9 +82,9 @@ impl Trust {
     /// The word of the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Trust::Address => "address",
+            Trust::Address => "any-address",
             Trust::Dhcp => "dhcp",
-            Trust::Mac => "mac",
+            Trust::Mac => "any-mac",
             Trust::Querier => "querier",
             Trust::Router => "router",
         }

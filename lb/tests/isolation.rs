@@ -240,8 +240,10 @@ fn lists_that_cannot_be() {
     let of_uplink = Command::SetPortRules { port: port(UPLINK), rules: rules() };
     assert_eq!(world.refused(of_uplink), Refusal::AccessOfUplink(name("up0")));
     world.set_rules(1, rules());
-    let uplink = Command::SetPort { port: port(1), name: name("p1"), role: Role::Uplink };
-    assert_eq!(world.refused(uplink), Refusal::AccessOfUplink(name("p1")));
+    world.apply(Command::SetPort { port: port(1), name: name("p1"), role: Role::Uplink });
+    assert!(world.plane.tables().access_list(port(1)).is_none(), "an uplink has none");
+    world.apply(Command::SetPort { port: port(1), name: name("p1"), role: Role::Guest });
+    assert!(world.plane.tables().access_list(port(1)).is_some());
     let many = vec![(Action::Permit, Target::Any); 65];
     let command = Command::SetPortRules { port: port(1), rules: listed(many) };
     let full = Refusal::Full { table: "access rules of one port", max: 64 };

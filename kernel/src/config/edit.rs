@@ -74,13 +74,14 @@ impl Config {
             Setting::MacAgeing(time) => self.mac_ageing = Some(*time),
             Setting::Address(said) => self.addresses[said.version() as usize] = Some(*said),
             Setting::Mac { mac, port } => _ = self.macs.insert(*mac, port.clone()),
-            Setting::Guest { guest, port, mac, addresses, probe_sources, description } => {
+            Setting::Guest { guest, port, mac, addresses, probe_sources, trusts, description } => {
                 let guest = self.guests.entry(guest.clone()).or_default();
                 overwrite(&mut guest.port, port);
                 overwrite(&mut guest.mac, mac);
                 overwrite(&mut guest.description, description);
                 add(&mut guest.addresses, addresses);
                 add(&mut guest.probe_sources, probe_sources);
+                guest.trusts = guest.trusts.iter().chain(trusts.iter()).collect();
             }
             Setting::Service { service, setting } => self.service(service).set(setting),
             Setting::Real { service, guest, real } => {
@@ -126,6 +127,11 @@ impl Config {
             Item::GuestMac(guest) => self.guest_mut(guest)?.mac.take().is_some(),
             Item::GuestAddress(guest, address) => {
                 remove(&mut self.guest_mut(guest)?.addresses, *address)
+            }
+            Item::GuestTrust(guest, trust) => {
+                let trusts = &mut self.guest_mut(guest)?.trusts;
+                let without = trusts.without(*trust);
+                core::mem::replace(trusts, without).has(*trust)
             }
             Item::GuestProbeSource(guest, source) => {
                 remove(&mut self.guest_mut(guest)?.probe_sources, *source)
@@ -259,9 +265,9 @@ fn port(name: &Name, config: &PortConfig) -> Vec<Setting> {
 
 /// What it is in words has a line of its own.
 fn guest(name: &Name, config: &GuestConfig) -> Vec<Setting> {
-    let GuestConfig { port, mac, addresses, probe_sources, description } = config.clone();
+    let GuestConfig { port, mac, addresses, probe_sources, trusts, description } = config.clone();
     let (described, guest) = (GuestConfig { description, ..GuestConfig::default() }, name.clone());
-    let rest = GuestConfig { port, mac, addresses, probe_sources, description: None };
+    let rest = GuestConfig { port, mac, addresses, probe_sources, trusts, description: None };
     let parts = [described, rest].into_iter().filter(|part| *part != GuestConfig::default());
     let setting = |part: GuestConfig| Setting::Guest {
         guest: guest.clone(),
@@ -269,6 +275,7 @@ fn guest(name: &Name, config: &GuestConfig) -> Vec<Setting> {
         mac: part.mac,
         addresses: part.addresses,
         probe_sources: part.probe_sources,
+        trusts: part.trusts,
         description: part.description,
     };
     parts.map(setting).collect()

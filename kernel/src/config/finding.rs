@@ -71,6 +71,12 @@ pub enum Wrong {
         port: Name,
         vlan: u16,
     },
+    /// A rule about what may be sent from an uplink.
+    AccessOfUplink,
+    /// A rule that names no service.
+    NoSuchService {
+        service: Name,
+    },
     AddressTaken {
         address: IpAddr,
         guest: Name,
@@ -161,6 +167,7 @@ impl Finding {
             Wrong::NoSuchNic { .. }
             | Wrong::NoDefaultPort { .. }
             | Wrong::UnknownPort { .. }
+            | Wrong::NoSuchService { .. }
             | Wrong::NoSuchGuest { .. } => 201,
             Wrong::NicTaken { .. }
             | Wrong::MacTaken { .. }
@@ -174,6 +181,7 @@ impl Finding {
             | Wrong::VipTaken { .. } => 203,
             Wrong::NoPort | Wrong::NoMac | Wrong::NoVip | Wrong::NoAddress { .. } => 204,
             Wrong::UplinkPort { .. }
+            | Wrong::AccessOfUplink
             | Wrong::NothingUntagged { .. }
             | Wrong::NotCarried { .. }
             | Wrong::NotInVlan { .. }
@@ -229,6 +237,10 @@ impl fmt::Display for Finding {
             }
             Wrong::NotInVlan { role, guest, port, vlan } => {
                 write!(f, "{role} {guest} is at port {port}, which does not carry VLAN {vlan}")?;
+            }
+            Wrong::AccessOfUplink => f.write_str("it is an uplink; rules are for guests' ports")?,
+            Wrong::NoSuchService { service } => {
+                write!(f, "a rule names {service}, which is no service (set service {service} …)")?;
             }
             Wrong::AddressTaken { address, guest } => {
                 write!(f, "{address} is also guest {guest}'s")?

@@ -32,7 +32,7 @@ use core::time::Duration;
 
 use lb::{
     AddressSpec, Empty, Forwarding, MacAddr, Name, OnDown, Persistence, PortRules, Protocol, Role,
-    Scheduler,
+    Scheduler, Trusts,
 };
 
 pub use check::{Macs, Plan, PortPlan, ServicePlan, check};
@@ -103,6 +103,7 @@ pub struct GuestConfig {
     pub addresses: Vec<IpAddr>,
     /// Where probes come from, in the order in which they were stated, each once.
     pub probe_sources: Vec<IpAddr>,
+    pub trusts: Trusts,
     pub description: Option<Description>,
 }
 

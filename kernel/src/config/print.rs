@@ -36,12 +36,13 @@ impl fmt::Display for Setting {
                 write!(f, "mac {mac} port {port}")?;
                 clause(f, "vlan", &NonZeroU16::new(*vlan))
             }
-            Setting::Guest { guest, port, mac, addresses, probe_sources, description } => {
+            Setting::Guest { guest, port, mac, addresses, probe_sources, trusts, description } => {
                 write!(f, "guest {guest}")?;
                 clause(f, "port", port)?;
                 clause(f, "mac", mac)?;
                 addresses.iter().try_for_each(|address| write!(f, " address {address}"))?;
                 probe_sources.iter().try_for_each(|source| write!(f, " probe-source {source}"))?;
+                trusts.iter().try_for_each(|trust| write!(f, " trust {}", trust.as_str()))?;
                 clause(f, "description", description)
             }
             Setting::Service { service, setting } => write!(f, "service {service} {setting}"),
@@ -140,6 +141,7 @@ impl Item {
             | Item::GuestMac(guest)
             | Item::GuestAddress(guest, _)
             | Item::GuestProbeSource(guest, _)
+            | Item::GuestTrust(guest, _)
             | Item::GuestDescription(guest) => write!(f, "guest {guest}"),
             Item::Service(service)
             | Item::Part(service, _)
@@ -165,12 +167,13 @@ impl fmt::Display for Item {
             Item::PortRole(port) => write!(f, "port {port} role"),
             Item::PortMatch(port) => write!(f, "port {port} match"),
             Item::PortDescription(port) => write!(f, "port {port} description"),
-            Item::PortPart(port, part) => write!(f, "port {port} {}", part.as_str()),
+            Item::PortPart(port, part) => write!(f, "port {port} {part}"),
             Item::Mac(mac) => write!(f, "{mac}"),
             Item::Guest(guest) => write!(f, "guest {guest}"),
             Item::GuestPort(guest) => write!(f, "guest {guest} port"),
             Item::GuestMac(guest) => write!(f, "guest {guest} mac"),
             Item::GuestAddress(guest, address) => write!(f, "guest {guest} address {address}"),
+            Item::GuestTrust(guest, trust) => write!(f, "guest {guest} trust {}", trust.as_str()),
             Item::GuestProbeSource(guest, source) => {
                 write!(f, "guest {guest} probe-source {source}")
             }

@@ -6,7 +6,10 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use lb::wire::ip::Version;
-use lb::{AddressSpec, Empty, Forwarding, MacAddr, Name, OnDown, Persistence, Role, Scheduler};
+use lb::{
+    AddressSpec, Empty, Forwarding, MacAddr, Name, OnDown, Persistence, Role, Scheduler, Trust,
+    Trusts,
+};
 
 use super::management;
 use super::{
@@ -56,6 +59,7 @@ pub enum Setting {
         mac: Option<MacAddr>,
         addresses: Vec<IpAddr>,
         probe_sources: Vec<IpAddr>,
+        trusts: Trusts,
         description: Option<Description>,
     },
     Service {
@@ -129,6 +133,7 @@ pub enum Item {
     GuestMac(Name),
     GuestAddress(Name, IpAddr),
     GuestProbeSource(Name, IpAddr),
+    GuestTrust(Name, Trust),
     GuestDescription(Name),
     Service(Name),
     Part(Name, ServicePart),
@@ -197,6 +202,7 @@ fn setting(aspect: Aspect, said: &Sentence) -> Option<Setting> {
             mac: said.mac(),
             addresses: addresses(said),
             probe_sources: probe_sources(said),
+            trusts: said.choices().filter_map(trust).collect(),
             description: said.description(),
         },
         (Aspect::Part(part), _) => {
@@ -265,7 +271,7 @@ fn item(aspect: Aspect, said: &Sentence) -> Option<Item> {
         Aspect::Port => Item::Port(said.port()?),
         Aspect::PortMatch => Item::PortMatch(said.port()?),
         Aspect::PortDescription => Item::PortDescription(said.port()?),
-        Aspect::PortPart(part) => Item::PortPart(said.port()?, part),
+        Aspect::PortPart(part) => Item::PortPart(said.port()?, part.of(said)?),
         Aspect::Mac => Item::Mac(static_mac(said)?),
         Aspect::MacAgeing => Item::MacAgeing,
         Aspect::Address => Item::Address(management::which(said)),
@@ -273,6 +279,7 @@ fn item(aspect: Aspect, said: &Sentence) -> Option<Item> {
         Aspect::GuestAddress => Item::GuestAddress(said.guest()?, said.address()?),
         Aspect::GuestProbeSource => Item::GuestProbeSource(said.guest()?, said.probe_source()?),
         Aspect::GuestDescription => Item::GuestDescription(said.guest()?),
+        Aspect::GuestTrust => Item::GuestTrust(said.guest()?, said.choices().find_map(trust)?),
         Aspect::Service => Item::Service(said.service()?),
         Aspect::Part(part) => Item::Part(said.service()?, part),
         Aspect::Real => Item::Real(said.service()?, said.guest()?),
@@ -281,6 +288,13 @@ fn item(aspect: Aspect, said: &Sentence) -> Option<Item> {
         Aspect::RealFlowsMax => Item::RealFlowsMax(said.service()?, said.guest()?),
         Aspect::RealCheck => Item::RealCheck(said.service()?, said.guest()?),
     })
+}
+
+fn trust(choice: Choice) -> Option<Trust> {
+    match choice {
+        Choice::Trust(trust) => Some(trust),
+        _ => None,
+    }
 }
 
 fn static_mac(said: &Sentence) -> Option<StaticMac> {

@@ -2,21 +2,31 @@
 
 use core::fmt;
 use core::mem::take;
+use core::net::IpAddr;
+use core::num::NonZeroU32;
 
-use lb::{MacAddr, PortRules, PortVlan, VlanId};
+use lb::access::{Hosts, Ports, Target, Transport};
+use lb::{AccessRule, MacAddr, Name, Policer, PortRules, PortVlan, StormLimits, VlanId};
 
+use super::print::InWords;
 use crate::shell::parse::Sentence;
-use crate::shell::value::Choice;
+use crate::shell::value::{Choice, FrameRate, Rate, Value};
 
 /// `set port P …`, its role aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PortRule {
     /// Nothing is flooded to it.
     NoFlood,
+    Group(Name),
     Isolated,
     /// Nothing is learned there.
     NoLearning,
     Locked,
+    MaxMacs(NonZeroU32),
+    PoliceIn(Policer),
+    PoliceOut(Policer),
+    Rule(AccessRule),
+    StormLimit(StormLimits),
     Vlan(PortVlan),
 }
 
@@ -24,9 +34,16 @@ pub enum PortRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PortPart {
     Flood,
+    Group,
     Isolated,
     Learning,
     Locked,
+    MaxMacs,
+    PoliceIn,
+    PoliceOut,
+    /// Of this number.
+    Rule(u16),
+    StormLimit,
     Vlan,
 }
 
@@ -42,9 +59,15 @@ impl PortRule {
     pub(super) fn of(part: PortPart, said: &Sentence) -> Option<PortRule> {
         Some(match part {
             PortPart::Flood => PortRule::NoFlood,
+            PortPart::Group => PortRule::Group(said.group()?),
             PortPart::Isolated => PortRule::Isolated,
             PortPart::Learning => PortRule::NoLearning,
             PortPart::Locked => PortRule::Locked,
+            PortPart::MaxMacs => PortRule::MaxMacs(said.macs_max()?),
+            PortPart::PoliceIn => PortRule::PoliceIn(policer(said)?),
+            PortPart::PoliceOut => PortRule::PoliceOut(policer(said)?),
+            PortPart::Rule(_) => PortRule::Rule(access_rule(said)?),
+            PortPart::StormLimit => PortRule::StormLimit(storm_limits(said)?),
             PortPart::Vlan => {
                 let vlan = said.vlan().and_then(VlanId::new);
                 PortRule::Vlan(match said.choice()? {
@@ -58,9 +81,15 @@ impl PortRule {
     pub const fn part(&self) -> PortPart {
         match self {
             PortRule::NoFlood => PortPart::Flood,
+            PortRule::Group(_) => PortPart::Group,
             PortRule::Isolated => PortPart::Isolated,
             PortRule::NoLearning => PortPart::Learning,
             PortRule::Locked => PortPart::Locked,
+            PortRule::MaxMacs(_) => PortPart::MaxMacs,
+            PortRule::PoliceIn(_) => PortPart::PoliceIn,
+            PortRule::PoliceOut(_) => PortPart::PoliceOut,
+            PortRule::Rule(rule) => PortPart::Rule(rule.number),
+            PortRule::StormLimit(_) => PortPart::StormLimit,
             PortRule::Vlan(_) => PortPart::Vlan,
         }
     }
@@ -68,39 +97,143 @@ impl PortRule {
     pub(super) fn state(&self, rules: &mut PortRules) {
         match self {
             PortRule::NoFlood => rules.flood = false,
+            PortRule::Group(group) => rules.group = Some(group.clone()),
             PortRule::Isolated => rules.isolated = true,
             PortRule::NoLearning => rules.learning = false,
             PortRule::Locked => rules.locked = true,
+            PortRule::MaxMacs(max) => rules.macs_max = Some(*max),
+            PortRule::PoliceIn(policer) => rules.police_in = *policer,
+            PortRule::PoliceOut(policer) => rules.police_out = *policer,
+            PortRule::Rule(rule) => {
+                let at = rules.access.binary_search_by_key(&rule.number, |its| its.number);
+                match at {
+                    Ok(at) => rules.access[at] = rule.clone(),
+                    Err(at) => rules.access.insert(at, rule.clone()),
+                }
+            }
+            PortRule::StormLimit(limits) => rules.storm = Some(*limits),
             PortRule::Vlan(vlan) => rules.vlan = vlan.clone(),
         }
     }
 
-    /// The rules that were stated of a port.
+    /// The rules that were stated of a port, in the order of their parts.
     pub(super) fn all(rules: &PortRules) -> impl Iterator<Item = PortRule> {
         let has_vlan = rules.vlan != PortVlan::Transparent;
-        let stated = [
+        let policer = |policer: Policer| Some(policer).filter(|its| *its != Policer::default());
+        let before = [
             (!rules.flood).then_some(PortRule::NoFlood),
+            rules.group.clone().map(PortRule::Group),
             rules.isolated.then_some(PortRule::Isolated),
             (!rules.learning).then_some(PortRule::NoLearning),
             rules.locked.then_some(PortRule::Locked),
+            rules.macs_max.map(PortRule::MaxMacs),
+            policer(rules.police_in).map(PortRule::PoliceIn),
+            policer(rules.police_out).map(PortRule::PoliceOut),
+        ];
+        let access = rules.access.iter().cloned().map(PortRule::Rule);
+        let behind = [
+            rules.storm.map(PortRule::StormLimit),
             has_vlan.then(|| PortRule::Vlan(rules.vlan.clone())),
         ];
-        stated.into_iter().flatten()
+        before.into_iter().flatten().chain(access).chain(behind.into_iter().flatten())
     }
 }
 
-impl PortPart {
-    pub const ALL: [PortPart; 5] =
-        [PortPart::Flood, PortPart::Isolated, PortPart::Learning, PortPart::Locked, PortPart::Vlan];
+/// At least one of bits and frames.
+fn policer(said: &Sentence) -> Option<Policer> {
+    let more = said.frame_rate().map(|FrameRate(frames)| frames);
+    Some(match said.rate()? {
+        Rate::Bits(bits) => Policer { bits: Some(bits), frames: more },
+        Rate::Frames(frames) => Policer { bits: None, frames: more.or(Some(frames)) },
+    })
+}
 
-    /// The word of the configuration.
+/// So many of each kind, or as many as come, and of some so many.
+fn storm_limits(said: &Sentence) -> Option<StormLimits> {
+    let each = said.storm_rate()?.map_or(StormLimits::default(), |rate| StormLimits::each(rate.0));
+    let or = |one: Option<FrameRate>, each| one.map(|FrameRate(frames)| frames).or(each);
+    Some(StormLimits {
+        broadcast: or(said.broadcasts(), each.broadcast),
+        multicast: or(said.multicasts(), each.multicast),
+        unknown: or(said.unknowns(), each.unknown),
+    })
+}
+
+fn access_rule(said: &Sentence) -> Option<AccessRule> {
+    let number = said.rule_number()?;
+    let action = said.choices().find_map(|choice| match choice {
+        Choice::Rule(action) => Some(action),
+        _ => None,
+    })?;
+    let transport = said.choices().find_map(|choice| match choice {
+        Choice::Icmp => Some(Transport::Icmp),
+        Choice::Protocol(protocol) => Some(Transport::Of(protocol, said.ports())),
+        _ => None,
+    });
+    let to = match (said.service(), said.prefix()) {
+        (Some(service), _) => Target::Service(service),
+        (None, Some(prefix)) => {
+            Target::Hosts(Hosts { address: prefix.address, prefix_len: prefix.len, transport })
+        }
+        (None, None) => Target::Any,
+    };
+    Some(AccessRule { number, action, to })
+}
+
+impl PortPart {
+    pub const ALL: [PortPart; 11] = [
+        PortPart::Flood,
+        PortPart::Group,
+        PortPart::Isolated,
+        PortPart::Learning,
+        PortPart::Locked,
+        PortPart::MaxMacs,
+        PortPart::PoliceIn,
+        PortPart::PoliceOut,
+        PortPart::Rule(1),
+        PortPart::StormLimit,
+        PortPart::Vlan,
+    ];
+
+    /// The words of the configuration, a rule's number aside.
     pub const fn as_str(self) -> &'static str {
         match self {
             PortPart::Flood => "flood",
+            PortPart::Group => "group",
             PortPart::Isolated => "isolated",
             PortPart::Learning => "learning",
             PortPart::Locked => "locked",
+            PortPart::MaxMacs => "max-macs",
+            PortPart::PoliceIn => "police in",
+            PortPart::PoliceOut => "police out",
+            PortPart::Rule(_) => "rule",
+            PortPart::StormLimit => "storm-limit",
             PortPart::Vlan => "vlan",
+        }
+    }
+
+    /// The part of a port that a sentence is about: a rule has a number.
+    pub(super) fn of(self, said: &Sentence) -> Option<PortPart> {
+        match self {
+            PortPart::Rule(_) => said.rule_number().map(PortPart::Rule),
+            other => Some(other),
+        }
+    }
+
+    /// Whether this is the value of a sentence that it begins with.
+    pub(super) fn begins(self, value: &Value) -> bool {
+        match self {
+            PortPart::Group => matches!(value, Value::Group(_)),
+            PortPart::MaxMacs => matches!(value, Value::MacsMax(_)),
+            PortPart::Rule(_) => matches!(value, Value::RuleNumber(_)),
+            PortPart::StormLimit => matches!(value, Value::StormRate(_)),
+            PortPart::Flood
+            | PortPart::Isolated
+            | PortPart::Learning
+            | PortPart::Locked
+            | PortPart::PoliceIn
+            | PortPart::PoliceOut
+            | PortPart::Vlan => matches!(value, Value::Choice(_)),
         }
     }
 
@@ -108,20 +241,51 @@ impl PortPart {
     pub(super) fn delete(self, rules: &mut PortRules) -> bool {
         match self {
             PortPart::Flood => !core::mem::replace(&mut rules.flood, true),
+            PortPart::Group => rules.group.take().is_some(),
             PortPart::Isolated => take(&mut rules.isolated),
             PortPart::Learning => !core::mem::replace(&mut rules.learning, true),
             PortPart::Locked => take(&mut rules.locked),
+            PortPart::MaxMacs => rules.macs_max.take().is_some(),
+            PortPart::PoliceIn => take(&mut rules.police_in) != Policer::default(),
+            PortPart::PoliceOut => take(&mut rules.police_out) != Policer::default(),
+            PortPart::Rule(number) => {
+                let before = rules.access.len();
+                rules.access.retain(|rule| rule.number != number);
+                rules.access.len() < before
+            }
+            PortPart::StormLimit => rules.storm.take().is_some(),
             PortPart::Vlan => take(&mut rules.vlan) != PortVlan::Transparent,
+        }
+    }
+}
+
+impl fmt::Display for PortPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())?;
+        match self {
+            PortPart::Rule(number) => write!(f, " {number}"),
+            _ => Ok(()),
         }
     }
 }
 
 impl fmt::Display for PortRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.part().as_str())?;
+        self.part().fmt(f)?;
         match self {
             PortRule::NoFlood | PortRule::NoLearning => f.write_str(" off"),
             PortRule::Isolated | PortRule::Locked | PortRule::Vlan(PortVlan::Transparent) => Ok(()),
+            PortRule::Group(group) => write!(f, " {group}"),
+            PortRule::MaxMacs(max) => write!(f, " {max}"),
+            PortRule::PoliceIn(policer) | PortRule::PoliceOut(policer) => {
+                let bits = policer.bits.map(Rate::Bits);
+                let frames = policer.frames.map(Rate::Frames);
+                bits.iter().chain(&frames).try_for_each(|rate| write!(f, " {rate}"))
+            }
+            PortRule::Rule(AccessRule { action, to, .. }) => {
+                write!(f, " {} {}", action.as_str(), InWords(to))
+            }
+            PortRule::StormLimit(limits) => write!(f, " {}", InWords(limits)),
             PortRule::Vlan(PortVlan::Access(vlan)) => write!(f, " access {vlan}"),
             PortRule::Vlan(PortVlan::Trunk { tagged, native }) => {
                 write!(f, " trunk {tagged}")?;
@@ -129,6 +293,50 @@ impl fmt::Display for PortRule {
             }
         }
     }
+}
+
+impl fmt::Display for InWords<'_, StormLimits> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limits = self.0;
+        if let Some(each) = limits.broadcast.filter(|&each| *limits == StormLimits::each(each)) {
+            return FrameRate(each).fmt(f);
+        }
+        f.write_str("off")?;
+        super::print::clause(f, "broadcast", &limits.broadcast.map(FrameRate))?;
+        super::print::clause(f, "multicast", &limits.multicast.map(FrameRate))?;
+        super::print::clause(f, "unknown", &limits.unknown.map(FrameRate))
+    }
+}
+
+impl fmt::Display for InWords<'_, Target> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts = match self.0 {
+            Target::Any => return f.write_str("any"),
+            Target::Service(service) => return write!(f, "service {service}"),
+            Target::Hosts(hosts) => hosts,
+        };
+        let Hosts { address, prefix_len, transport } = hosts;
+        let is_one = usize::from(*prefix_len) == octets_of(*address) * 8;
+        write!(f, "address {address}")?;
+        if !is_one {
+            write!(f, "/{prefix_len}")?;
+        }
+        match transport {
+            None => Ok(()),
+            Some(Transport::Icmp) => f.write_str(" icmp"),
+            Some(Transport::Of(protocol, None)) => write!(f, " {protocol}"),
+            Some(Transport::Of(protocol, Some(Ports { first, last }))) if first == last => {
+                write!(f, " {protocol} {first}")
+            }
+            Some(Transport::Of(protocol, Some(Ports { first, last }))) => {
+                write!(f, " {protocol} {first}-{last}")
+            }
+        }
+    }
+}
+
+const fn octets_of(address: IpAddr) -> usize {
+    if address.is_ipv4() { 4 } else { 16 }
 }
 
 /// As `delete` names it.

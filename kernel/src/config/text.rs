@@ -17,7 +17,7 @@ use super::{
 use crate::shell::parse::{Sentence, parse, text_of};
 use crate::shell::problem::{Error, Problem, unchanged};
 use crate::shell::tree::FILE;
-use crate::shell::value::Value;
+use crate::shell::value::{Choice, Value};
 
 /// What a text has said so far.
 #[derive(Debug, Default)]
@@ -177,7 +177,7 @@ fn item(setting: &Setting, value: &Value) -> Option<Item> {
             Item::Address(Some(said.version()))
         }
         (Setting::Port { port, .. }, Value::Choice(_)) => Item::PortRole(port.clone()),
-        (Setting::PortRule { port, rule }, Value::Choice(_)) => {
+        (Setting::PortRule { port, rule }, value) if rule.part().begins(value) => {
             Item::PortPart(port.clone(), rule.part())
         }
         (Setting::Mac { mac, .. }, Value::Mac(_)) => Item::Mac(*mac),
@@ -192,6 +192,9 @@ fn item(setting: &Setting, value: &Value) -> Option<Item> {
         }
         (Setting::Guest { guest, .. }, Value::ProbeSource(source)) => {
             Item::GuestProbeSource(guest.clone(), *source)
+        }
+        (Setting::Guest { guest, .. }, Value::Choice(Choice::Trust(trust))) => {
+            Item::GuestTrust(guest.clone(), *trust)
         }
         (Setting::Guest { guest, .. }, Value::Description(_)) => {
             Item::GuestDescription(guest.clone())

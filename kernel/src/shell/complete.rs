@@ -1,5 +1,6 @@
 //! What may come next: for `?`, and for TAB.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -137,6 +138,10 @@ fn names(kind: Kind, said: &[Said], known: &Known<'_>) -> Vec<String> {
         }
         Kind::Guest => config.guests.keys().map(|name| name.to_string()).collect(),
         Kind::Service => config.services.keys().map(|name| name.to_string()).collect(),
+        Kind::Group => {
+            let groups = config.ports.values().filter_map(|port| port.rules.group.as_ref());
+            groups.map(|name| name.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
+        }
         Kind::Real => service.map_or(Vec::new(), |service| {
             service.reals.keys().map(|name| name.to_string()).collect()
         }),
@@ -150,6 +155,15 @@ fn names(kind: Kind, said: &[Said], known: &Known<'_>) -> Vec<String> {
         | Kind::Flows
         | Kind::Vlan
         | Kind::Vlans
+        | Kind::MacsMax
+        | Kind::Rate
+        | Kind::FrameRate
+        | Kind::StormRate
+        | Kind::Broadcasts
+        | Kind::Multicasts
+        | Kind::Unknowns
+        | Kind::RuleNumber
+        | Kind::Ports
         | Kind::Ageing
         | Kind::PrefixLen
         | Kind::PayloadOffset

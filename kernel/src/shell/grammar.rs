@@ -189,6 +189,7 @@ pub enum Aspect {
     Guest,
     GuestAddress,
     GuestProbeSource,
+    GuestTrust,
     GuestDescription,
     Service,
     Part(ServicePart),

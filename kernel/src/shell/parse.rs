@@ -14,7 +14,7 @@ use lb::{Expect, MacAddr, Name, VlanSet};
 use super::grammar::{Action, Node, Sieve, Then, Token};
 use super::problem::{Error, Problem};
 use super::tree::FILTERS;
-use super::value::{Choice, Kind, Prefix, Value};
+use super::value::{Choice, FrameRate, Kind, Prefix, Rate, Value};
 use crate::config::{Description, LINE_BYTES_MAX, is_unseen};
 
 /// A whole command.
@@ -309,6 +309,14 @@ impl Sentence {
         self.said.iter().find(|said| is_it(&said.value)).map(|said| said.column)
     }
 
+    /// The words that are values, in the order in which they were said.
+    pub fn choices(&self) -> impl Iterator<Item = Choice> {
+        self.said.iter().filter_map(|said| match said.value {
+            Value::Choice(choice) => Some(choice),
+            _ => None,
+        })
+    }
+
     /// A program wants it as a document, whether it says so or not.
     pub fn ask_for_document(&mut self) {
         if self.filters.last().is_none_or(|filter| filter.sieve != Sieve::Json) {
@@ -347,6 +355,16 @@ accessors! {
     flows: Flows(NonZeroU32),
     vlan: Vlan(u16),
     vlans: Vlans(Box<VlanSet>),
+    group: Group(Name),
+    macs_max: MacsMax(NonZeroU32),
+    rate: Rate(Rate),
+    frame_rate: FrameRate(FrameRate),
+    storm_rate: StormRate(Option<FrameRate>),
+    broadcasts: Broadcasts(FrameRate),
+    multicasts: Multicasts(FrameRate),
+    unknowns: Unknowns(FrameRate),
+    rule_number: RuleNumber(u16),
+    ports: Ports(lb::access::Ports),
     ageing: Ageing(Duration),
     prefix_len: PrefixLen(u8),
     payload_offset: PayloadOffset(u16),

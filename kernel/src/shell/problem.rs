@@ -416,6 +416,7 @@ fn refusal_code(refusal: &Refusal) -> u16 {
         | Refusal::VipTaken { .. } => 203,
         Refusal::NoAddressForReal { .. } => 204,
         Refusal::NotAGuestPort(_)
+        | Refusal::AccessOfUplink(_)
         | Refusal::NotAStation(_)
         | Refusal::NotAHostAddress(_)
         | Refusal::DirectPort { .. }

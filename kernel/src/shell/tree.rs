@@ -10,6 +10,7 @@ mod delete;
 mod look;
 mod ping;
 mod set;
+mod tenants;
 
 use lb::flow::FlowState;
 use lb::{AdminState, Protocol};

@@ -7,6 +7,7 @@
 mod answer;
 mod frame;
 mod prefix;
+mod rate;
 mod time;
 
 use alloc::boxed::Box;
@@ -26,10 +27,12 @@ use lb::vlan::VlanError;
 use lb::wire::ethernet::{self, VLAN_MAX};
 use lb::wire::ip::Version;
 use lb::{
-    Expect, Forwarding, MacAddr, Name, OnDown, Protocol, RealSpec, Role, Scheduler, VlanSet, addr,
+    Expect, Forwarding, MacAddr, Name, OnDown, Protocol, RealSpec, Role, Scheduler, Trust, VlanSet,
+    access, addr,
 };
 
 pub use prefix::Prefix;
+pub use rate::{FrameRate, Rate};
 pub use time::Time;
 
 use self::time::{AGEING, INTERVAL, LIFETIME, LOOK, RAMP, TIMEOUT};
@@ -59,6 +62,22 @@ pub enum Kind {
     Vlan,
     /// VLANs of a trunk.
     Vlans,
+    /// A group of ports.
+    Group,
+    /// MACs that may be known behind a port.
+    MacsMax,
+    /// Bits or frames a second.
+    Rate,
+    FrameRate,
+    /// Frames a second, or as many as come.
+    StormRate,
+    Broadcasts,
+    Multicasts,
+    Unknowns,
+    /// The number of an access rule.
+    RuleNumber,
+    /// Ports that somebody may be spoken to at.
+    Ports,
     /// How long a MAC may be silent.
     Ageing,
     /// Leading bits of an address; those of a version are for `config::check`.
@@ -123,6 +142,14 @@ pub enum Choice {
     OnDown(OnDown),
     Access,
     Trunk,
+    /// What an access rule does.
+    Rule(access::Action),
+    /// Every destination.
+    Any,
+    Icmp,
+    PoliceIn,
+    PoliceOut,
+    Trust(Trust),
     Isolated,
     Locked,
     Off,
@@ -157,6 +184,16 @@ pub enum Value {
     Flows(NonZeroU32),
     Vlan(u16),
     Vlans(Box<VlanSet>),
+    Group(Name),
+    MacsMax(NonZeroU32),
+    Rate(Rate),
+    FrameRate(FrameRate),
+    StormRate(Option<FrameRate>),
+    Broadcasts(FrameRate),
+    Multicasts(FrameRate),
+    Unknowns(FrameRate),
+    RuleNumber(u16),
+    Ports(access::Ports),
     Ageing(Duration),
     PrefixLen(u8),
     PayloadOffset(u16),
@@ -231,6 +268,12 @@ impl Kind {
             Kind::Flows => "1024..16777216",
             Kind::Vlan => "1..4094",
             Kind::Vlans => "VLAN[-VLAN][,…]",
+            Kind::Group => "GROUP",
+            Kind::MacsMax | Kind::RuleNumber => "1..65535",
+            Kind::Rate => "N[k|M|G]bps|N[k|M]pps",
+            Kind::FrameRate | Kind::Broadcasts | Kind::Multicasts | Kind::Unknowns => "N[k|M]pps",
+            Kind::StormRate => "N[k|M]pps|off",
+            Kind::Ports => "PORT[-PORT]",
             Kind::Ageing => AGEING.label,
             Kind::PrefixLen => "1..128",
             Kind::PayloadOffset => "OFFSET",
@@ -279,6 +322,16 @@ impl Kind {
             }
             Kind::Vlan => ranged(text, "a VLAN", 1, VLAN_MAX).map(Value::Vlan),
             Kind::Vlans => vlans(text).map(Box::new).map(Value::Vlans),
+            Kind::Group => name(text, "a group's name").map(Value::Group),
+            Kind::MacsMax => ranged(text, "a number of MACs", 1, u16::MAX).map(Value::MacsMax),
+            Kind::Rate => Rate::parse(text).map(Value::Rate),
+            Kind::FrameRate => FrameRate::parse(text).map(Value::FrameRate),
+            Kind::StormRate => storm_rate(text).map(Value::StormRate),
+            Kind::Broadcasts => FrameRate::parse(text).map(Value::Broadcasts),
+            Kind::Multicasts => FrameRate::parse(text).map(Value::Multicasts),
+            Kind::Unknowns => FrameRate::parse(text).map(Value::Unknowns),
+            Kind::RuleNumber => ranged(text, "a rule's number", 1, u16::MAX).map(Value::RuleNumber),
+            Kind::Ports => ports(text).map(Value::Ports),
             Kind::Ageing => AGEING.parse(text).map(Value::Ageing),
             Kind::PrefixLen => ranged(text, "a prefix length", 1, 128u8).map(Value::PrefixLen),
             Kind::PayloadOffset => ranged(text, "an offset in a payload", 0, PAYLOAD_OFFSET_MAX)
@@ -376,6 +429,23 @@ fn vlans(text: &str) -> Result<VlanSet, Misfit> {
 
 fn port(text: &str) -> Result<NonZeroU16, Misfit> {
     ranged(text, "a port number", 1, NonZeroU16::MAX.get())
+}
+
+fn storm_rate(text: &str) -> Result<Option<FrameRate>, Misfit> {
+    match text {
+        "off" => Ok(None),
+        text => FrameRate::parse(text).map(Some),
+    }
+}
+
+/// One, or from the first to the last.
+fn ports(text: &str) -> Result<access::Ports, Misfit> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let [first, last] = [first, last].map(|port| ranged(port, "", 1, NonZeroU16::MAX.get()).ok());
+    match first.zip(last) {
+        Some((first, last)) if first <= last => Ok(access::Ports { first, last }),
+        Some(_) | None => Err(Misfit::whole("a port, or some such as 8000-8099")),
+    }
 }
 
 fn in_a_row(text: &str) -> Result<NonZeroU8, Misfit> {

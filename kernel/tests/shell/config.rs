@@ -1,7 +1,7 @@
 //! The configuration as text, both ways.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::num::{NonZeroU8, NonZeroU16, NonZeroU32};
+use std::num::{NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use drivers::pci::Address;
@@ -12,14 +12,17 @@ use kernel::config::{
 };
 use kernel::shell::parse::parse;
 use kernel::shell::tree::CONFIGURATION;
+use lb::access::{Action, Hosts, Ports, Target, Transport};
 use lb::addr::is_host_address;
 use lb::wire::ethernet::VLAN_MAX;
 use lb::wire::ip::Version;
 use lb::{
-    AddressSource, AddressSpec, Empty, Expect, Forwarding, HostAddress, MacAddr, Name, OnDown,
-    Persistence, PortRules, PortVlan, Protocol, RealSpec, Role, Scheduler, VlanId,
+    AccessRule, AddressSource, AddressSpec, Empty, Expect, Forwarding, HostAddress, MacAddr, Name,
+    OnDown, Persistence, Policer, PortRules, PortVlan, Protocol, RealSpec, Role, Scheduler,
+    StormLimits, Trust, VlanId,
 };
 use proptest::collection::{btree_map, vec};
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -43,18 +46,76 @@ fn vlan_id() -> impl Strategy<Value = VlanId> {
 
 fn port_rules() -> impl Strategy<Value = PortRules> {
     let tagged = vec(vlan_id(), 1..9).prop_map(|vlans| Box::new(vlans.into_iter().collect()));
-    let native = proptest::option::of(vlan_id());
+    let native = option::of(vlan_id());
     let vlan = prop_oneof![
         Just(PortVlan::Transparent),
         vlan_id().prop_map(PortVlan::Access),
         (tagged, native).prop_map(|(tagged, native)| PortVlan::Trunk { tagged, native }),
     ];
-    (vlan, any::<[bool; 4]>()).prop_map(|(vlan, [isolated, learning, flood, locked])| PortRules {
-        vlan,
-        isolated,
-        learning,
-        flood,
-        locked,
+    let of_switch = (vlan, any::<[bool; 4]>());
+    let of_tenants = (option::of(name()), option::of(1..=u32::from(u16::MAX)), access());
+    let limits = (policer(), policer(), option::of(storm_limits()));
+    (of_switch, of_tenants, limits).prop_map(
+        |((vlan, flags), (group, macs_max, access), (police_in, police_out, storm))| {
+            let [isolated, learning, flood, locked] = flags;
+            let macs_max = macs_max.and_then(NonZeroU32::new);
+            let rules = PortRules {
+                vlan,
+                isolated,
+                group,
+                learning,
+                flood,
+                locked,
+                macs_max,
+                access,
+                ..PortRules::default()
+            };
+            PortRules { police_in, police_out, storm, ..rules }
+        },
+    )
+}
+
+fn frame_rate() -> impl Strategy<Value = NonZeroU32> {
+    (1..=1_000_000_000u32).prop_map(|frames| NonZeroU32::new(frames).unwrap())
+}
+
+fn policer() -> impl Strategy<Value = Policer> {
+    let bits = (1..=1_000_000_000_000u64).prop_map(|bits| NonZeroU64::new(bits).unwrap());
+    (option::of(bits), option::of(frame_rate())).prop_map(|(bits, frames)| Policer { bits, frames })
+}
+
+fn storm_limits() -> impl Strategy<Value = StormLimits> {
+    let some = [(); 3].map(|()| option::of(frame_rate()));
+    prop_oneof![
+        frame_rate().prop_map(StormLimits::each),
+        some.prop_map(|[broadcast, multicast, unknown]| StormLimits {
+            broadcast,
+            multicast,
+            unknown,
+        }),
+    ]
+}
+
+/// Rules of an access list, by their numbers.
+fn access() -> impl Strategy<Value = Vec<AccessRule>> {
+    let ports =
+        (1..=u16::MAX, 1..=u16::MAX).prop_map(|(a, b)| Ports { first: a.min(b), last: a.max(b) });
+    let transport = prop_oneof![
+        Just(Transport::Icmp),
+        (select(&Protocol::ALL[..]), option::of(ports))
+            .prop_map(|(p, ports)| Transport::Of(p, ports)),
+    ];
+    let hosts = (any::<IpAddr>(), 0..=128u8, option::of(transport)).prop_map(
+        |(address, len, transport)| {
+            let prefix_len = if address.is_ipv4() { len % 33 } else { len };
+            Target::Hosts(Hosts { address, prefix_len, transport })
+        },
+    );
+    let to = prop_oneof![Just(Target::Any), name().prop_map(Target::Service), hosts];
+    let action = select(&[Action::Permit, Action::Deny][..]);
+    btree_map(1..=u16::MAX, (action, to), 0..4).prop_map(|rules| {
+        let rule = |(number, (action, to))| AccessRule { number, action, to };
+        rules.into_iter().map(rule).collect()
     })
 }
 
@@ -77,8 +138,8 @@ fn port_config() -> impl Strategy<Value = PortConfig> {
     let pci = (any::<u8>(), 0u8..32, 0u8..8)
         .prop_map(|(bus, device, function)| NicMatch::Pci(Address { bus, device, function }));
     let nic = prop_oneof![pci, mac().prop_map(NicMatch::Mac)];
-    let role = proptest::option::of((select(&Role::ALL[..]), proptest::option::of(nic)));
-    let stated = (role, proptest::option::of(description()), port_rules());
+    let role = option::of((select(&Role::ALL[..]), option::of(nic)));
+    let stated = (role, option::of(description()), port_rules());
     stated.prop_filter_map("something is said of it", |(role, description, rules)| {
         let (role, nic) = role.map_or((None, None), |(role, nic)| (Some(role), nic));
         let port = PortConfig { role, nic, description, rules };
@@ -95,10 +156,13 @@ fn addresses(count: usize) -> impl Strategy<Value = Vec<IpAddr>> {
 }
 
 fn guest_config() -> impl Strategy<Value = GuestConfig> {
-    let place = (proptest::option::of(name()), proptest::option::of(mac()));
-    let said = (place, addresses(4), addresses(2), proptest::option::of(description()));
-    said.prop_filter_map("something", |((port, mac), addresses, probe_sources, description)| {
-        let guest = GuestConfig { port, mac, addresses, probe_sources, description };
+    let place = (option::of(name()), option::of(mac()));
+    let trusts = vec(select(&Trust::ALL[..]), 0..3).prop_map(|trusts| trusts.into_iter().collect());
+    let words = (trusts, option::of(description()));
+    let said = (place, addresses(4), addresses(2), words);
+    said.prop_filter_map("something", |((port, mac), addresses, probe_sources, words)| {
+        let (trusts, description) = words;
+        let guest = GuestConfig { port, mac, addresses, probe_sources, trusts, description };
         Some(guest).filter(|guest| *guest != GuestConfig::default())
     })
 }
@@ -114,7 +178,7 @@ fn asks() -> impl Strategy<Value = Asks> {
     // A text begins no comment, and not all of it is digits.
     let text = "[$-~]{0,31}[$-,:-~]".prop_filter("a word", |text| !text.starts_with('!'));
     let text = text.prop_map(|text| Expect::Text(text.as_str().try_into().unwrap()));
-    let expect = proptest::option::of(prop_oneof![statuses, text]);
+    let expect = option::of(prop_oneof![statuses, text]);
     prop_oneof![
         (path, expect).prop_map(|(path, expect)| Asks::Http { path, expect }),
         select(&[Asks::Icmp, Asks::Neighbor, Asks::Tcp, Asks::Udp][..]),
@@ -122,7 +186,7 @@ fn asks() -> impl Strategy<Value = Asks> {
 }
 
 fn check_config() -> impl Strategy<Value = CheckConfig> {
-    use proptest::option::of;
+    use option::of;
     let in_a_row = || of((1..=100u8).prop_map(|count| NonZeroU8::new(count).unwrap()));
     let times = (of(millis(100..=3_600_000)), of(millis(50..=3_600_000)));
     (asks(), of(any::<NonZeroU16>()), times, in_a_row(), in_a_row()).prop_map(
@@ -135,16 +199,16 @@ fn check_config() -> impl Strategy<Value = CheckConfig> {
 }
 
 fn agent_config() -> impl Strategy<Value = AgentConfig> {
-    let pull = (any::<NonZeroU16>(), proptest::option::of(millis(100..=3_600_000)));
+    let pull = (any::<NonZeroU16>(), option::of(millis(100..=3_600_000)));
     let pull = pull.prop_map(|(port, interval)| AgentConfig::Pull { port, interval });
     prop_oneof![Just(AgentConfig::Push), pull]
 }
 
 fn real_config() -> impl Strategy<Value = RealConfig> {
-    let port = proptest::option::of(any::<NonZeroU16>());
-    let weight = proptest::option::of(0..=RealSpec::WEIGHT_MAX);
-    let flows_max = proptest::option::of(any::<NonZeroU32>());
-    let check = proptest::option::of(check_config());
+    let port = option::of(any::<NonZeroU16>());
+    let weight = option::of(0..=RealSpec::WEIGHT_MAX);
+    let flows_max = option::of(any::<NonZeroU32>());
+    let check = option::of(check_config());
     (port, weight, flows_max, check).prop_map(|(port, weight, flows_max, check)| RealConfig {
         port,
         weight,
@@ -177,7 +241,7 @@ fn empty() -> impl Strategy<Value = Empty> {
 }
 
 fn service_config() -> impl Strategy<Value = ServiceConfig> {
-    use proptest::option::of;
+    use option::of;
     let choosing = (of(select(&Scheduler::ALL[..])), of(persistence()));
     let otherwise = (of(select(&Forwarding::ALL[..])), of(empty()), of(any::<NonZeroU32>()));
     let udp = (of(time()), any::<bool>());
@@ -214,7 +278,7 @@ fn service_config() -> impl Strategy<Value = ServiceConfig> {
 
 /// As they are said: one of each IP version at most.
 fn own_addresses() -> impl Strategy<Value = [Option<AddressSpec>; 2]> {
-    let fixed = (address(), 1..=128u8, proptest::option::of(address()));
+    let fixed = (address(), 1..=128u8, option::of(address()));
     let fixed = fixed.prop_filter_map("a host's", |(address, prefix_len, gateway)| {
         let prefix_len = if address.is_ipv4() { 1 + (prefix_len - 1) % 32 } else { prefix_len };
         let host = HostAddress { address, prefix_len, gateway };
@@ -230,14 +294,14 @@ fn own_addresses() -> impl Strategy<Value = [Option<AddressSpec>; 2]> {
 }
 
 fn config() -> impl Strategy<Value = Config> {
-    let hostname = proptest::option::of(name());
+    let hostname = option::of(name());
     let flows = FLOWS.prop_map(NonZeroU32::new);
     let flows = prop_oneof![Just(None), flows];
     let ports = btree_map(name(), port_config(), 0..6);
     let guests = btree_map(name(), guest_config(), 0..6);
     let services = btree_map(name(), service_config(), 0..4);
     let macs = btree_map(static_mac(), name(), 0..4);
-    let mac_ageing = proptest::option::of((10..=1_000_000u64).prop_map(Duration::from_secs));
+    let mac_ageing = option::of((10..=1_000_000u64).prop_map(Duration::from_secs));
     (hostname, flows, mac_ageing, own_addresses(), ports, guests, macs, services).prop_map(
         |(hostname, flows, mac_ageing, addresses, ports, guests, macs, services)| Config {
             hostname,

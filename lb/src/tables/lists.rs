@@ -94,9 +94,8 @@ impl Tables {
 
     pub(super) fn set_access(&mut self, id: PortId, rules: &[AccessRule]) {
         let slot = &mut self.lists.lists[id.index()];
-        let is_same =
-            slot.as_ref().is_some_and(|list| list.rules().map(|(rule, _)| rule).eq(rules));
-        if is_same {
+        let before = slot.as_deref().into_iter().flat_map(AccessList::rules);
+        if before.map(|(rule, _)| rule).eq(rules) {
             return;
         }
         let rules: Vec<AccessRule> = rules.to_vec();

@@ -34,11 +34,10 @@ impl Tables {
             return Err(Refusal::NotAGuestPort(name.clone()));
         }
         let before = self.port(id);
-        if let Some(port) = before {
-            self.check_access(id, role, &port.rules)?;
-        }
         let link_up = before.is_some_and(|port| port.link_up);
         let rules = before.map_or(PortRules::default(), |port| port.rules.clone());
+        // An uplink has no list; a guest's port that becomes one is given other rules next.
+        self.set_access(id, if role == Role::Guest { &rules.access } else { &[] });
         self.ports[id.index()] = Some(Port { name: name.clone(), role, rules, link_up });
         self.map_reach();
         Ok(())

@@ -91,6 +91,9 @@ fn a_guest_cannot_be_somebody_else() {
 fn nonsense_disturbs_nobody() {
     const FRAMES: usize = 3_000;
     let world = World::with_weights(&[100, 100]);
+    // So that whatever is for all arrives, the harness's markers too.
+    world.command("configure");
+    world.commit(&["set port p2 storm-limit off"]);
     let [honest, noisy] = [&world.guests[0], &world.guests[1]];
     let mut flow = TcpFlow::open(&world.client, 40_000, WEB, &[honest, noisy]);
     let listeners = [&world.client, honest, noisy];

@@ -187,6 +187,8 @@ fn f31_bad_frames_do_not_flood_the_log() {
     const EACH: u64 = 1_000;
     let world = World::with_weights(&[100, 100]);
     let [victim, liar] = [&world.guests[0], &world.guests[1]];
+    world.command("configure");
+    world.commit(&["set guest g2 trust any-mac"]);
     let restless = MacAddr([2, 0, 0, 0, 7, 7]);
     let counted =
         |reason| number_after(&world.command("show counters drops"), reason).unwrap_or_default();

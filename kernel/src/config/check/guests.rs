@@ -158,5 +158,7 @@ pub(super) fn is_ours(config: &Config, mac: MacAddr) -> bool {
 fn spec_of(name: &Name, guest: &GuestConfig, port: Option<PortId>) -> Option<GuestSpec> {
     let addresses = guest.addresses.iter().copied().take(GUEST_ADDRESSES_MAX).collect();
     let probe_sources = guest.probe_sources.iter().copied().take(PROBE_SOURCES_MAX).collect();
-    Some(GuestSpec { addresses, probe_sources, ..GuestSpec::new(name.clone(), port?, guest.mac?) })
+    let trusts = guest.trusts;
+    let bare = GuestSpec::new(name.clone(), port?, guest.mac?);
+    Some(GuestSpec { addresses, probe_sources, trusts, ..bare })
 }

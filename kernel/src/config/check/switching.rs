@@ -5,7 +5,9 @@ use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
 use alloc::vec::Vec;
 
-use lb::{Name, PortId, PortRules, PortVlan};
+use lb::access::Target;
+use lb::limits::ACCESS_RULES_MAX;
+use lb::{Name, PortId, PortRules, PortVlan, Role};
 
 use super::PortPlan;
 use super::guests::is_ours;
@@ -22,6 +24,31 @@ pub type Macs = BTreeMap<StaticMac, PortId>;
 pub(super) fn rules(config: &Config, ports: &[PortPlan]) -> Vec<PortRules> {
     let stated = |port: &PortPlan| config.ports.get(&port.name).map(|port| port.rules.clone());
     ports.iter().map(|port| stated(port).unwrap_or_default()).collect()
+}
+
+/// Whether access rules are where they may be, and name what there is.
+pub(super) fn check_access(config: &Config, ports: &[PortPlan], findings: &mut Vec<Finding>) {
+    for (name, port) in &config.ports {
+        let is_uplink = ports.iter().any(|plan| plan.name == *name && plan.role == Role::Uplink);
+        for (at, rule) in port.rules.access.iter().enumerate() {
+            let mut found = |wrong| {
+                let item = Item::PortPart(name.clone(), PortPart::Rule(rule.number));
+                findings.push(Finding::new(item, wrong));
+            };
+            if is_uplink {
+                found(Wrong::AccessOfUplink);
+            }
+            if at == ACCESS_RULES_MAX {
+                found(Wrong::TooMany { what: "rules of one port", max: ACCESS_RULES_MAX });
+            }
+            match &rule.to {
+                Target::Service(service) if !config.services.contains_key(service) => {
+                    found(Wrong::NoSuchService { service: service.clone() });
+                }
+                Target::Any | Target::Service(_) | Target::Hosts(_) => {}
+            }
+        }
+    }
 }
 
 /// The VLANs of a port.

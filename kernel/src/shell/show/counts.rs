@@ -84,7 +84,7 @@ fn of_port(desk: &Desk<'_>, id: PortId) -> [(Owner, Vec<Count>); 3] {
     ]
 }
 
-/// What a port's NIC counts, and who does its work in software.
+/// What a port's NIC counts, who does its work in software, and what its policer kept from it.
 pub fn nic(desk: &Desk<'_>, id: PortId) -> impl Iterator<Item = Count> {
     since(desk, Owner::Nic(id), raw_nic(desk, id))
 }
@@ -156,7 +156,8 @@ fn since(
 fn raw_nic(desk: &Desk<'_>, id: PortId) -> impl Iterator<Item = Count> {
     let nic = desk.appliance.nic(id).map(|attached| attached.nic.counters().iter());
     let software = desk.appliance.software(id).map(|counters| counters.iter());
-    nic.into_iter().flatten().chain(software.into_iter().flatten())
+    let policed = ("tx_policed", desk.appliance.dataplane.withheld(id));
+    nic.into_iter().flatten().chain(software.into_iter().flatten()).chain([policed])
 }
 
 fn raw_endings(desk: &Desk<'_>, id: PortId) -> impl Iterator<Item = Count> {

@@ -13,6 +13,7 @@ mod packet;
 mod reals;
 mod services;
 mod switch;
+mod tenants;
 mod vlans;
 
 use alloc::format;

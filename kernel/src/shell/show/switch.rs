@@ -9,6 +9,7 @@ use lb::fdb::{FdbEntry, FdbKind};
 use lb::{MacAddr, Name, Port, PortId};
 
 use super::counts::{self, Count};
+use super::tenants;
 use super::{ROWS_MAX, absent};
 use crate::appliance::Attached;
 use crate::config::Description;
@@ -76,6 +77,7 @@ pub fn port(desk: &Desk<'_>, name: &Name) -> Result<Page, Problem> {
         counted(counts::nic(desk, id).filter(|(name, _)| !name.ends_with("_bytes"))),
     );
     page.section("endings", endings(desk, id));
+    page.section("access", tenants::access(desk, id));
     page.section("reports", reports(desk, id));
     Ok(page)
 }

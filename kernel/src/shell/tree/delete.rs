@@ -2,13 +2,14 @@
 
 use lb::wire::ip::Version;
 
+use super::tenants::{DELETE_POLICE, DELETE_RULE, DELETE_TRUST};
 use super::{choice, value, word};
 use crate::config::{PortPart, ServicePart, word_of};
 use crate::shell::grammar::Then::{End, EndOr, Next};
 use crate::shell::grammar::{Action, Aspect, Node, Then};
 use crate::shell::value::{Choice, Kind};
 
-const fn delete(aspect: Aspect) -> Then {
+pub(super) const fn delete(aspect: Aspect) -> Then {
     End(Action::Delete(aspect))
 }
 
@@ -52,10 +53,15 @@ static DELETE_PORT: &[Node] = &[value(
         &[
             word("description", "what it is in words", delete(Aspect::PortDescription)),
             delete_rule(PortPart::Flood, "back to what goes to strangers"),
+            delete_rule(PortPart::Group, "back to all other ports"),
             delete_rule(PortPart::Isolated, "back to all other ports"),
             delete_rule(PortPart::Learning, "back to learning"),
             delete_rule(PortPart::Locked, "back to everybody"),
             word("match", "only which NIC it is", delete(Aspect::PortMatch)),
+            delete_rule(PortPart::MaxMacs, "back to a share of the table"),
+            DELETE_POLICE,
+            DELETE_RULE,
+            delete_rule(PortPart::StormLimit, "back to the default"),
             delete_rule(PortPart::Vlan, "back to all VLANs, as tagged"),
         ],
     ),
@@ -98,6 +104,7 @@ static DELETE_GUEST: &[Node] = &[value(
                     delete(Aspect::GuestProbeSource),
                 )]),
             ),
+            DELETE_TRUST,
         ],
     ),
 )];

@@ -3,6 +3,7 @@
 use lb::{Forwarding, OnDown, Protocol, Role, Scheduler};
 
 use super::check::{SET_AGENT, SET_CHECK, SET_REAL_CHECK};
+use super::tenants::{GROUP, MAX_MACS, POLICE, RULE, STORM_LIMIT, TRUST};
 use super::{choice, value, word};
 use crate::config::{PortPart, ServicePart};
 use crate::shell::grammar::Then::{Again, Clauses, End, EndOr, MaybeClauses, Next, Once};
@@ -91,6 +92,7 @@ static SET_PORT_ASPECTS: &[Node] = &[
         Next(&[value(Kind::Description, DESCRIPTION_HELP, End(set(Aspect::PortDescription)))]),
     ),
     word("flood", "what goes to a station that nobody knows", Next(SET_FLOOD)),
+    GROUP,
     choice(
         "isolated",
         Choice::Isolated,
@@ -104,13 +106,17 @@ static SET_PORT_ASPECTS: &[Node] = &[
         "only guests and static MACs may send",
         rule(PortPart::Locked),
     ),
+    MAX_MACS,
+    POLICE,
     word("role", "what it is for", Next(SET_ROLE)),
+    RULE,
+    STORM_LIMIT,
     word("vlan", "which VLANs are here; default: all, as tagged", Next(SET_PORT_VLAN)),
 ];
 
 const DESCRIPTION_HELP: &str = "up to 64 characters, in quotes if there are blanks";
 
-const fn rule(part: PortPart) -> Then {
+pub(super) const fn rule(part: PortPart) -> Then {
     End(set(Aspect::PortPart(part)))
 }
 
@@ -201,6 +207,7 @@ static GUEST_CLAUSES: &[Node] = &[
         "where its probes come from, if it has no route to us",
         Next(&[value(Kind::ProbeSource, "on its subnet, one IPv4 and one IPv6 at most", Again)]),
     ),
+    TRUST,
 ];
 
 static SET_SERVICE: &[Node] = &[value(Kind::Service, "the service's name", Next(SERVICE_ASPECTS))];
