@@ -21,43 +21,52 @@ const PARTS: u64 = 1 << 16;
 const SECOND: u64 = 1_000_000_000 * PARTS;
 const FULL: u64 = BURST.as_nanos() as u64 * PARTS;
 
-/// One limit, and how far it is used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One limit, and how far it is used up; by default there is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Meter {
-    /// Units a second.
-    rate: NonZeroU64,
+    /// What a unit costs; nothing where there is no limit.
+    unit: u64,
     /// What the bucket held then.
     level: u64,
     at: Instant,
 }
 
 impl Meter {
-    pub fn new(rate: NonZeroU64) -> Meter {
-        Meter { rate, level: 0, at: Instant::START }
+    /// So many units a second, or as many as come.
+    pub fn new(rate: Option<NonZeroU64>) -> Meter {
+        // Rounded up: never more than was said.
+        let unit = rate.map_or(0, |rate| SECOND.div_ceil(rate.get()));
+        Meter { unit, ..Meter::default() }
     }
 
     /// The meter of a rate, which goes on if it had this rate before.
-    pub fn renewed(before: Option<Meter>, rate: Option<NonZeroU64>) -> Option<Meter> {
-        let rate = rate?;
-        Some(before.filter(|meter| meter.rate == rate).unwrap_or(Meter::new(rate)))
+    #[must_use]
+    pub fn renewed(self, rate: Option<NonZeroU64>) -> Meter {
+        let new = Meter::new(rate);
+        if new.unit == self.unit { self } else { new }
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.unit != 0
     }
 
     /// Whether a frame may pass.
+    #[inline]
     pub fn allows(&self, now: Instant) -> bool {
         self.level_at(now) < FULL
     }
 
     /// A frame of so many units passes.
+    #[inline]
     pub fn pass(&mut self, units: u64, now: Instant) {
-        // Rounded up: never more than was said.
-        let unit = SECOND.div_ceil(self.rate.get());
-        self.level = self.level_at(now).saturating_add(units.saturating_mul(unit));
+        self.level = self.level_at(now).saturating_add(units.saturating_mul(self.unit));
         self.at = self.at.max(now);
     }
 
+    #[inline]
     fn level_at(&self, now: Instant) -> u64 {
-        let passed = u64::try_from(now.since(self.at).as_nanos()).unwrap_or(u64::MAX);
-        self.level.saturating_sub(passed.saturating_mul(PARTS))
+        let passed_ns = now.as_nanos().saturating_sub(self.at.as_nanos());
+        self.level.saturating_sub(passed_ns.saturating_mul(PARTS))
     }
 }
 
@@ -67,7 +76,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn meter(rate: u64) -> Meter {
-        Meter::new(NonZeroU64::new(rate).unwrap())
+        Meter::new(NonZeroU64::new(rate))
     }
 
     /// What passes of frames of so many units that come every so many nanoseconds.
@@ -128,18 +137,19 @@ mod tests {
 
     #[test]
     fn a_rate_that_stays_goes_on() {
-        let used = {
-            let mut meter = meter(10);
-            meter.pass(1, Instant::START);
-            Some(meter)
-        };
-        let rate = NonZeroU64::new(10);
-        assert_eq!(Meter::renewed(used, rate), used);
-        assert_eq!(Meter::renewed(used, NonZeroU64::new(11)), Some(meter(11)));
-        assert_eq!(
-            (Meter::renewed(None, rate), Meter::renewed(used, None)),
-            (Some(meter(10)), None)
-        );
+        let mut used = meter(10);
+        used.pass(1, Instant::START);
+        assert_eq!(used.renewed(NonZeroU64::new(10)), used);
+        assert_eq!(used.renewed(NonZeroU64::new(11)), meter(11));
+        assert_eq!(used.renewed(None), Meter::default());
+        assert_eq!(Meter::default().renewed(NonZeroU64::new(10)), meter(10));
+    }
+
+    #[test]
+    fn without_a_limit_all_passes() {
+        let mut none = Meter::default();
+        none.pass(u64::MAX, Instant::START);
+        assert!(none.allows(Instant::START) && !none.is_on());
     }
 
     proptest! {

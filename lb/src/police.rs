@@ -56,7 +56,7 @@ pub(crate) struct Meters {
 struct PortMeters {
     inward: Both,
     outward: Both,
-    storms: [Option<Meter>; 3],
+    storms: [Meter; 3],
     /// Frames that were not sent here.
     withheld: u64,
 }
@@ -64,8 +64,8 @@ struct PortMeters {
 /// The two meters of a policer.
 #[derive(Clone, Copy, Debug, Default)]
 struct Both {
-    bits: Option<Meter>,
-    frames: Option<Meter>,
+    bits: Meter,
+    frames: Meter,
 }
 
 impl StormLimits {
@@ -120,7 +120,7 @@ impl Meters {
         meters.inward = meters.inward.renewed(port.rules.police_in);
         meters.outward = meters.outward.renewed(port.rules.police_out);
         for (meter, limit) in meters.storms.iter_mut().zip(storms) {
-            *meter = Meter::renewed(*meter, limit.map(NonZeroU64::from));
+            *meter = meter.renewed(limit.map(NonZeroU64::from));
         }
         let all = self.ports.iter();
         self.are_on = all.flat_map(|port| [port.inward, port.outward]).any(|both| both.is_on());
@@ -137,9 +137,10 @@ impl Meters {
         self.ports[ingress.index()].inward.allows(now)
     }
 
-    /// A frame of so many bytes has come in.
-    pub fn came_in(&mut self, ingress: PortId, len: usize, now: Instant) {
-        self.ports[ingress.index()].inward.pass(len, now);
+    /// The same for a frame of so many bytes, which does come in then.
+    #[inline]
+    pub fn let_in(&mut self, ingress: PortId, len: usize, now: Instant) -> bool {
+        self.ports[ingress.index()].inward.take(len, now)
     }
 
     /// What policers leave of a verdict.
@@ -159,11 +160,22 @@ impl Meters {
         }
     }
 
-    /// The same for a frame of so many bytes that leaves by it.
+    /// The same for a frame of so many bytes, which leaves by what is left.
+    #[inline]
     pub fn leave(&mut self, verdict: Verdict, len: usize, now: Instant) -> Verdict {
+        if let Verdict::Forward(port) = verdict
+            && self.ports[port.index()].outward.take(len, now)
+        {
+            return verdict;
+        }
+        self.leave_in_part(verdict, len, now)
+    }
+
+    #[cold]
+    fn leave_in_part(&mut self, verdict: Verdict, len: usize, now: Instant) -> Verdict {
         let judged = self.judge_leaving(verdict, now);
         let (wanted, egress) = (egress(verdict), egress(judged));
-        egress.for_each(|port| self.ports[port.index()].outward.pass(len, now));
+        egress.for_each(|port| _ = self.ports[port.index()].outward.take(len, now));
         wanted.minus(egress).for_each(|port| self.ports[port.index()].withheld += 1);
         judged
     }
@@ -177,7 +189,7 @@ impl Meters {
     ) -> Result<(), DropReason> {
         let storm = Storm::of(destination);
         let meter = self.ports[ingress.index()].storms[storm as usize];
-        match meter.is_none_or(|meter| meter.allows(now)) {
+        match meter.allows(now) {
             true => Ok(()),
             false => Err(storm.reason()),
         }
@@ -187,8 +199,7 @@ impl Meters {
     #[cold]
     pub fn flooded(&mut self, ingress: PortId, destination: MacAddr, now: Instant) {
         let meters = &mut self.ports[ingress.index()];
-        let meter = &mut meters.storms[Storm::of(destination) as usize];
-        meter.iter_mut().for_each(|meter| meter.pass(1, now));
+        meters.storms[Storm::of(destination) as usize].pass(1, now);
     }
 
     /// Frames, and copies of frames, that a port was to send and did not, for its policer.
@@ -199,26 +210,29 @@ impl Meters {
 
 impl Both {
     fn renewed(self, policer: Policer) -> Both {
-        let frames = policer.frames.map(NonZeroU64::from);
-        Both {
-            bits: Meter::renewed(self.bits, policer.bits),
-            frames: Meter::renewed(self.frames, frames),
-        }
+        let Policer { bits, frames } = policer;
+        let frames = frames.map(NonZeroU64::from);
+        Both { bits: self.bits.renewed(bits), frames: self.frames.renewed(frames) }
     }
 
     fn is_on(&self) -> bool {
-        self.bits.is_some() || self.frames.is_some()
+        self.bits.is_on() || self.frames.is_on()
     }
 
+    #[inline]
     fn allows(&self, now: Instant) -> bool {
-        [self.bits, self.frames].iter().flatten().all(|meter| meter.allows(now))
+        self.bits.allows(now) && self.frames.allows(now)
     }
 
-    fn pass(&mut self, len: usize, now: Instant) {
-        let costs = [(&mut self.bits, len as u64 * 8), (&mut self.frames, 1)];
-        for (meter, units) in costs {
-            meter.iter_mut().for_each(|meter| meter.pass(units, now));
+    /// Whether a frame of so many bytes passes; it does if both let it.
+    #[inline]
+    fn take(&mut self, len: usize, now: Instant) -> bool {
+        let passes = self.allows(now);
+        if passes {
+            self.bits.pass(len as u64 * 8, now);
+            self.frames.pass(1, now);
         }
+        passes
     }
 }
 

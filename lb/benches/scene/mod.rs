@@ -5,10 +5,13 @@
 #[path = "../../tests/world/mod.rs"]
 pub mod world;
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+use lb::access::{Action, Hosts, Target, Transport};
 use lb::addr::LINK_LOCAL;
 use lb::flow::EMBRYONIC_IDLE;
+use lb::limits::ACCESS_RULES_MAX;
 use lb::wire::arp::{Arp, Operation};
 use lb::wire::ip::Version;
 use lb::*;
@@ -195,6 +198,54 @@ pub fn stations_calls(world: &mut World, stations: u32) -> Vec<Arrival> {
     }
     let to_any = |from| udp(UPLINK, station_call(from, half + random.below(half)));
     (0..half).map(to_any).collect()
+}
+
+/// What a guest's port is held to.
+#[derive(Clone, Copy, Debug)]
+pub enum Held {
+    ToNothing,
+    /// The guest is bound to its MAC and addresses, its port has policers both ways, limits of storms,
+    /// a group, and as many rules as it may have, of which the last one matches.
+    ToAll,
+}
+
+/// A guest and a station outside that know each other, and a packet from one to the other.
+pub fn guest_outward(held: Held) -> (World, Arrival) {
+    let mut world = switch();
+    let packet = Ends { source_mac: guest_mac(1), source: (guest_address(1), 7), ..outward() };
+    if let Held::ToAll = held {
+        world.define(1);
+        world.set_rules(1, strict_rules());
+    }
+    for ends in [packet, Ends { source_mac: CLIENT_MAC, ..station_call(0, 1) }] {
+        let ingress = if ends.source_mac == CLIENT_MAC { UPLINK } else { 1 };
+        learn(&mut world, &udp(ingress, ends));
+    }
+    (world, udp(1, packet))
+}
+
+fn strict_rules() -> PortRules {
+    let rate = Policer { bits: NonZeroU64::new(1 << 40), frames: NonZeroU32::new(1_000_000_000) };
+    let hosts = |number: u16, action| AccessRule {
+        number,
+        action,
+        to: Target::Hosts(Hosts {
+            address: [10, 9, number as u8, 0].into(),
+            prefix_len: 24,
+            transport: Some(Transport::Of(Protocol::Tcp, None)),
+        }),
+    };
+    let last = ACCESS_RULES_MAX as u16;
+    let permit = AccessRule { number: last, action: Action::Permit, to: Target::Any };
+    PortRules {
+        group: Some(world::name("blue")),
+        macs_max: NonZeroU32::new(8),
+        access: (1..last).map(|number| hosts(number, Action::Deny)).chain([permit]).collect(),
+        police_in: rate,
+        police_out: rate,
+        storm: NonZeroU32::new(1_000).map(StormLimits::each),
+        ..PortRules::default()
+    }
 }
 
 fn guest_port(station: u32) -> usize {

@@ -164,11 +164,8 @@ impl Dataplane {
         glance: &Result<Glance, DropReason>,
         now: Instant,
     ) -> Verdict {
-        let verdict = match self.meters.lets_in(ingress, now) {
-            true => {
-                self.meters.came_in(ingress, frame.len, now);
-                self.verdict(ingress, frame, glance, now)
-            }
+        let verdict = match self.meters.let_in(ingress, frame.len, now) {
+            true => self.verdict(ingress, frame, glance, now),
             false => Verdict::Drop(DropReason::PoliceIn),
         };
         let verdict = self.meters.leave(verdict, frame.len, now);
