@@ -4,9 +4,11 @@
 //! and what it read is the caller's own copy. A word is never torn, so what a device writes into one
 //! (that it is done, and how much) belongs together.
 //!
-//! The memory is never given back: a device that was never seen to be quiet might still write to it.
+//! Memory that a device was told of is given back only after it was seen to be quiet: else it might
+//! still write to it.
 
-use alloc::alloc::{Layout, alloc_zeroed};
+use alloc::alloc::{Layout, alloc_zeroed, dealloc};
+use core::cell::Cell;
 use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, fence};
 
@@ -16,20 +18,26 @@ pub const WORD_BYTES: usize = 8;
 pub struct Words {
     base: NonNull<u64>,
     count: usize,
+    /// Whether some device knows where they lie.
+    is_known: Cell<bool>,
 }
 
 impl Words {
     /// Words that are zero, at the beginning of a page; `None` when there is no memory left.
     pub fn new(count: usize) -> Option<Words> {
         assert!(count > 0);
-        let layout = Layout::from_size_align(count.checked_mul(WORD_BYTES)?, PAGE_BYTES).ok()?;
         // SAFETY: the layout's size is not zero.
-        let base = NonNull::new(unsafe { alloc_zeroed(layout) })?.cast();
-        Some(Words { base, count })
+        let base = NonNull::new(unsafe { alloc_zeroed(Self::layout(count)?) })?.cast();
+        Some(Words { base, count, is_known: Cell::new(false) })
+    }
+
+    fn layout(count: usize) -> Option<Layout> {
+        Layout::from_size_align(count.checked_mul(WORD_BYTES)?, PAGE_BYTES).ok()
     }
 
     /// Where the device finds a word. Virtual is physical in this image.
     pub fn address(&self, at: usize) -> u64 {
+        self.is_known.set(true);
         self.word(at).addr().get() as u64
     }
 
@@ -49,13 +57,24 @@ impl Words {
         unsafe { self.word(at).write_volatile(value) }
     }
 
-    pub fn clear(&mut self) {
+    /// All zero, and ours alone: no device goes on with what it was told of them.
+    pub fn take_back(&mut self) {
         (0..self.count).for_each(|at| self.write(at, 0));
+        self.is_known.set(false);
     }
 
     fn word(&self, at: usize) -> NonNull<u64> {
         assert!(at < self.count, "a word beyond the memory");
         // SAFETY: inside of the allocation, as was just seen.
         unsafe { self.base.add(at) }
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        if let (false, Some(layout)) = (self.is_known.get(), Self::layout(self.count)) {
+            // SAFETY: it was allocated with this layout, and nobody else knows of it.
+            unsafe { dealloc(self.base.as_ptr().cast(), layout) }
+        }
     }
 }

@@ -120,7 +120,7 @@ impl ReceiveRing {
     /// Gives every buffer back to the pool and begins anew; for a chip that has stopped.
     pub fn take_back(&mut self) {
         self.slots.fill_with(|| None);
-        self.words.clear();
+        self.words.take_back();
         (self.given, self.taken, self.gap) = (0, 0, None);
     }
 
@@ -161,7 +161,7 @@ impl ReceiveRing {
 impl Drop for ReceiveRing {
     /// Without `take_back` its frames are kept from the pool for good: the chip might still write.
     fn drop(&mut self) {
-        mem::forget(mem::take(&mut self.slots));
+        mem::take(&mut self.slots).into_iter().for_each(mem::forget);
     }
 }
 

@@ -186,7 +186,7 @@ impl TransmitRing {
     /// Gives every frame back to the pool and begins anew; for a chip that has stopped.
     pub fn take_back(&mut self) {
         self.slots.fill_with(Slot::default);
-        self.words.clear();
+        self.words.take_back();
         (self.pushed, self.shown, self.done, self.context) = (0, 0, 0, None);
     }
 
@@ -206,7 +206,7 @@ impl TransmitRing {
 impl Drop for TransmitRing {
     /// Without `take_back` its frames are kept from the pool for good: the chip might still read.
     fn drop(&mut self) {
-        mem::forget(mem::take(&mut self.slots));
+        mem::take(&mut self.slots).into_iter().for_each(mem::forget);
     }
 }
 

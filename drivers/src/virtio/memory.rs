@@ -10,10 +10,11 @@
 //!    ours to write, "available"         the device's, "used"
 //! ```
 //!
-//! The memory is never given back. A device keeps its rings for life, and a device that was never
-//! seen to be quiet might still write to them.
+//! Rings that a device was told of are given back only after it was seen to be quiet: else it might
+//! still write to them.
 
-use alloc::alloc::{Layout, alloc_zeroed};
+use alloc::alloc::{Layout, alloc_zeroed, dealloc};
+use core::cell::Cell;
 use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, fence};
 
@@ -81,16 +82,21 @@ pub struct RingMemory {
     /// Where the available and the used ring begin, from there.
     available: usize,
     used: usize,
+    /// Whether some device knows where it lies.
+    is_known: Cell<bool>,
 }
 
 impl RingMemory {
     /// Zeroed memory for a ring, or `None` when there is none left.
     pub fn new(size: RingSize) -> Option<RingMemory> {
-        let layout = Layout::from_size_align(Self::bytes(size), PAGE_BYTES).ok()?;
         // SAFETY: the layout's size is not zero, since a ring has at least two elements.
-        let base = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        let base = NonNull::new(unsafe { alloc_zeroed(Self::layout(size)?) })?;
         let (available, used) = (Self::available_offset(size), Self::used_offset(size));
-        Some(RingMemory { base, size, available, used })
+        Some(RingMemory { base, size, available, used, is_known: Cell::new(false) })
+    }
+
+    fn layout(size: RingSize) -> Option<Layout> {
+        Layout::from_size_align(Self::bytes(size), PAGE_BYTES).ok()
     }
 
     pub fn size(&self) -> RingSize {
@@ -99,6 +105,7 @@ impl RingMemory {
 
     /// Virtual is physical in this image.
     pub fn addresses(&self) -> RingAddresses {
+        self.is_known.set(true);
         let base = self.base.as_ptr() as u64;
         RingAddresses {
             descriptors: base,
@@ -156,10 +163,12 @@ impl RingMemory {
         UsedElement { id: self.read::<u32>(at), len: self.read::<u32>(at + 4) }
     }
 
-    /// All zero, as a device that begins anew expects it.
-    pub fn clear(&mut self) {
+    /// All zero, as a device that begins anew expects it, and ours alone: no device goes on with what
+    /// it was told of it.
+    pub fn take_back(&mut self) {
         // SAFETY: `base` is the start of an allocation of this many bytes, and ours alone.
         unsafe { self.base.write_bytes(0, Self::bytes(self.size)) }
+        self.is_known.set(false);
     }
 
     fn available_offset(size: RingSize) -> usize {
@@ -188,6 +197,15 @@ impl RingMemory {
         debug_assert!(at.is_multiple_of(align_of::<T>()));
         // SAFETY: as in `read`; `T` is `u16`, `u32` or `u64`.
         unsafe { self.base.add(at).cast::<T>().write_volatile(value) }
+    }
+}
+
+impl Drop for RingMemory {
+    fn drop(&mut self) {
+        if let (false, Some(layout)) = (self.is_known.get(), Self::layout(self.size)) {
+            // SAFETY: it was allocated with this layout, and nobody else knows of it.
+            unsafe { dealloc(self.base.as_ptr(), layout) }
+        }
     }
 }
 

@@ -207,7 +207,7 @@ impl Ring {
     }
 
     fn begin(&mut self) {
-        self.memory.clear();
+        self.memory.take_back();
         self.memory.refuse_interrupts();
         self.slots.fill_with(Slot::default);
         self.free.clear();
@@ -254,6 +254,6 @@ impl Drop for Ring {
     /// A ring that is dropped without `take_back` keeps its frames from the pool for good: the
     /// device might still write to them.
     fn drop(&mut self) {
-        mem::forget(mem::take(&mut self.slots));
+        mem::take(&mut self.slots).into_iter().for_each(mem::forget);
     }
 }

@@ -47,7 +47,7 @@ impl Ring {
         (high >> COMPLETED == self.bit(index)).then(|| [self.words.read(at), high])
     }
 
-    pub fn clear(&mut self) {
-        self.words.clear();
+    pub fn take_back(&mut self) {
+        self.words.take_back();
     }
 }

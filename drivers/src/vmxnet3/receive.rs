@@ -138,7 +138,7 @@ impl ReceiveQueue {
     pub fn take_back(&mut self) {
         self.heads.take_back();
         self.bodies.take_back();
-        self.completions.clear();
+        self.completions.take_back();
         self.completed = 0;
     }
 
@@ -228,7 +228,7 @@ impl Buffers {
 
     fn take_back(&mut self) {
         self.slots.fill_with(|| None);
-        self.ring.clear();
+        self.ring.take_back();
         (self.given, self.taken) = (0, 0);
     }
 }
@@ -236,6 +236,6 @@ impl Buffers {
 impl Drop for Buffers {
     /// Without `take_back` its frames are kept from the pool for good: the device might still write.
     fn drop(&mut self) {
-        mem::forget(mem::take(&mut self.slots));
+        mem::take(&mut self.slots).into_iter().for_each(mem::forget);
     }
 }

@@ -171,8 +171,8 @@ impl TransmitQueue {
     /// Gives every frame back to the pool and begins anew; for a device that has stopped.
     pub fn take_back(&mut self) {
         self.slots.fill_with(Slot::default);
-        self.ring.clear();
-        self.completions.clear();
+        self.ring.take_back();
+        self.completions.take_back();
         (self.pushed, self.told, self.done, self.completed) = (0, 0, 0, 0);
     }
 }
@@ -180,7 +180,7 @@ impl TransmitQueue {
 impl Drop for TransmitQueue {
     /// Without `take_back` its frames are kept from the pool for good: the device might still read.
     fn drop(&mut self) {
-        mem::forget(mem::take(&mut self.slots));
+        mem::take(&mut self.slots).into_iter().for_each(mem::forget);
     }
 }
 
