@@ -99,7 +99,7 @@ pub fn knows(vendor: u16, device: u16) -> bool {
 /// Takes a function that is known to a running port.
 ///
 /// # Safety
-/// As [`crate::probe_all`].
+/// As [`crate::probe::probe`].
 pub unsafe fn open<C: ConfigurationAccess>(
     bus: &mut Bus<C>,
     Device { address, device, .. }: Device,
@@ -377,6 +377,11 @@ impl<R: Registers> Nic for E1000e<R> {
         if !self.health.is_broken() {
             self.registers.write(IMC, CAUSE_ALL);
         }
+    }
+
+    fn lost(&mut self) {
+        self.receive.take_back();
+        self.transmit.take_back();
     }
 
     fn counters(&self) -> &NicCounters {

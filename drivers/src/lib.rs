@@ -6,8 +6,9 @@
 //! writes blocks, a [`Tty`] bytes, and both know as little of what they mean.
 //!
 //! ```text
-//!   probe     finds every NIC of the machine, disk and console, and gives them their drivers
-//!    ├─ pci      the bus: who is there, behind bridges too
+//!   bays      where NICs are and may come to be: at the start, and while the machine runs
+//!   probe     gives NICs, disk and console their drivers
+//!    ├─ pci      the bus: who is there, behind bridges too, and room for the registers of who comes
 //!    ├─ virtio   virtio-net, virtio-blk and virtio console over PCI
 //!    │    ├─ pci     capabilities checked, doorbells found
 //!    │    ├─ block   the disk's driver: one request at a time
@@ -21,19 +22,20 @@
 //!    └─ vmxnet3  ESXi's NIC
 //!   nic       what every driver can do        pool   the buffers
 //!   offload   what a frame leaves undone      disk   what a disk can do
-//!   tty       what a console's wire can do
+//!   tty       what a console's wire can do     vacancy  a port whose NIC is not there
 //!
 //!   what drivers of chips are made of:
 //!   mmio      registers                       words  descriptors
 //!   health    how a port comes back           headers  where a frame's headers lie
 //! ```
 //!
-//! `unsafe` lives in `pool`, `mmio`, `words`, `virtio::memory`, `virtio::pci` and where `pci` reaches
-//! configuration space.
+//! `unsafe` lives in `pool`, `mmio`, `words`, `virtio::memory`, `virtio::pci` and where `pci` and `bays`
+//! reach configuration space and ports.
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
 
+pub mod bays;
 pub mod disk;
 mod e1000e;
 #[cfg(test)]
@@ -47,15 +49,18 @@ pub mod pci;
 pub mod pool;
 mod probe;
 pub mod tty;
+mod vacancy;
 mod virtio;
 mod vmxnet3;
 mod words;
 
+pub use bays::{Bays, News};
 pub use disk::{Disk, DiskFault, Request};
 pub use nic::{
     BATCH, BUFFERS_PER_BATCH, BUFFERS_PER_NIC, Batch, Fault, Nic, NicCounters, NicState, RingFault,
 };
 pub use offload::{Abilities, Offload, PartialChecksum, SegmentKind, Segments};
 pub use pool::{BUFFERS_PER_FRAME_MAX, Frame, HEAD_BYTES_MAX, Pool};
-pub use probe::{Absent, First, Found, probe_all, probe_console, probe_disk};
+pub use probe::{Absent, First, Found, probe_console, probe_disk};
 pub use tty::Tty;
+pub use vacancy::Vacancy;

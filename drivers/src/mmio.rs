@@ -29,7 +29,7 @@ impl Mmio {
     /// The first so many bytes behind a function's memory BAR.
     ///
     /// # Safety
-    /// As [`crate::probe_all`].
+    /// As [`crate::probe::probe`].
     pub unsafe fn open<C: ConfigurationAccess>(
         bus: &mut Bus<C>,
         address: Address,

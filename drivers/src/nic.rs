@@ -75,6 +75,10 @@ pub trait Nic {
     /// Takes back what `arm` asked for, for as long as the loop polls.
     fn disarm(&mut self);
 
+    /// The device is not there any more, or was forbidden to reach memory: nothing that it was given is
+    /// in its hands, and all of it comes back. To be dropped after that.
+    fn lost(&mut self);
+
     fn counters(&self) -> &NicCounters;
 
     /// The driver's name.
@@ -89,6 +93,8 @@ pub enum NicState {
     LinkDown,
     /// The device broke a rule; its reset is under way.
     Broken(Fault),
+    /// There is no device.
+    Absent,
 }
 
 /// The rule that a device broke.
@@ -163,6 +169,11 @@ macro_rules! counters {
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name),)*].into_iter()
             }
+
+            /// Adds what another NIC counted at the same port.
+            pub fn add(&mut self, other: &NicCounters) {
+                $(self.$name += other.$name;)*
+            }
         }
     };
 }
@@ -195,7 +206,7 @@ counters! {
     rx_no_buffer,
     /// Frames given back because the ring was full.
     tx_full,
-    /// Frames given back because the port was broken.
+    /// Frames given back because the port was broken, or had no device.
     tx_broken,
     /// Times the device stopped sending for longer than two seconds.
     tx_stall,

@@ -18,6 +18,7 @@ pub use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunctio
 
 #[cfg(test)]
 pub(crate) mod fake;
+mod place;
 #[cfg(test)]
 mod tests;
 
@@ -27,10 +28,17 @@ const HEADER_TYPE: u8 = 0x0c;
 const BRIDGE_BUSES: u8 = 0x18;
 const INTERRUPT: u8 = 0x3c;
 
+pub(crate) const COMMAND_STATUS: u8 = 0x04;
+pub(crate) const STATUS_CAPABILITIES: u32 = 1 << 20;
+pub(crate) const CAPABILITIES_POINTER: u8 = 0x34;
+/// Capabilities lie behind the header, at multiples of four: there is room for no more.
+pub(crate) const CAPABILITIES_FIRST: u8 = 0x40;
+pub(crate) const CAPABILITIES_MAX: usize = (256 - CAPABILITIES_FIRST as usize) / 4;
+
 /// BARs of a function that is no bridge.
 pub(crate) const BARS: u8 = 6;
 
-const SLOTS: u8 = 32;
+pub(crate) const SLOTS: u8 = 32;
 const FUNCTIONS: u8 = 8;
 const CLASS_STORAGE: u8 = 0x01;
 const CLASS_NETWORK: u8 = 0x02;
@@ -49,8 +57,23 @@ pub struct Device {
 /// The bus, through some access to configuration space.
 pub struct Bus<C: ConfigurationAccess> {
     root: PciRoot<C>,
-    /// A second handle: [`PciRoot`] keeps the first to itself. It only reads.
-    reads: C,
+    /// A second handle: [`PciRoot`] keeps the first to itself.
+    config: C,
+}
+
+/// A bridge: where it is, and the bus behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bridge {
+    pub address: Address,
+    pub secondary: u8,
+    /// The interrupt of the 8259 that the first pin behind it arrives at.
+    pub irq_line: Option<u8>,
+}
+
+/// A function that was met on the bus.
+pub(crate) enum Function {
+    Device { class: u8, device: Device },
+    Bridge(Bridge),
 }
 
 /// Where a device's registers lie.
@@ -62,10 +85,10 @@ pub(crate) struct Bar {
 
 impl<C: ConfigurationAccess> Bus<C> {
     pub fn new(config: C) -> Bus<C> {
-        // SAFETY: `reads` is private to this module, which only calls `read_word` on it, for
-        // fields that nobody writes: identity, class, bus numbers, interrupt line, capabilities.
-        let reads = unsafe { config.unsafe_clone() };
-        Bus { root: PciRoot::new(config), reads }
+        // SAFETY: both handles are this value's, and whoever has it for himself writes by one of them at
+        // a time.
+        let second = unsafe { config.unsafe_clone() };
+        Bus { root: PciRoot::new(config), config: second }
     }
 
     /// Every network controller, in ascending order of address.
@@ -91,7 +114,16 @@ impl<C: ConfigurationAccess> Bus<C> {
     }
 
     fn devices(&self, class: u8) -> Vec<Device> {
-        let mut devices = Vec::new();
+        let of_class = |function| match function {
+            Function::Device { class: its, device } => (its == class).then_some(device),
+            Function::Bridge(_) => None,
+        };
+        self.functions().into_iter().filter_map(of_class).collect()
+    }
+
+    /// Everything on the bus, in ascending order of address.
+    pub(crate) fn functions(&self) -> Vec<Function> {
+        let mut functions = Vec::new();
         let mut reached = [false; 256];
         reached[0] = true;
         for bus in 0..=u8::MAX {
@@ -99,14 +131,10 @@ impl<C: ConfigurationAccess> Bus<C> {
                 continue;
             }
             for slot in 0..SLOTS {
-                self.visit_slot(bus, slot, &mut reached, |found, device| {
-                    if found == class {
-                        devices.push(device);
-                    }
-                });
+                self.visit_slot(bus, slot, &mut reached, &mut functions);
             }
         }
-        devices
+        functions
     }
 
     fn visit_slot(
@@ -114,21 +142,20 @@ impl<C: ConfigurationAccess> Bus<C> {
         bus: u8,
         slot: u8,
         reached: &mut [bool; 256],
-        mut meet: impl FnMut(u8, Device),
+        functions: &mut Vec<Function>,
     ) {
         for function in 0..FUNCTIONS {
             let address = Address { bus, device: slot, function };
-            match Header::read(&self.reads, address) {
+            match Header::read(&self.config, address) {
                 // A slot without function 0 is empty.
                 None if function == 0 => return,
                 None => {}
                 Some(header) => {
-                    match header.kind {
-                        Kind::Device { class, device } => meet(class, device),
-                        // A bus that was passed already is not visited again.
-                        Kind::Bridge { secondary } => reached[usize::from(secondary)] = true,
-                        Kind::Other => {}
+                    // A bus that was passed already is not visited again.
+                    if let Some(Function::Bridge(bridge)) = &header.function {
+                        reached[usize::from(bridge.secondary)] = true;
                     }
+                    functions.extend(header.function);
                     // A device of one function may answer for all eight.
                     if function == 0 && !header.multifunction {
                         return;
@@ -136,6 +163,38 @@ impl<C: ConfigurationAccess> Bus<C> {
                 }
             }
         }
+    }
+
+    /// The NIC at an address, if there is one.
+    pub(crate) fn nic_at(&self, address: Address) -> Option<Device> {
+        match Header::read(&self.config, address)?.function? {
+            Function::Device { class: CLASS_NETWORK, device } => Some(device),
+            Function::Device { .. } | Function::Bridge(_) => None,
+        }
+    }
+
+    /// Whether anything answers at an address. What is not there reads as ones.
+    pub(crate) fn is_somebody_at(&self, address: Address) -> bool {
+        self.read_word(address, ID) as u16 != u16::MAX
+    }
+
+    /// Where a capability of PCI's own kind lies. A list that is a loop ends.
+    pub(crate) fn capability(&self, address: Address, wanted: u8) -> Option<u8> {
+        if self.read_word(address, COMMAND_STATUS) & STATUS_CAPABILITIES == 0 {
+            return None;
+        }
+        let mut at = self.read_word(address, CAPABILITIES_POINTER) as u8 & 0xfc;
+        for _ in 0..CAPABILITIES_MAX {
+            if at < CAPABILITIES_FIRST {
+                break;
+            }
+            let [id, next, ..] = self.read_word(address, at).to_le_bytes();
+            if id == wanted {
+                return Some(at);
+            }
+            at = next & 0xfc;
+        }
+        None
     }
 
     /// Takes the device off its BARs and off memory. To be done before BARs are sized, which
@@ -172,7 +231,11 @@ impl<C: ConfigurationAccess> Bus<C> {
     }
 
     pub(crate) fn read_word(&self, address: Address, register: u8) -> u32 {
-        self.reads.read_word(address, register)
+        self.config.read_word(address, register)
+    }
+
+    pub(crate) fn write_word(&mut self, address: Address, register: u8, word: u32) {
+        self.config.write_word(address, register, word);
     }
 
     /// For virtio-drivers, which walks the capabilities itself.
@@ -183,14 +246,9 @@ impl<C: ConfigurationAccess> Bus<C> {
 
 /// What a function says of itself.
 struct Header {
-    kind: Kind,
+    /// `None` for what is neither a device nor a bridge to another bus of this kind.
+    function: Option<Function>,
     multifunction: bool,
-}
-
-enum Kind {
-    Device { class: u8, device: Device },
-    Bridge { secondary: u8 },
-    Other,
 }
 
 impl Header {
@@ -202,24 +260,27 @@ impl Header {
         }
         let header_type = (config.read_word(address, HEADER_TYPE) >> 16) as u8;
         let class = (config.read_word(address, CLASS) >> 24) as u8;
-        let kind = match (header_type & 0x7f, class) {
-            (0, class) => {
-                let irq_line = irq_line(config.read_word(address, INTERRUPT));
-                Kind::Device { class, device: Device { address, vendor, device, irq_line } }
+        let irq_line = irq_line(config.read_word(address, INTERRUPT));
+        let function = match header_type & 0x7f {
+            0 => {
+                let device = Device { address, vendor, device, irq_line };
+                Some(Function::Device { class, device })
             }
-            (1, _) => {
-                Kind::Bridge { secondary: (config.read_word(address, BRIDGE_BUSES) >> 8) as u8 }
+            1 => {
+                let secondary = (config.read_word(address, BRIDGE_BUSES) >> 8) as u8;
+                Some(Function::Bridge(Bridge { address, secondary, irq_line }))
             }
-            _ => Kind::Other,
+            _ => None,
         };
-        Some(Header { kind, multifunction: header_type & 0x80 != 0 })
+        Some(Header { function, multifunction: header_type & 0x80 != 0 })
     }
 }
 
-/// The line, if the function has a pin at all and the line is one that an 8259 has.
+/// The line, if the function has a pin at all and the line is one that an 8259 has for it: 0 is the
+/// timer's, and what stands where nobody has written.
 fn irq_line(interrupt: u32) -> Option<u8> {
     let (line, pin) = (interrupt as u8, (interrupt >> 8) as u8);
-    (pin != 0 && line < 16).then_some(line)
+    (pin != 0 && (1..16).contains(&line)).then_some(line)
 }
 
 /// Configuration mechanism #1.
@@ -255,8 +316,9 @@ impl ConfigurationAccess for PortIo {
 
     fn write_word(&mut self, address: Address, register: u8, data: u32) {
         PortIo::select(address, register);
-        // SAFETY: as in `select`. What is written here are BAR sizes and the command register; a
-        // device so enabled writes to memory only after its driver has told it where.
+        // SAFETY: as in `select`. What is written here are BARs, windows of bridges, the control of slots
+        // and the command register; a device so enabled writes to memory only after its driver has told
+        // it where, and where a BAR is placed only devices are.
         unsafe { boot::cpu::out32(CONFIG_DATA, data) }
     }
 

@@ -1,5 +1,5 @@
-//! From a bus to devices: every network controller gets its driver, or a reason why it has none, and
-//! so do the first disk and the first console.
+//! From a bus to devices: a network controller gets its driver, or a reason why it has none, and so do
+//! the first disk and the first console.
 //!
 //! A NIC that cannot be used costs nothing but itself: the machine goes on with the others, and
 //! the reason stands where an operator looks for the port.
@@ -11,7 +11,6 @@ use crate::pool::Pool;
 use crate::tty::Tty;
 use crate::{e1000e, virtio, vmxnet3};
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt;
 
 /// A network controller and what became of it.
@@ -61,46 +60,50 @@ pub enum Absent {
     Mac([u8; 6]),
     /// No memory for its rings.
     NoMemory,
+    /// There were buffers for so many NICs when the machine started.
+    NoBuffers { nics: usize },
+    /// Behind its bridge is no room for its registers.
+    NoRoom,
+    /// There are as many ports as there can be.
+    NoPort,
 }
 
-/// Gives every network controller its driver, in ascending order of address.
+/// Gives a network controller its driver.
 ///
 /// # Safety
 /// 1. Memory is identity-mapped, and so are, uncached, the registers behind every BAR that ends
 ///    at or below `mapped_end`.
-/// 2. The BARs are where the firmware put them and overlap no memory of ours.
-/// 3. No other driver uses these devices, and this is called once for each of them.
-pub unsafe fn probe_all<C: ConfigurationAccess>(
+/// 2. The BARs are where the firmware or [`crate::Bays`] put them and overlap no memory of ours.
+/// 3. No driver uses the device, nor is it given another one while this one lives.
+pub(crate) unsafe fn probe<C: ConfigurationAccess>(
     bus: &mut Bus<C>,
+    nic: Device,
     pool: &'static Pool,
     mapped_end: u64,
-) -> Vec<Found> {
-    let found = bus.nics().into_iter().map(|device| {
-        let Device { address, vendor, irq_line, .. } = device;
-        let result = match (vendor, device.device) {
-            virtio::pci::NET_TRANSITIONAL | virtio::pci::NET => {
-                // SAFETY: exactly what our caller promised.
-                unsafe { virtio::pci::open_nic(bus, address, pool, mapped_end) }
-            }
-            vmxnet3::ID => {
-                // SAFETY: exactly what our caller promised.
-                unsafe { vmxnet3::open(bus, device, pool, mapped_end) }
-            }
-            (vendor, id) if e1000e::knows(vendor, id) => {
-                // SAFETY: exactly what our caller promised.
-                unsafe { e1000e::open(bus, device, pool, mapped_end) }
-            }
-            (vendor, device) => Err(Absent::NoDriver { vendor, device }),
-        };
-        Found { address, vendor, device: device.device, irq_line, result }
-    });
-    found.collect()
+) -> Found {
+    let Device { address, vendor, irq_line, .. } = nic;
+    let result = match (vendor, nic.device) {
+        virtio::pci::NET_TRANSITIONAL | virtio::pci::NET => {
+            // SAFETY: exactly what our caller promised.
+            unsafe { virtio::pci::open_nic(bus, address, pool, mapped_end) }
+        }
+        vmxnet3::ID => {
+            // SAFETY: exactly what our caller promised.
+            unsafe { vmxnet3::open(bus, nic, pool, mapped_end) }
+        }
+        (vendor, id) if e1000e::knows(vendor, id) => {
+            // SAFETY: exactly what our caller promised.
+            unsafe { e1000e::open(bus, nic, pool, mapped_end) }
+        }
+        (vendor, device) => Err(Absent::NoDriver { vendor, device }),
+    };
+    Found { address, vendor, device: nic.device, irq_line, result }
 }
 
 /// Gives the first disk on the bus its driver. Others stay untouched, whatever is on them.
 ///
 /// # Safety
-/// As [`probe_all`].
+/// As [`probe`].
 pub unsafe fn probe_disk<C: ConfigurationAccess>(
     bus: &mut Bus<C>,
     mapped_end: u64,
@@ -114,7 +117,7 @@ pub unsafe fn probe_disk<C: ConfigurationAccess>(
 /// Gives the first console on the bus its driver.
 ///
 /// # Safety
-/// As [`probe_all`].
+/// As [`probe`].
 pub unsafe fn probe_console<C: ConfigurationAccess>(
     bus: &mut Bus<C>,
     mapped_end: u64,
@@ -153,6 +156,11 @@ impl fmt::Display for Absent {
             Absent::Config => f.write_str("its configuration cannot be read"),
             Absent::Mac(mac) => write!(f, "{mac:02x?} is no MAC address for a station"),
             Absent::NoMemory => f.write_str("no memory for its rings"),
+            Absent::NoBuffers { nics } => {
+                write!(f, "there are buffers for {nics} NICs; a start with it makes more")
+            }
+            Absent::NoPort => f.write_str("there are as many ports as there can be"),
+            Absent::NoRoom => f.write_str("there is no room for its registers"),
         }
     }
 }

@@ -56,6 +56,11 @@ pub trait Doorbell {
 pub struct Quiet(());
 
 impl Quiet {
+    /// For a device that is not there any more, which its bus knows and its registers cannot say.
+    fn lost() -> Quiet {
+        Quiet(())
+    }
+
     pub fn check(transport: &impl Transport) -> Option<Quiet> {
         transport.get_status().is_empty().then_some(Quiet(()))
     }

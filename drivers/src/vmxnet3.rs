@@ -92,7 +92,7 @@ impl Link {
 /// Takes a function to a running port.
 ///
 /// # Safety
-/// As [`crate::probe_all`].
+/// As [`crate::probe::probe`].
 pub unsafe fn open<C: ConfigurationAccess>(
     bus: &mut Bus<C>,
     Device { address, .. }: Device,
@@ -303,10 +303,15 @@ impl<R: Registers> Vmxnet3<R> {
     /// Takes the frames of a device that has stopped.
     fn settle(&mut self) {
         if self.has_stopped() {
-            self.receive.take_back();
-            self.transmit.take_back();
+            self.take_back();
             self.health.settled();
         }
+    }
+
+    fn take_back(&mut self) {
+        self.receive.take_back();
+        self.transmit.take_back();
+        self.shared.take_back();
     }
 
     /// A device that was reset begins again, if it is still the one it was.
@@ -432,6 +437,10 @@ impl<R: Registers> Nic for Vmxnet3<R> {
             self.shared.refuse_interrupts();
             self.doorbells.write(INTERRUPT_MASK, 1);
         }
+    }
+
+    fn lost(&mut self) {
+        self.take_back();
     }
 
     fn counters(&self) -> &NicCounters {

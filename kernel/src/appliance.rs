@@ -14,13 +14,14 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use drivers::pci::Address;
-use drivers::{BATCH, Batch, Frame, Nic, NicState, Pool};
+use drivers::{BATCH, Batch, Frame, Nic, NicCounters, NicState, Pool, Vacancy};
 use lb::limits::PORTS_MAX;
-use lb::{Command, Dataplane, Instant, PortId, PortSet, Verdict};
+use lb::{Command, Dataplane, Instant, MacAddr, PortId, PortSet, Verdict};
 
 use crate::busy::Busy;
 use crate::capture::{Capture, Tap, Way};
 use crate::cleared::Cleared;
+use crate::config::NicId;
 use crate::edge;
 use crate::send::{Egress, Sent, SoftwareCounters, finish, offload_of};
 
@@ -37,6 +38,22 @@ pub struct Attached {
     pub nic: Box<dyn Nic>,
     /// Its place on the PCI bus; `None` for one that is on none.
     pub pci: Option<Address>,
+}
+
+impl Attached {
+    pub fn is_absent(&self) -> bool {
+        self.nic.state() == NicState::Absent
+    }
+
+    /// As a configuration knows it.
+    pub fn id(&self) -> NicId {
+        NicId { pci: self.pci, mac: self.mac() }
+    }
+
+    /// Its own address, if that is known.
+    pub fn mac(&self) -> Option<MacAddr> {
+        Some(self.nic.mac()).filter(|mac| *mac != [0; 6]).map(MacAddr)
+    }
 }
 
 /// The heap, of which the size is fixed at the start.
@@ -86,6 +103,8 @@ pub struct Appliance {
 struct PortSlot {
     id: PortId,
     attached: Attached,
+    /// What the NICs counted that were here before.
+    past: NicCounters,
     state: NicState,
     punts_waiting: usize,
     software: SoftwareCounters,
@@ -124,6 +143,32 @@ impl Appliance {
 
     pub fn nic(&self, port: PortId) -> Option<&Attached> {
         self.ports.get(port.index()).map(|slot| &slot.attached)
+    }
+
+    /// What was counted at a port, by all NICs that were ever there.
+    pub fn nic_counters(&self, port: PortId) -> Option<NicCounters> {
+        let slot = self.ports.get(port.index())?;
+        let mut counters = slot.past;
+        counters.add(slot.attached.nic.counters());
+        Some(counters)
+    }
+
+    /// Sees to it that there are so many ports; a new one waits for its NIC.
+    pub fn have_ports(&mut self, count: usize) {
+        for at in self.ports.len()..count {
+            let nic = Box::new(Vacancy::default());
+            let slot = PortId::new(at).map(|id| PortSlot::new(id, Attached { nic, pci: None }));
+            self.ports.extend(slot);
+        }
+    }
+
+    /// Puts a NIC where another one was, which comes back; there is such a port.
+    pub fn exchange(&mut self, port: PortId, attached: Attached) -> Attached {
+        let slot = &mut self.ports[port.index()];
+        let before = core::mem::replace(&mut slot.attached, attached);
+        slot.past.add(before.nic.counters());
+        self.follow_link(port.index());
+        before
     }
 
     /// What was done of the work of a port's NIC.
@@ -382,6 +427,7 @@ impl Appliance {
                         fault.as_str()
                     );
                 }
+                NicState::Absent => log::warn!("port {}: no NIC", port.name),
             }
         }
         if port.link_up != up {
@@ -396,6 +442,6 @@ impl PortSlot {
         // What the log has not said yet: the first look tells how the link is.
         let software = SoftwareCounters::default();
         let state = NicState::LinkDown;
-        PortSlot { id, attached, state, punts_waiting: 0, software }
+        PortSlot { id, attached, past: NicCounters::default(), state, punts_waiting: 0, software }
     }
 }

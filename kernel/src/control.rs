@@ -21,6 +21,7 @@
 
 mod difference;
 mod perform;
+mod plugging;
 mod remarks;
 mod saving;
 mod switching;
@@ -32,7 +33,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use lb::{AdminState, Command, Instant, MacAddr, Name};
+use drivers::pci::Address;
+use lb::{AdminState, Command, Instant, Name};
 
 use self::difference::difference;
 use self::perform::perform;
@@ -41,7 +43,7 @@ use self::remarks::Waiting;
 pub use self::saving::Kept;
 use crate::appliance::{Appliance, Attached};
 use crate::config::archive::Archive;
-use crate::config::{self, Config, NicId, Plan, Site, Statement, THINGS_MAX};
+use crate::config::{self, Config, Plan, Site, Statement, THINGS_MAX};
 use crate::seats::Place;
 use crate::shell::problem::{Error, Problem, unchanged};
 use crate::start::Started;
@@ -345,7 +347,10 @@ impl Control {
     /// Makes `config` the running configuration, or changes nothing.
     fn change(&mut self, config: Config, appliance: &mut Appliance) -> Result<(), Vec<Error>> {
         let plan = self.plan_of(&config)?;
+        appliance.have_ports(plan.ports.len());
         perform(difference(&self.plan, &plan), appliance)?;
+        let awaited = config::awaited(&config.ports, &self.site);
+        self.site.nics.extend(awaited);
         (self.running, self.plan) = (config, plan);
         Ok(())
     }
@@ -382,7 +387,10 @@ pub fn cut(appliance: &mut Appliance) -> Vec<Remark> {
 }
 
 /// The machine, as a configuration sees it.
-pub fn site<'a>(nics: impl Iterator<Item = &'a Attached>, flows_fit: usize) -> Site {
-    let id = |attached: &Attached| NicId { pci: attached.pci, mac: MacAddr(attached.nic.mac()) };
-    Site { nics: nics.map(id).collect(), flows_fit }
+pub fn site<'a>(
+    nics: impl Iterator<Item = &'a Attached>,
+    bays: Vec<Address>,
+    flows_fit: usize,
+) -> Site {
+    Site { nics: nics.map(Attached::id).collect(), bays, flows_fit }
 }

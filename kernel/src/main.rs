@@ -16,7 +16,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use image::{Com, DeviceBus, Lines, Machine, Nics, Uart};
+use image::{Com, DeviceBus, Lines, Machine, Nics, Sockets, Uart};
 use kernel::appliance::{Appliance, Request, TICK, Turn};
 use kernel::console::Tty;
 use kernel::control::{self, Control};
@@ -31,11 +31,16 @@ use lb::{Capacity, Dataplane};
 
 boot::entry!(main);
 
+/// Between two looks at some of the places that a NIC may be plugged into: all are seen in a third of a
+/// second, or a little later by a loop that rests.
+const LOOK_INTERVAL: Duration = Duration::from_millis(40);
+
 /// The appliance, configured.
 struct Built {
     appliance: Appliance,
     control: Control,
-    /// The interrupt lines that end a rest.
+    sockets: Sockets,
+    /// The interrupt lines of the consoles, which end a rest as those of NICs do.
     lines: Lines,
     virtio_console: Option<Box<dyn Tty>>,
 }
@@ -66,13 +71,13 @@ fn main(start_info: u64, magic: u32) -> ! {
 /// appliance and configures it.
 fn build(machine: &mut Machine) -> Built {
     // SAFETY: once, and nothing else looks at the PCI bus.
-    let mut bus = unsafe { DeviceBus::scan() };
-    let sizes = Sizes::of(machine.heap_bytes, bus.count());
+    let mut bus = unsafe { DeviceBus::scan(machine.plugging.as_ref()) };
+    let sizes = Sizes::of(machine.heap_bytes, bus.nics_max);
     let pool = drivers::Pool::new(sizes.frames);
     let Kept { keeper, commits, notes } = read_disk(&mut bus, machine);
     let virtio_console = bus.console();
-    let Nics { attached, lines } = bus.attach(pool);
-    let site = control::site(attached.iter(), sizes.flows_fit);
+    let Nics { attached, sockets } = bus.attach(pool);
+    let site = control::site(attached.iter(), sockets.empty(), sizes.flows_fit);
     let start = Start::choose(offers(&commits, machine.module), notes, &site);
     let capacity = sizes.capacity(start.flows());
     let dataplane = Dataplane::new(capacity, machine.secret);
@@ -84,7 +89,7 @@ fn build(machine: &mut Machine) -> Built {
     let mut control = Control::begin(site.clone(), &mut appliance);
     control.adopt(keeper, &commits, machine.began);
     start.finish(&site, &mut control, &mut appliance);
-    Built { appliance, control, lines, virtio_console }
+    Built { appliance, control, sockets, lines: Lines::NONE, virtio_console }
 }
 
 /// Reads the disk, if there is one; waits a second for it at most.
@@ -147,7 +152,8 @@ fn tell(started: &Started, seats: &mut Seats) {
 
 /// Goes round until somebody wants the machine to end.
 fn run(machine: &mut Machine, built: &mut Built, seats: &mut Seats) -> Request {
-    let Built { appliance, control, lines, .. } = built;
+    let Built { appliance, control, sockets, lines, .. } = built;
+    let mut look_at = machine.now();
     let mut pace = Pace::begin(machine.now());
     loop {
         let now = machine.now();
@@ -169,11 +175,16 @@ fn run(machine: &mut Machine, built: &mut Built, seats: &mut Seats) -> Request {
                 return request;
             }
         }
+        if now >= look_at {
+            look_at = now + LOOK_INTERVAL;
+            sockets.look(control, appliance);
+        }
         if pace.may_rest(now) && machine.idle.is_usable() && appliance.arm() {
             // What no interrupt tells of is looked for as often as housekeeping is done.
             let is_awaited = control.is_saving() || seats.is_polled() || seats.waiting() > 0;
             let most = if is_awaited { TICK } else { Duration::MAX };
-            machine.idle.wait(*lines, appliance.rest().min(pace.rest_max(now)).min(most));
+            let lines = lines.with(sockets.lines());
+            machine.idle.wait(lines, appliance.rest().min(pace.rest_max(now)).min(most));
             appliance.disarm();
             pace.woke(machine.now());
         }

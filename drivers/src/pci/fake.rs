@@ -19,7 +19,14 @@ pub struct Function {
     pub words: [u32; 64],
     /// Of each BAR, the bits that can be set.
     pub bar_masks: [u32; 6],
+    /// What a slot does when its control or status is written, and where those are.
+    pub slot: Option<(u8, SlotRule)>,
 }
+
+/// From what stands there and what is written to what stands there then.
+pub type SlotRule = fn(u32, u32) -> u32;
+
+const WINDOW: u8 = 0x20;
 
 pub fn address(bus: u8, device: u8, function: u8) -> Address {
     Address { bus, device, function }
@@ -32,7 +39,7 @@ impl Function {
         words[2] = u32::from(class) << 24;
         // IRQ 11 at pin A.
         words[15] = 0x010b;
-        Function { words, bar_masks: [0; 6] }
+        Function { words, bar_masks: [0; 6], slot: None }
     }
 
     pub fn bridge(secondary: u8) -> Function {
@@ -53,6 +60,17 @@ impl FakeConfig {
         self.0.borrow_mut().insert(address, function);
     }
 
+    pub fn remove(&self, address: Address) {
+        self.0.borrow_mut().remove(&address);
+    }
+
+    /// Has a function's register say something else by itself.
+    pub fn set(&self, address: Address, register: u8, word: u32) {
+        let mut functions = self.0.borrow_mut();
+        let function = functions.get_mut(&address).expect("somebody is there");
+        function.words[usize::from(register / 4)] = word;
+    }
+
     pub fn word(&self, address: Address, register: u8) -> u32 {
         self.0.borrow()[&address].words[usize::from(register / 4)]
     }
@@ -68,8 +86,14 @@ impl ConfigurationAccess for FakeConfig {
     fn write_word(&mut self, address: Address, register: u8, data: u32) {
         let mut functions = self.0.borrow_mut();
         let function = functions.get_mut(&address).expect("somebody is there");
+        let is_bridge = function.words[3] >> 16 & 0x7f == 1;
         let word = &mut function.words[usize::from(register / 4)];
         match register {
+            WINDOW if is_bridge => *word = data,
+            _ if function.slot.is_some_and(|(at, _)| at == register) => {
+                let (_, rule) = function.slot.expect("as was just seen");
+                *word = rule(*word, data);
+            }
             COMMAND => *word = *word & 0xffff_0000 | data & 0xffff,
             BAR_FIRST..=BAR_LAST => {
                 let mask = function.bar_masks[usize::from((register - BAR_FIRST) / 4)];

@@ -37,6 +37,8 @@ pub struct FakeDevice<K: Kind> {
     pub accepted: u64,
     pub refuses_features: bool,
     pub ignores_reset: bool,
+    /// Nobody is there: what is read is ones.
+    pub is_gone: bool,
     /// No two reads of the generation are equal.
     pub restless: bool,
     pub status: DeviceStatus,
@@ -154,6 +156,7 @@ impl<K: Kind> FakeDevice<K> {
             accepted: 0,
             refuses_features: false,
             ignores_reset: false,
+            is_gone: false,
             restless: false,
             status: DeviceStatus::empty(),
             generation: 0,
@@ -220,11 +223,15 @@ impl<K: Kind> Transport for Handle<K> {
     }
 
     fn get_status(&self) -> DeviceStatus {
-        self.0.borrow().status
+        let device = self.0.borrow();
+        if device.is_gone { DeviceStatus::all() } else { device.status }
     }
 
     fn set_status(&mut self, status: DeviceStatus) {
         let mut device = self.0.borrow_mut();
+        if device.is_gone {
+            return;
+        }
         if !status.is_empty() {
             device.status = status;
             let refused = device.refuses_features;

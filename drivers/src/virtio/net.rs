@@ -285,6 +285,8 @@ impl<T: Transport, D: Doorbell> VirtioNet<T, D> {
             self.backoff_ms = BACKOFF_MIN_MS;
         }
         self.reclaim()?;
+        // So that a port at rest holds as many buffers as it ever will, and no fewer.
+        self.refill();
         self.watch_transmission(&mut watch, step_ms)?;
         watch.since_look_ms += step_ms;
         if watch.changed || watch.since_look_ms >= LOOK_PERIOD_MS {
@@ -446,6 +448,12 @@ impl<T: Transport, D: Doorbell> Nic for VirtioNet<T, D> {
 
     fn disarm(&mut self) {
         self.receive.refuse_interrupts();
+    }
+
+    fn lost(&mut self) {
+        let quiet = Quiet::lost();
+        self.receive.take_back(&quiet);
+        self.transmit.take_back(&quiet);
     }
 
     fn counters(&self) -> &NicCounters {

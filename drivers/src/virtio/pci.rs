@@ -15,7 +15,10 @@ use super::net::VirtioNet;
 use super::{Doorbell, Queue};
 use crate::disk::Disk;
 use crate::nic::Nic;
-use crate::pci::{Address, BARS, Bus, ConfigurationAccess};
+use crate::pci::{
+    Address, BARS, Bus, CAPABILITIES_FIRST, CAPABILITIES_MAX, CAPABILITIES_POINTER, COMMAND_STATUS,
+    ConfigurationAccess, STATUS_CAPABILITIES,
+};
 use crate::pool::Pool;
 use crate::probe::Absent;
 use crate::tty::Tty;
@@ -42,13 +45,6 @@ pub const BLOCK: (u16, u16) = (0x1af4, 0x1042);
 pub const CONSOLE_TRANSITIONAL: (u16, u16) = (0x1af4, 0x1003);
 pub const CONSOLE: (u16, u16) = (0x1af4, 0x1043);
 
-const COMMAND_STATUS: u8 = 0x04;
-const STATUS_CAPABILITIES: u32 = 1 << 20;
-const CAPABILITIES_POINTER: u8 = 0x34;
-/// Capabilities lie behind the header, at multiples of four: there is room for no more.
-const CAPABILITIES_FIRST: u8 = 0x40;
-const CAPABILITIES_MAX: usize = (256 - CAPABILITIES_FIRST as usize) / 4;
-
 /// `virtio_pci_cap`, and with the multiplier of the notification structure after it.
 const STRUCTURE_CAP_BYTES: u8 = 16;
 const NOTIFY_CAP_BYTES: u8 = 20;
@@ -61,7 +57,7 @@ const QUEUE_NOTIFY_OFF: u64 = 30;
 /// Takes a network card's function to a running port.
 ///
 /// # Safety
-/// As [`crate::probe_all`].
+/// As [`crate::probe::probe`].
 pub unsafe fn open_nic<C: ConfigurationAccess>(
     bus: &mut Bus<C>,
     address: Address,
@@ -109,7 +105,7 @@ pub unsafe fn open_console<C: ConfigurationAccess>(
 /// transport is not to be dropped: that would wait for the device without end.
 ///
 /// # Safety
-/// As [`crate::probe_all`].
+/// As [`crate::probe::probe`].
 unsafe fn connect<C: ConfigurationAccess, const QUEUES: usize>(
     bus: &mut Bus<C>,
     address: Address,

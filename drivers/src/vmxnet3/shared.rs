@@ -94,6 +94,11 @@ impl Shared {
         self.words.address(0)
     }
 
+    /// The device goes on with nothing that it was told here.
+    pub fn take_back(&mut self) {
+        self.words.take_back();
+    }
+
     /// Writes all of it, interrupts being off.
     pub fn describe(&mut self, layout: &Layout) {
         let mut area = [0; BYTES];

@@ -65,7 +65,7 @@ impl Bench {
     fn fault(&self) -> Option<Fault> {
         match self.nic.state() {
             NicState::Broken(fault) => Some(fault),
-            NicState::Up | NicState::LinkDown => None,
+            NicState::Up | NicState::LinkDown | NicState::Absent => None,
         }
     }
 

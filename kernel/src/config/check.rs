@@ -52,7 +52,7 @@ pub struct ServicePlan {
 pub fn check(config: &Config, site: &Site) -> Result<Plan, Vec<Finding>> {
     let mut findings = Vec::new();
     findings.extend(check_flows(config, site));
-    let ports = name_ports(&config.ports, &site.nics, &mut findings);
+    let ports = name_ports(&config.ports, site, &mut findings);
     let guests = Guests { config, ports: &ports }.check(&mut findings);
     let services = Services { config, guests: &guests }.check(&mut findings);
     let macs = switching::check_macs(config, &ports, &mut findings);

@@ -30,6 +30,7 @@ use core::num::{NonZeroU16, NonZeroU32};
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
+use drivers::pci::Address;
 use lb::{
     AddressSpec, Empty, Forwarding, MacAddr, Name, OnDown, Persistence, PortRules, Protocol, Role,
     Scheduler, Trusts,
@@ -41,6 +42,7 @@ pub use description::{Description, is_unseen};
 pub use finding::{Finding, Wrong};
 pub use management::word_of;
 pub use nic::{NicId, NicMatch, parse_pci};
+pub use ports::{awaited, seat};
 pub use print::InWords;
 pub use probing::{AgentConfig, Asking, Asks, CheckConfig};
 pub use statement::{Item, ServicePart, ServiceSetting, Setting, Statement};
@@ -61,9 +63,22 @@ pub const ERRORS_MAX: usize = 250;
 /// The machine that a configuration is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Site {
+    /// The NICs that are there, were there or are awaited: a port each.
     pub nics: Vec<NicId>,
+    /// Empty places that a NIC may be plugged into.
+    pub bays: Vec<Address>,
     /// Flows that there is memory for.
     pub flows_fit: usize,
+}
+
+impl Site {
+    /// Whether a NIC may come that this picks.
+    pub fn may_come(&self, nic: &NicMatch) -> bool {
+        match nic {
+            NicMatch::Pci(pci) => self.bays.contains(pci),
+            NicMatch::Mac(_) => !self.bays.is_empty(),
+        }
+    }
 }
 
 /// Everything that was stated.

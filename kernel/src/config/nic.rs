@@ -5,12 +5,13 @@ use core::fmt;
 use drivers::pci::Address;
 use lb::MacAddr;
 
-/// A NIC that was found.
+/// What is known of a NIC that was found, or that is to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NicId {
-    /// `None` where it is on no PCI bus.
+    /// `None` where it is on no PCI bus, or may come to any place.
     pub pci: Option<Address>,
-    pub mac: MacAddr,
+    /// `None` if whichever comes is meant.
+    pub mac: Option<MacAddr>,
 }
 
 /// `match …`
@@ -24,7 +25,15 @@ impl NicMatch {
     pub fn is(&self, nic: &NicId) -> bool {
         match self {
             NicMatch::Pci(pci) => nic.pci == Some(*pci),
-            NicMatch::Mac(mac) => *mac == nic.mac,
+            NicMatch::Mac(mac) => nic.mac == Some(*mac),
+        }
+    }
+
+    /// What is known of a NIC that it waits for.
+    pub fn awaited(&self) -> NicId {
+        match *self {
+            NicMatch::Pci(pci) => NicId { pci: Some(pci), mac: None },
+            NicMatch::Mac(mac) => NicId { pci: None, mac: Some(mac) },
         }
     }
 }
@@ -44,9 +53,11 @@ pub fn parse_pci(text: &str) -> Option<Address> {
 
 impl fmt::Display for NicId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.pci {
-            Some(pci) => write!(f, "{pci}={}", self.mac),
-            None => self.mac.fmt(f),
+        match (self.pci, self.mac) {
+            (Some(pci), Some(mac)) => write!(f, "{pci}={mac}"),
+            (Some(pci), None) => pci.fmt(f),
+            (None, Some(mac)) => mac.fmt(f),
+            (None, None) => f.write_str("unknown"),
         }
     }
 }

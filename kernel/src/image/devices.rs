@@ -3,10 +3,13 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use drivers::bays::{AcpiPorts, Ejector};
 use drivers::disk::BLOCK_BYTES;
-use drivers::pci::{Bus, ConfigurationAccess, PortIo};
-use drivers::{Disk, First, Found, Pool, Tty, probe_all, probe_console, probe_disk};
-use kernel::appliance::Attached;
+use drivers::pci::{Address, Bus, ConfigurationAccess, PortIo};
+use drivers::{Bays, Disk, First, Found, News, Pool, Tty, probe_console, probe_disk};
+use kernel::appliance::{Appliance, Attached};
+use kernel::control::Control;
+use kernel::machine::aml::Plugging;
 use kernel::machine::bars::memory_bars;
 use kernel::store::Trouble;
 
@@ -16,14 +19,18 @@ use super::memory;
 /// The bus, before its devices have drivers.
 pub struct DeviceBus {
     config: PortIo,
-    count: usize,
+    bays: Bays<PortIo>,
+    /// NICs on the bus, those included that no driver may know, and some that may yet come.
+    pub nics_max: usize,
 }
+
+/// NICs that may be plugged in beside those that are there at the start: for so many there are buffers.
+const NICS_SPARE: usize = 4;
 
 /// The NICs with their drivers.
 pub struct Nics {
     pub attached: Vec<Attached>,
-    /// The interrupt lines that they share.
-    pub lines: Lines,
+    pub sockets: Sockets,
 }
 
 impl DeviceBus {
@@ -31,7 +38,7 @@ impl DeviceBus {
     ///
     /// # Safety
     /// Once; nothing else uses the ports of PCI's configuration space or these devices.
-    pub unsafe fn scan() -> DeviceBus {
+    pub unsafe fn scan(plugging: Option<&Plugging>) -> DeviceBus {
         // SAFETY: the caller's promise.
         let config = unsafe { PortIo::new() };
         // SAFETY: the copy lives only as long as this scan and only reads.
@@ -48,12 +55,10 @@ impl DeviceBus {
         for device in disks.iter().skip(1).chain(consoles.iter().skip(1)) {
             log::warn!("{}: a disk or console beside the first one: left alone", device.address);
         }
-        DeviceBus { config, count: nics.len() }
-    }
-
-    /// NICs on the bus, those included that no driver may know.
-    pub fn count(&self) -> usize {
-        self.count
+        // SAFETY: as above; they take turns.
+        let bays = find_bays(unsafe { config.unsafe_clone() }, plugging);
+        let nics_max = nics.len() + bays.empty().count().min(NICS_SPARE);
+        DeviceBus { config, bays, nics_max }
     }
 
     /// Gives the disk its driver, if there is one.
@@ -88,32 +93,85 @@ impl DeviceBus {
 
     /// Gives every NIC its driver; the log says what became of each.
     pub fn attach(self, pool: &'static Pool) -> Nics {
-        let mut bus = Bus::new(self.config);
+        let DeviceBus { mut bays, nics_max, .. } = self;
         // SAFETY: memory is mapped one to one and registers are uncached, up to 4 GiB by `memory`
-        // and wherever a BAR lies by `scan`; the firmware placed the BARs; `self` is used up, so
-        // this is the only probe.
-        let found = unsafe { probe_all(&mut bus, pool, memory::mapped_end()) };
-        let mut nics = Nics { attached: Vec::new(), lines: Lines::NONE };
-        found.into_iter().for_each(|found| nics.add(found));
-        nics
+        // and wherever a BAR lies by `scan`; the firmware placed the BARs, and memory ends far below
+        // the last 256 MiB of those; `self` is used up, so nothing else uses the bus.
+        let news = unsafe { bays.look_at_all(pool, nics_max, memory::mapped_end()) };
+        let mut sockets = Sockets { bays, pool, nics_max, lines: Lines::NONE };
+        let attached = news.into_iter().filter_map(|news| match news {
+            News::Came(found) => sockets.take(found),
+            News::Left(_) => None,
+        });
+        Nics { attached: attached.collect(), sockets }
     }
 }
 
-impl Nics {
-    fn add(&mut self, found: Found) {
-        let Found { address, irq_line, result, .. } = found;
-        match result {
-            Ok(nic) => {
-                let [a, b, c, d, e, f] = nic.mac();
-                log::info!(
-                    "{address} {} {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x} offloads: {}",
-                    nic.driver(),
-                    nic.abilities()
-                );
-                self.lines = self.lines.with(irq_line.map_or(Lines::NONE, Lines::number));
-                self.attached.push(Attached { nic, pci: Some(address) });
+/// Where NICs are and may come to be.
+pub struct Sockets {
+    bays: Bays<PortIo>,
+    pool: &'static Pool,
+    nics_max: usize,
+    lines: Lines,
+}
+
+impl Sockets {
+    /// The interrupt lines that the NICs share.
+    pub fn lines(&self) -> Lines {
+        self.lines
+    }
+
+    /// Places that a NIC may be plugged into.
+    pub fn empty(&self) -> Vec<Address> {
+        self.bays.empty().collect()
+    }
+
+    /// Looks whether a NIC has come or gone, at some of the places.
+    pub fn look(&mut self, control: &mut Control, appliance: &mut Appliance) {
+        // SAFETY: as in `attach`; whoever left is told so and dropped by `unplug`.
+        let news = unsafe { self.bays.look(self.pool, self.nics_max, memory::mapped_end()) };
+        match news {
+            None => {}
+            Some(News::Left(address)) => {
+                log::info!("{address} is unplugged");
+                control.unplug(address, appliance);
             }
-            Err(reason) => log::error!("{address} is no port: {reason}"),
+            Some(News::Came(found)) => {
+                let Some(attached) = self.take(found) else { return };
+                if let Err((reason, attached)) = control.plug(attached, appliance) {
+                    log::error!("{} is no port: {reason}", attached.id());
+                }
+            }
         }
     }
+
+    /// Notes what became of a NIC.
+    fn take(&mut self, found: Found) -> Option<Attached> {
+        let Found { address, irq_line, result, .. } = found;
+        let nic = match result {
+            Ok(nic) => nic,
+            Err(reason) => {
+                log::error!("{address} is no port: {reason}");
+                return None;
+            }
+        };
+        let [a, b, c, d, e, f] = nic.mac();
+        log::info!(
+            "{address} {} {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x} offloads: {}",
+            nic.driver(),
+            nic.abilities()
+        );
+        self.lines = self.lines.with(irq_line.map_or(Lines::NONE, Lines::number));
+        Some(Attached { nic, pci: Some(address) })
+    }
+}
+
+fn find_bays(config: PortIo, plugging: Option<&Plugging>) -> Bays<PortIo> {
+    let selectors = plugging.map_or(&[][..], |it| &it.selectors);
+    let ejector = plugging.map(|Plugging { port, .. }| {
+        // SAFETY: the machine's own tables say that these registers are there, and nobody else runs
+        // the methods that use them.
+        Box::new(unsafe { AcpiPorts::new(*port) }) as Box<dyn Ejector>
+    });
+    Bays::find(Bus::new(config), ejector, selectors)
 }

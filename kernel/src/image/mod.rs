@@ -20,13 +20,14 @@ mod uart;
 use core::fmt::Write;
 
 use kernel::appliance::Memory;
-use kernel::machine::acpi::Power;
+use kernel::machine::acpi::Acpi;
+use kernel::machine::aml::Plugging;
 use kernel::machine::options::{Options, Unknown};
 use kernel::machine::start_info::{Handover, StartInfo};
 use lb::Instant;
 
 pub use clock::TscClock;
-pub use devices::{DeviceBus, Nics};
+pub use devices::{DeviceBus, Nics, Sockets};
 pub use idle::{Idle, Lines};
 pub use power::{power_off, reboot};
 pub use uart::{Com, Uart};
@@ -42,6 +43,8 @@ pub struct Machine {
     pub began: Option<u64>,
     pub idle: Idle,
     pub options: Options,
+    /// QEMU's registers for plugging, if the machine has them.
+    pub plugging: Option<Plugging>,
     /// The loader's module (`-initrd`, `module2`): a configuration.
     pub module: Option<&'static [u8]>,
     /// Bytes that the heap has for everything.
@@ -70,7 +73,8 @@ impl Machine {
             let Unknown { word, expected } = unknown;
             log::warn!("command line: '{word}' is not known; expected {expected}");
         });
-        power::know(Power::find(&firmware, info.rsdp));
+        let Acpi { power, plugging } = Acpi::find(&firmware, info.rsdp);
+        power::know(power);
         last_words::prepare(options.on_panic);
 
         // SAFETY: once, before there is any allocation.
@@ -86,6 +90,7 @@ impl Machine {
             began: rtc::unix_seconds(),
             idle,
             options,
+            plugging,
             module: memory.module,
             heap_bytes: heap::free_bytes(),
             secret,

@@ -1,7 +1,7 @@
 //! The end of a run: reboot, power off, or leave QEMU with a code.
 
 use boot::cpu;
-use kernel::machine::acpi::{PM1_POWER_OFF, Power};
+use kernel::machine::acpi::Power;
 use kernel::machine::options::EXIT_VALUE_CRASHED;
 use spin::Once;
 
@@ -34,9 +34,9 @@ pub fn reboot() -> ! {
 
 /// Switches the machine off; where that is not possible, stands still.
 pub fn power_off() -> ! {
-    if let Some(port) = POWER.get().and_then(|power| power.pm1a_control) {
+    if let Some((port, value)) = POWER.get().and_then(|power| power.off) {
         // SAFETY: the FADT says that this is the power management control register.
-        unsafe { cpu::out16(port, PM1_POWER_OFF) };
+        unsafe { cpu::out16(port, value) };
     }
     halt()
 }

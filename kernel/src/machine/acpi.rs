@@ -1,21 +1,24 @@
-//! How to switch the machine off and on again, from ACPI's tables: root pointer, root table, FADT
-//! (ACPI 6.5, 5.2.5 to 5.2.9).
-//!
-//! The value that means "off" stands in AML code (`\_S5`), which is not interpreted here: QEMU's
-//! machines use 0, and so does this.
+//! How to switch the machine off and on again, and what its slots are opened by, from ACPI's tables:
+//! root pointer, root table, FADT (ACPI 6.5, 5.2.5 to 5.2.9), and of the code in the DSDT what
+//! [`super::aml`] reads.
 
 use super::Physical;
+use super::aml::{self, Plugging};
 
-/// What is written to the PM1a control port to enter S5: SLP_TYP 0 (QEMU's) and SLP_EN.
-pub const PM1_POWER_OFF: u16 = SLEEP_ENABLE | (SLEEP_TYPE_OFF << 10);
 const SLEEP_ENABLE: u16 = 1 << 13;
-const SLEEP_TYPE_OFF: u16 = 0;
+
+/// What is known of the machine from ACPI's tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Acpi {
+    pub power: Power,
+    pub plugging: Option<Plugging>,
+}
 
 /// The ports of the FADT that this appliance uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Power {
-    /// PM1a control block.
-    pub pm1a_control: Option<u16>,
+    /// PM1a control block, and what is written there to enter S5.
+    pub off: Option<(u16, u16)>,
     /// Where to write what, to reset the machine.
     pub reset: Option<(u16, u8)>,
 }
@@ -27,10 +30,16 @@ const HEADER_BYTES: u64 = 36;
 const SPACE_IO: u8 = 1;
 const FLAG_RESET_SUPPORTED: u32 = 1 << 10;
 
-impl Power {
+impl Acpi {
     /// Looks from the root pointer at `rsdp`; whatever is missing or broken is just not known.
-    pub fn find(memory: &impl Physical, rsdp: u64) -> Power {
-        find_fadt(memory, rsdp).map(|fadt| read_fadt(memory, fadt)).unwrap_or_default()
+    pub fn find(memory: &impl Physical, rsdp: u64) -> Acpi {
+        let Some(fadt) = find_fadt(memory, rsdp) else { return Acpi::default() };
+        let code = find_dsdt(memory, fadt);
+        let aml::Known { sleep_type_off, plugging } =
+            code.map(|code| aml::read(memory, code)).unwrap_or_default();
+        // Where the code does not say it: QEMU's machines use 0.
+        let power = read_fadt(memory, fadt, sleep_type_off.unwrap_or(0));
+        Acpi { power, plugging }
     }
 }
 
@@ -59,7 +68,20 @@ fn find_fadt(memory: &impl Physical, rsdp: u64) -> Option<u64> {
     })
 }
 
-fn read_fadt(memory: &impl Physical, fadt: u64) -> Power {
+/// Where the code of the DSDT lies.
+fn find_dsdt(memory: &impl Physical, fadt: u64) -> Option<core::ops::Range<u64>> {
+    let length = memory.u32(fadt.checked_add(4)?)?;
+    let wide = (length >= 148).then(|| memory.u64(fadt.checked_add(140)?)).flatten();
+    let narrow = memory.u32(fadt.checked_add(40)?).map(u64::from);
+    let dsdt = wide.filter(|at| *at != 0).or(narrow).filter(|at| *at != 0)?;
+    if &memory.bytes::<4>(dsdt)? != b"DSDT" {
+        return None;
+    }
+    let end = dsdt.checked_add(memory.u32(dsdt.checked_add(4)?)?.into())?;
+    Some(dsdt.checked_add(HEADER_BYTES)?..end)
+}
+
+fn read_fadt(memory: &impl Physical, fadt: u64, sleep_type_off: u8) -> Power {
     let field = |offset: u64| fadt.checked_add(offset);
     let length = field(4).and_then(|at| memory.u32(at)).unwrap_or(0);
     let port = |number: u64| u16::try_from(number).ok().filter(|port| *port != 0);
@@ -75,7 +97,8 @@ fn read_fadt(memory: &impl Physical, fadt: u64) -> Power {
         let [value] = memory.bytes(field(128)?)?;
         (space == SPACE_IO).then(|| port(address))?.map(|port| (port, value))
     };
-    Power { pm1a_control, reset: reset() }
+    let off = pm1a_control.map(|port| (port, SLEEP_ENABLE | u16::from(sleep_type_off) << 10));
+    Power { off, reset: reset() }
 }
 
 #[cfg(test)]
@@ -84,6 +107,10 @@ mod tests {
     use crate::machine::fake::Memory;
     use std::vec;
     use std::vec::Vec;
+
+    fn power(memory: &Memory, rsdp: u64) -> Power {
+        Acpi::find(memory, rsdp).power
+    }
 
     fn table(signature: &[u8], length: u32) -> Vec<u8> {
         let mut bytes = vec![0; length as usize];
@@ -127,8 +154,8 @@ mod tests {
     #[test]
     fn both_root_tables_lead_to_the_ports() {
         for revision in [0, 2] {
-            let power = Power::find(&machine(revision), 0xf0000);
-            let wanted = Power { pm1a_control: Some(0x604), reset: Some((0xcf9, 0x0f)) };
+            let power = power(&machine(revision), 0xf0000);
+            let wanted = Power { off: Some((0x604, 0x2000)), reset: Some((0xcf9, 0x0f)) };
             assert_eq!(power, wanted, "revision {revision}");
         }
     }
@@ -139,28 +166,28 @@ mod tests {
         let mut short = fadt()[..116].to_vec();
         short[4..8].copy_from_slice(&116u32.to_le_bytes());
         memory.0[4].1 = short;
-        let power = Power::find(&memory, 0xf0000);
-        assert_eq!(power, Power { pm1a_control: Some(0x604), reset: None });
+        let power = power(&memory, 0xf0000);
+        assert_eq!(power, Power { off: Some((0x604, 0x2000)), reset: None });
     }
 
     #[test]
     fn whatever_is_broken_is_not_known() {
         let nothing = Power::default();
-        assert_eq!(Power::find(&machine(0), 0), nothing, "no root pointer");
-        assert_eq!(Power::find(&machine(0), 0x1234), nothing, "not readable");
+        assert_eq!(power(&machine(0), 0), nothing, "no root pointer");
+        assert_eq!(power(&machine(0), 0x1234), nothing, "not readable");
         for piece in 0..5 {
             let mut memory = machine(2);
             memory.0[piece].1[0] = b'?';
-            let known = Power::find(&memory, 0xf0000) != nothing;
+            let known = power(&memory, 0xf0000) != nothing;
             // Neither the RSDT nor the MADT is on this way.
             assert_eq!(known, piece == 1 || piece == 3, "piece {piece}");
         }
         let mut endless = machine(0);
         endless.0[1].1[4..8].fill(0xff);
         endless.0[4].1[0] = b'?';
-        assert_eq!(Power::find(&endless, 0xf0000), nothing, "a length beyond all bytes");
+        assert_eq!(power(&endless, 0xf0000), nothing, "a length beyond all bytes");
         let mut memory = machine(0);
         memory.0[1].1[4..8].fill(0);
-        assert_eq!(Power::find(&memory, 0xf0000), nothing, "shorter than its header");
+        assert_eq!(power(&memory, 0xf0000), nothing, "shorter than its header");
     }
 }

@@ -3,6 +3,7 @@
 //! numbers that are handed in; the image does the touching.
 
 pub mod acpi;
+pub mod aml;
 pub mod bars;
 pub mod clock;
 pub mod fw_cfg;

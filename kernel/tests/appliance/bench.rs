@@ -100,6 +100,8 @@ impl Nic for FakeNic {
         self.cable.borrow_mut().armed = false;
     }
 
+    fn lost(&mut self) {}
+
     fn counters(&self) -> &NicCounters {
         &self.counters
     }

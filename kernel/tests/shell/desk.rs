@@ -78,6 +78,8 @@ impl Nic for QueueNic {
 
     fn disarm(&mut self) {}
 
+    fn lost(&mut self) {}
+
     fn counters(&self) -> &NicCounters {
         &self.counters
     }
@@ -145,7 +147,7 @@ impl Bench {
             Attached { nic, pci: parse_pci(&format!("00:{:02x}.0", at + 2)) }
         };
         let attached: Vec<_> = cables.iter().enumerate().map(attach).collect();
-        let site = control::site(attached.iter(), FLOWS_FIT);
+        let site = control::site(attached.iter(), Vec::new(), FLOWS_FIT);
         let dataplane = Dataplane::new(Capacity { flows: 1024, macs: 512, clients: 64 }, 7);
         let mut appliance = Appliance::new(dataplane, pool, attached);
         appliance.memory = Some(Memory { bytes: 252 << 20, free_bytes: || 12 << 20 });

@@ -11,14 +11,14 @@ use lb::{MacAddr, Name, Protocol, Scheduler};
 fn nics() -> Vec<NicId> {
     let nic = |at: u8| NicId {
         pci: Some(Address { bus: 0, device: 2 + at, function: 0 }),
-        mac: MacAddr([0x52, 0x54, 0, 0xaa, 0, at]),
+        mac: Some(MacAddr([0x52, 0x54, 0, 0xaa, 0, at])),
     };
     (0..4).map(nic).collect()
 }
 
 /// The machine with its memory.
 fn site(nics: Vec<NicId>) -> Site {
-    Site { nics, flows_fit: 262_144 }
+    Site { nics, bays: Vec::new(), flows_fit: 262_144 }
 }
 
 /// Everything that is wrong with a file, as it is printed, but for the line that counts it.

@@ -277,3 +277,21 @@ fn f24_a_clock_that_jumps_neither_breaks_nor_hurries() {
     assert_eq!(bench.fault(), None);
     bench.end();
 }
+
+/// Pulled out with everything in its hands: nothing waits for it, and all of that comes back.
+#[test]
+fn a_chip_that_is_pulled_out_keeps_no_buffer() {
+    for looked_at_ms in [0, 100, 10_000] {
+        let mut bench = Bench::new();
+        assert!(bench.send(b"on its way"));
+        let pool = bench.pool;
+        bench.chip.act(|it| it.is_gone = true);
+        bench.pass(looked_at_ms);
+        bench.received();
+        bench.nic.arm();
+        bench.nic.lost();
+        assert_eq!(pool.free(), pool.total(), "after {looked_at_ms} ms");
+        drop(bench.nic);
+        assert_eq!(pool.free(), pool.total());
+    }
+}

@@ -2,7 +2,7 @@ use super::*;
 use crate::disk::Request;
 use crate::nic::{BUFFERS_PER_NIC, NicState};
 use crate::pci::fake::{COMMAND, FakeConfig, Function, address};
-use crate::probe::{Found, probe_all, probe_console, probe_disk};
+use crate::probe::{self, Found, probe_console, probe_disk};
 
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0xaa, 0, 9];
 const BAR_BYTES: usize = 0x4000;
@@ -74,9 +74,11 @@ fn function(registers: &Registers) -> Function {
 }
 
 fn probe(config: &FakeConfig, pool: &'static Pool, mapped_end: u64) -> Vec<Found> {
+    let mut bus = Bus::new(config.clone());
     // SAFETY: the registers are leaked memory of this process, which is all "mapped" means here,
     // and nothing else uses them.
-    unsafe { probe_all(&mut Bus::new(config.clone()), pool, mapped_end) }
+    let probe = |nic| unsafe { probe::probe(&mut bus, nic, pool, mapped_end) };
+    Bus::new(config.clone()).nics().into_iter().map(probe).collect()
 }
 
 #[test]

@@ -282,3 +282,21 @@ fn d13_a_link_that_flaps() {
     assert_eq!(bench.owned_by_rings(), before);
     bench.end();
 }
+
+/// Pulled out with everything in its hands: nothing waits for it, and all of that comes back.
+#[test]
+fn a_device_that_is_pulled_out_keeps_no_buffer() {
+    for looked_at_ms in [0, 100, 10_000] {
+        let mut bench = Bench::new();
+        assert!(bench.send(b"on its way"));
+        let pool = bench.pool;
+        bench.act(|it| it.is_gone = true);
+        bench.pass(looked_at_ms);
+        bench.received();
+        bench.nic.arm();
+        bench.nic.lost();
+        assert_eq!(pool.free(), pool.total(), "after {looked_at_ms} ms");
+        drop(bench.nic);
+        assert_eq!(pool.free(), pool.total());
+    }
+}

@@ -28,8 +28,9 @@ pub(super) fn check(
     for address in &addresses {
         check_address(config, address, findings);
     }
+    // One that is yet to come has perhaps no MAC that is known.
     let nic = uplink.and_then(|at| site.nics.get(at))?;
-    let mac = MacAddr::of_management(nic.mac);
+    let mac = MacAddr::of_management(nic.mac?);
     (!addresses.is_empty()).then(|| {
         findings.extend(check_mac(config, mac));
         ManagementSpec { mac, addresses }

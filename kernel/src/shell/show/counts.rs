@@ -154,10 +154,11 @@ fn since(
 }
 
 fn raw_nic(desk: &Desk<'_>, id: PortId) -> impl Iterator<Item = Count> {
-    let nic = desk.appliance.nic(id).map(|attached| attached.nic.counters().iter());
+    let counters = desk.appliance.nic_counters(id);
+    let nic = counters.into_iter().flat_map(|counters| counters.iter().collect::<Vec<_>>());
     let software = desk.appliance.software(id).map(|counters| counters.iter());
     let policed = ("tx_policed", desk.appliance.dataplane.withheld(id));
-    nic.into_iter().flatten().chain(software.into_iter().flatten()).chain([policed])
+    nic.chain(software.into_iter().flatten()).chain([policed])
 }
 
 fn raw_endings(desk: &Desk<'_>, id: PortId) -> impl Iterator<Item = Count> {

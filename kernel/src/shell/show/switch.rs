@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use drivers::NicState;
 use lb::fdb::{FdbEntry, FdbKind};
-use lb::{MacAddr, Name, Port, PortId};
+use lb::{Name, Port, PortId};
 
 use super::counts::{self, Count};
 use super::tenants;
@@ -45,7 +45,7 @@ pub fn ports(desk: &Desk<'_>) -> Page {
             cell("role", port.role.as_str()),
             link(attached),
             cell("pci", attached.pci),
-            cell("mac", MacAddr(attached.nic.mac())),
+            cell("mac", attached.mac()),
             cell("frames_in", counts::nic_count(desk, id, "rx_frames")),
             cell("frames_out", counts::nic_count(desk, id, "tx_frames")),
             cell("dropped", dropped(desk, id)),
@@ -90,7 +90,7 @@ fn about(page: &mut Page, port: &Port, attached: &Attached, description: Option<
     let (driver, pci) = (attached.nic.driver(), attached.pci);
     let nic = words(format!("{driver} at {}", pci.words()));
     page.fact("NIC", nic.with("driver", driver).with("pci", pci));
-    page.fact("MAC", cell("mac", MacAddr(attached.nic.mac())));
+    page.fact("MAC", cell("mac", attached.mac()));
 }
 
 fn description<'a>(desk: &'a Desk<'_>, port: &Name) -> Option<&'a Description> {
@@ -233,6 +233,7 @@ fn link_as(attached: &Attached, more: &str) -> Cell {
         NicState::Broken(fault) => {
             (format!("broken ({})", fault.as_str()), "broken", Some(fault.as_str()))
         }
+        NicState::Absent => ("absent".to_string(), "absent", None),
     };
     words(told).with("link", link).with("fault", fault)
 }
