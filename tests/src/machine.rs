@@ -10,12 +10,13 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::Child;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use command_fds::{CommandFdExt, FdMapping};
 
+use crate::qmp::NewNic;
 use crate::station::Wires;
 use crate::trace::Direction;
 use crate::{Console, Frame, LIMIT, MacAddr, Qmp, Raw, Station};
@@ -50,7 +51,9 @@ pub struct Machine {
     /// The same of the virtio console.
     pub virtio_console: Option<UnixStream>,
     pub qmp: Qmp,
-    ports: usize,
+    /// Ports that there are or were.
+    ports: AtomicUsize,
+    board: Board,
     wires: Arc<Wires>,
     process: Child,
     /// Files that QEMU reads.
@@ -108,7 +111,7 @@ impl Machine {
         let serial2 = far_end(setup.serial2, SERIAL2_FD);
         let virtio_console = far_end(setup.virtio_console, VIRTIO_CONSOLE_FD);
         let mut wires = Vec::new();
-        for port in 0..setup.ports {
+        for port in 0..setup.ports + setup.sockets {
             let (near, far) = UnixDatagram::pair().expect("a descriptor is free");
             wires.push(near);
             inherited.push(inherit(far.into(), WIRES_FD + port as i32));
@@ -127,11 +130,26 @@ impl Machine {
             serial2,
             virtio_console,
             qmp: Qmp::new(qmp),
-            ports: setup.ports,
+            ports: AtomicUsize::new(setup.ports),
+            board: setup.board,
             wires: plug(wires),
             process,
             files: configuration.into_iter().chain(fw_cfg).collect(),
         }
+    }
+
+    /// Plugs a NIC of this model in behind a socket's wire.
+    #[track_caller]
+    pub fn plug(&self, port: usize, model: &str) {
+        let (bus, slot) = self.board.socket(port);
+        self.qmp.plug(&NewNic { model, port, bus: &bus, slot });
+        self.ports.fetch_max(port + 1, Ordering::Relaxed);
+    }
+
+    /// Asks for it back, and waits until it is let out.
+    #[track_caller]
+    pub fn unplug(&self, port: usize) {
+        self.qmp.unplug(port);
     }
 
     /// The station behind a NIC; 0 is the uplink.
@@ -142,7 +160,8 @@ impl Machine {
     /// A frame of everybody's to all arrives at every other port, and nothing else does.
     #[track_caller]
     pub fn assert_switches(&self) {
-        let stations: Vec<Station> = (0..self.ports).map(|port| self.station(port)).collect();
+        let ports = self.ports.load(Ordering::Relaxed);
+        let stations: Vec<Station> = (0..ports).map(|port| self.station(port)).collect();
         let stations: Vec<&Station> = stations.iter().collect();
         let hello = |from: usize| {
             Frame::Raw(Raw {
@@ -152,7 +171,7 @@ impl Machine {
                 payload: b"hello, everybody; this is long enough for Ethernet".to_vec(),
             })
         };
-        for from in 0..self.ports {
+        for from in 0..ports {
             stations[from].send(hello(from));
             for (port, frames) in Station::settle(&stations).into_iter().enumerate() {
                 let expected = if port == from { vec![] } else { vec![hello(from)] };
@@ -168,7 +187,8 @@ impl Machine {
         self.console.command_until("show counters", |table| {
             let rows: Vec<&str> = table.lines().skip(1).collect();
             let mut numbered = rows.iter().enumerate();
-            rows.len() == self.ports && numbered.all(|(port, row)| self.is_accounted(port, row))
+            rows.len() == self.ports.load(Ordering::Relaxed)
+                && numbered.all(|(port, row)| self.is_accounted(port, row))
         });
     }
 

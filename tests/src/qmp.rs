@@ -1,4 +1,4 @@
-//! QEMU's control port, as much of it as the tests need: pull a cable, put it back; the reset button.
+//! QEMU's control port, as much of it as the tests need: cables, NICs, the buttons of the machine.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -7,13 +7,28 @@ use std::sync::Mutex;
 use crate::LIMIT;
 
 pub struct Qmp {
-    stream: Mutex<BufReader<UnixStream>>,
+    control: Mutex<Control>,
+}
+
+struct Control {
+    stream: BufReader<UnixStream>,
+    /// Those that nobody has waited for yet.
+    events: Vec<String>,
+}
+
+/// A NIC to be plugged in behind the wire of this number.
+pub(crate) struct NewNic<'a> {
+    pub model: &'a str,
+    pub port: usize,
+    pub bus: &'a str,
+    pub slot: usize,
 }
 
 impl Qmp {
     pub(crate) fn new(stream: UnixStream) -> Qmp {
         stream.set_read_timeout(Some(LIMIT)).expect("a timeout above zero");
-        let qmp = Qmp { stream: Mutex::new(BufReader::new(stream)) };
+        let control = Control { stream: BufReader::new(stream), events: Vec::new() };
+        let qmp = Qmp { control: Mutex::new(control) };
         qmp.execute(r#"{"execute": "qmp_capabilities"}"#);
         qmp
     }
@@ -25,6 +40,26 @@ impl Qmp {
         ));
     }
 
+    /// A NIC is plugged in; a device that was there is known by the same name.
+    #[track_caller]
+    pub(crate) fn plug(&self, nic: &NewNic<'_>) {
+        let NewNic { model, port, bus, slot } = nic;
+        let (id, mac) = (format!("nic{port}"), format!("52:54:00:aa:00:{port:02x}"));
+        self.execute(&format!(
+            r#"{{"execute": "device_add", "arguments": {{"driver": "{model}", "id": "{id}",
+                "netdev": "n{port}", "mac": "{mac}", "bus": "{bus}", "addr": "{slot:#x}",
+                "romfile": ""}}}}"#
+        ));
+    }
+
+    /// A NIC that was plugged in is asked for, and has been let out when this returns.
+    #[track_caller]
+    pub(crate) fn unplug(&self, port: usize) {
+        let id = format!("nic{port}");
+        self.execute(&format!(r#"{{"execute": "device_del", "arguments": {{"id": "{id}"}}}}"#));
+        self.await_event("DEVICE_DELETED", &format!(r#""device": "{id}""#));
+    }
+
     /// Presses the reset button; other than a reset that the machine asks for, which ends QEMU, this
     /// starts it anew.
     pub fn reset(&self) {
@@ -32,16 +67,43 @@ impl Qmp {
         self.execute(r#"{"execute": "system_reset"}"#);
     }
 
-    /// Sends one command and waits for its answer; greetings and events are passed over.
+    /// Sends one command and waits for its answer.
     fn execute(&self, command: &str) {
-        let mut stream = self.stream.lock().unwrap();
+        let Control { stream, events } = &mut *self.control.lock().unwrap();
         stream.get_mut().write_all(command.as_bytes()).expect("QEMU is there");
-        let mut line = String::new();
-        while !line.contains("\"return\"") {
+        loop {
+            let line = next_line(stream);
             assert!(!line.contains("\"error\""), "QEMU refused {command}: {line}");
-            line.clear();
-            let length = stream.read_line(&mut line).expect("QEMU answers");
-            assert!(length > 0, "QEMU ended instead of answering {command}");
+            if line.contains("\"return\"") {
+                return;
+            }
+            events.push(line);
         }
     }
+
+    /// Waits for an event with these words, unless it has come since it was waited for last.
+    #[track_caller]
+    pub fn await_event(&self, name: &str, words: &str) {
+        let Control { stream, events } = &mut *self.control.lock().unwrap();
+        let is_it = |line: &String| line.contains(&format!("\"{name}\"")) && line.contains(words);
+        if let Some(at) = events.iter().position(is_it) {
+            events.remove(at);
+            return;
+        }
+        loop {
+            let line = next_line(stream);
+            if is_it(&line) {
+                return;
+            }
+            events.push(line);
+        }
+    }
+}
+
+#[track_caller]
+fn next_line(stream: &mut BufReader<UnixStream>) -> String {
+    let mut line = String::new();
+    let length = stream.read_line(&mut line).expect("QEMU says something");
+    assert!(length > 0, "QEMU ended");
+    line
 }

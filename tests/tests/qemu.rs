@@ -27,6 +27,8 @@ mod machines;
 mod management;
 #[path = "qemu/nics.rs"]
 mod nics;
+#[path = "qemu/plug.rs"]
+mod plug;
 #[path = "qemu/save.rs"]
 mod save;
 #[path = "qemu/seats.rs"]

@@ -23,6 +23,8 @@ pub struct Setup {
     pub ports: usize,
     /// QEMU's names of the first of them; the others are virtio.
     pub models: &'static [&'static str],
+    /// Further wires, whose NICs are plugged in later ([`super::Machine::plug`]).
+    pub sockets: usize,
     pub board: Board,
     pub start: Start,
     pub memory_mib: u32,
@@ -68,6 +70,8 @@ pub enum Board {
     Pc,
     /// Of 2009: PCI Express.
     Q35,
+    /// The same, which leaves plugging to the slots themselves and not to ACPI.
+    Q35Native,
 }
 
 impl Default for Setup {
@@ -75,6 +79,7 @@ impl Default for Setup {
         Setup {
             ports: 4,
             models: &[],
+            sockets: 0,
             board: Board::Pc,
             start: Start::Kernel,
             memory_mib: 256,
@@ -108,6 +113,12 @@ impl Setup {
         self.add_seats(&mut command);
         self.add_disk(&mut command);
         (0..self.ports).for_each(|port| self.add_nic(&mut command, port));
+        let sockets = self.ports..self.ports + self.sockets;
+        sockets.for_each(|port| self.add_socket(&mut command, port));
+        if self.board == Board::Q35Native {
+            let property = "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off";
+            command.args(["-global", property]);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command
     }
@@ -165,19 +176,34 @@ impl Setup {
             command.args(["-device", &format!("{device},bus={root},addr={slot:#x}")]);
         }
         let bus = if bridge == 0 { root.into() } else { format!("bridge{bridge}") };
-        let (slot, fd) = (2 + at, WIRES_FD + port as i32);
-        command.args(["-netdev", &format!("dgram,id=n{port},local.type=fd,local.str={fd}")]);
+        let slot = 2 + at;
+        add_wire(command, port);
         let model = self.models.get(port).unwrap_or(&"virtio-net-pci");
         let nic = format!("{model},netdev=n{port},bus={bus},addr={slot:#x},romfile=");
         command.args(["-device", &nic]);
     }
+
+    /// A wire without a NIC, and on PCI Express a slot for one.
+    fn add_socket(&self, command: &mut Command, port: usize) {
+        add_wire(command, port);
+        let (bus, _) = self.board.socket(port);
+        if self.board != Board::Pc {
+            let device = format!("pcie-root-port,id={bus},chassis={port},slot={port}");
+            command.args(["-device", &format!("{device},addr={:#x}", 2 + port)]);
+        }
+    }
+}
+
+fn add_wire(command: &mut Command, port: usize) {
+    let fd = WIRES_FD + port as i32;
+    command.args(["-netdev", &format!("dgram,id=n{port},local.type=fd,local.str={fd}")]);
 }
 
 impl Board {
     fn name(self) -> &'static str {
         match self {
             Board::Pc => "pc",
-            Board::Q35 => "q35",
+            Board::Q35 | Board::Q35Native => "q35",
         }
     }
 
@@ -185,7 +211,15 @@ impl Board {
     fn bus(self) -> &'static str {
         match self {
             Board::Pc => "pci.0",
-            Board::Q35 => "pcie.0",
+            Board::Q35 | Board::Q35Native => "pcie.0",
+        }
+    }
+
+    /// Where a NIC is plugged in: the bus, and the slot on it.
+    pub(super) fn socket(self, port: usize) -> (String, usize) {
+        match self {
+            Board::Pc => (self.bus().into(), 2 + port),
+            Board::Q35 | Board::Q35Native => (format!("socket{port}"), 0),
         }
     }
 }
