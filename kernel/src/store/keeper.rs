@@ -16,8 +16,9 @@ use lb::Instant;
 
 use super::{Commit, Found, Opening, Saving, State, Task, Trouble};
 
-/// How long a start waits for the disk.
-pub const START_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a start waits for the disk: a host that is busy itself takes its time, and a machine that did
+/// not wait would run without what it was told to be.
+pub const START_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a disk may stand still before those who wait are told.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Commits that may wait for the one before them.
