@@ -224,13 +224,20 @@ impl Flow {
         self.to_real != self.to_client
     }
 
-    /// Whether both ends have spoken and none has ended, so that what only goes on changes nothing
-    /// but counts.
+    /// Whether what only goes on in this direction changes nothing but counts: both ends have spoken and
+    /// none has ended, or datagrams go where none has come from yet.
     #[inline]
-    pub(crate) fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self, direction: Direction) -> bool {
         let spoken = Marks(Marks::ANSWERED.0 | Marks::CONFIRMED.0);
-        let is_usual = self.marks.has(spoken) && !self.marks.has(Marks::ONE_PACKET);
-        self.state == FlowState::Established && is_usual
+        let is_settled = match self.state {
+            FlowState::Established => self.marks.has(spoken),
+            FlowState::Embryonic => {
+                let is_one_way = !self.marks.has(Marks::ANSWERED);
+                is_one_way && (self.protocol(), direction) == (Protocol::Udp, Direction::ToReal)
+            }
+            FlowState::Closing | FlowState::Closed | FlowState::Cut => false,
+        };
+        is_settled && !self.marks.has(Marks::ONE_PACKET)
     }
 
     /// Whether nobody has said yet that its real is the right one, after a restart.

@@ -1,4 +1,5 @@
-//! The short way: a segment of a flow that both ends have spoken in, and that only goes on.
+//! The short way: a segment of a flow that both ends have spoken in, or a datagram to a real that has not
+//! answered, and that only goes on.
 //!
 //! Nearly every packet is one. It opens and ends nothing, has no part to wait for and nobody to
 //! tell, so of all that [`super::balance`] may have to do for a packet this is left: is it whole and

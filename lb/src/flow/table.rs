@@ -186,7 +186,7 @@ impl FlowTable {
         meant.or_else(|| self.find(key, direction))
     }
 
-    /// The flow that was named, if it has this key and is settled.
+    /// The flow that was named, if it has this key and is settled in this direction.
     #[inline(always)]
     pub(crate) fn settled(
         &mut self,
@@ -195,7 +195,7 @@ impl FlowTable {
         direction: Direction,
     ) -> Option<&mut Flow> {
         let flow = self.get_mut(named)?;
-        (flow.key(direction) == key && flow.is_settled()).then_some(flow)
+        (flow.key(direction) == key && flow.is_settled(direction)).then_some(flow)
     }
 
     pub fn get(&self, id: FlowId) -> Option<&Flow> {

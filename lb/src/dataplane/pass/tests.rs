@@ -199,24 +199,35 @@ fn any_sent() -> impl Strategy<Value = Sent> {
         )
 }
 
+/// Whether a packet of a flow of which so much was said takes the short way.
+fn takes_it(served: Served, opening: &[(bool, u8)], from_client: bool) -> bool {
+    let mut plane = served.plane();
+    for &(from_client, flags) in opening {
+        let ingress = port(usize::from(!from_client));
+        let mut bytes = served.frame(from_client, 50_000, flags);
+        plane.receive(ingress, &mut Frame::plain(&mut bytes), BEGIN);
+    }
+    let ingress = port(usize::from(!from_client));
+    let mut bytes = served.frame(from_client, 50_000, ACK);
+    let mut glance = plane.glance(ingress, &bytes).unwrap();
+    plane.name(&mut glance);
+    let mut frame = Frame::plain(&mut bytes);
+    let passed = plane.pass(ingress, &glance, from_client, &mut frame, BEGIN);
+    assert!(passed.is_none_or(|to| to == port(usize::from(from_client))), "{served:?}");
+    passed.is_some()
+}
+
 #[test]
 fn what_is_usual_takes_it() {
     for served in KINDS {
-        let mut plane = served.plane();
-        for (from_client, flags) in OPENING {
-            let ingress = port(usize::from(!from_client));
-            let mut bytes = served.frame(from_client, 50_000, flags);
-            plane.receive(ingress, &mut Frame::plain(&mut bytes), BEGIN);
-        }
         for from_client in [true, false] {
-            let ingress = port(usize::from(!from_client));
-            let mut bytes = served.frame(from_client, 50_000, ACK);
-            let mut glance = plane.glance(ingress, &bytes).unwrap();
-            plane.name(&mut glance);
-            let mut frame = Frame::plain(&mut bytes);
-            let passed = plane.pass(ingress, &glance, from_client, &mut frame, BEGIN);
-            assert_eq!(passed, Some(port(usize::from(from_client))), "{served:?} {from_client}");
+            assert!(takes_it(served, &OPENING, from_client), "{served:?} {from_client}");
         }
+        let is_udp = served.protocol == Protocol::Udp;
+        let unanswered = &OPENING[..1];
+        assert_eq!(takes_it(served, unanswered, true), is_udp, "{served:?}: only asked");
+        assert!(!takes_it(served, unanswered, false), "{served:?}: the first answer");
+        assert!(!takes_it(served, &OPENING[..2], true), "{served:?}: the first word after it");
     }
 }
 
@@ -224,7 +235,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn both_ways_are_alike(served in prop::sample::select(&KINDS), sent in proptest::collection::vec(any_sent(), 1..40)) {
+    fn both_ways_are_alike(
+        served in prop::sample::select(&KINDS),
+        opened in 0..=OPENING.len(),
+        sent in proptest::collection::vec(any_sent(), 1..40),
+    ) {
         let (mut short, mut long) = (served.plane(), served.plane());
         let mut now = BEGIN;
         let opening = OPENING.map(|(from_client, flags)| Sent {
@@ -237,7 +252,7 @@ proptest! {
             owes_checksum: false,
             after: Duration::ZERO,
         });
-        for sent in opening.into_iter().chain(sent) {
+        for sent in opening.into_iter().take(opened).chain(sent) {
             let mut bytes = served.frame(sent.from_client, sent.client_port, sent.flags);
             for (at, value) in &sent.changes {
                 let at = at.index(bytes.len());
