@@ -14,6 +14,8 @@ fn main() {
     println!("cargo:rustc-link-arg-bins=--script={}", script.display());
     println!("cargo:rustc-link-arg-bins=--Map={}", map().display());
     println!("cargo:rustc-link-arg-bins=--strip-all");
+    // The file is no mapping: pages begin in memory alone.
+    println!("cargo:rustc-link-arg-bins=--nmagic");
 }
 
 fn manifest_dir() -> PathBuf {

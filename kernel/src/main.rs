@@ -5,6 +5,7 @@
 //! appliance, a visit to the seats now and then, a rest when nothing happens.
 #![no_std]
 #![no_main]
+#![feature(optimize_attribute)]
 
 extern crate alloc;
 
@@ -150,7 +151,10 @@ fn tell(started: &Started, seats: &mut Seats) {
     log::info!("{started}");
 }
 
-/// Goes round until somebody wants the machine to end.
+/// Goes round until somebody wants the machine to end. Not inlined, so that it is made for speed
+/// although nothing else here is.
+#[inline(never)]
+#[optimize(speed)]
 fn run(machine: &mut Machine, built: &mut Built, seats: &mut Seats) -> Request {
     let Built { appliance, control, sockets, lines, .. } = built;
     let mut look_at = machine.now();

@@ -95,6 +95,7 @@ impl Seats {
 
     /// A bounded step of every seat; whether bytes came or went. Once the machine is to end nothing is
     /// read any more, jobs are ended, and what was said before goes out.
+    #[inline(never)]
     pub fn poll(&mut self, control: &mut Control, appliance: &mut Appliance) -> bool {
         let mut has_moved = false;
         for step in 0..self.seats.len() {

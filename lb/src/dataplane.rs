@@ -168,6 +168,7 @@ impl Dataplane {
     }
 
     /// What time brings, a bounded slice of it: call about every 10 ms.
+    #[inline(never)]
     pub fn housekeep(&mut self, now: Instant) {
         let Dataplane { tables, flows, .. } = self;
         flows.sweep(now, &mut |gone| tables.flow_gone(gone));

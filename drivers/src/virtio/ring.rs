@@ -161,6 +161,7 @@ impl Ring {
     }
 
     /// Answers that wait to be popped: at most as many as frames are in flight.
+    #[inline]
     pub fn pending(&self) -> Result<u16, RingFault> {
         // Wrapping: an index that went backwards is far ahead, and refused with the others.
         let pending = self.memory.used_index().wrapping_sub(self.consumed);

@@ -103,6 +103,7 @@ impl Machine {
     }
 
     /// The time, which the journal is told as well.
+    #[inline]
     pub fn now(&mut self) -> Instant {
         let now = self.clock.now();
         kernel::journal::JOURNAL.tell(now);
