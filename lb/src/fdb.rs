@@ -44,7 +44,7 @@ pub const AGEING: Duration = Duration::from_secs(300);
 
 const WAYS: usize = 8;
 /// A turn of housekeeping looks at one part in this many for what has aged.
-const SWEEP_TURNS: usize = 512;
+const SWEEP_TURNS: usize = 1024;
 /// One port may fill at most this part of the table.
 const PORT_SHARE: usize = 8;
 
@@ -369,6 +369,9 @@ impl Fdb {
         for _ in 0..self.buckets.len().div_ceil(SWEEP_TURNS) {
             let at = self.sweep_at;
             self.sweep_at = (at + 1) % self.buckets.len();
+            if self.buckets[at].is_empty() {
+                continue;
+            }
             for way in 0..WAYS {
                 if self.buckets[at].places[way].is_aged(now, self.ageing_s) {
                     self.clear(at, way);
@@ -465,6 +468,11 @@ impl Place {
 }
 
 impl Bucket {
+    /// Seen at a glance, as most are.
+    fn is_empty(&self) -> bool {
+        self.keys.iter().fold(0, |all, key| all | key) == 0
+    }
+
     const FREE: Place = Place { seen_s: 0, port: PortId::FIRST, kind: FdbKind::Learned, moved: 0 };
     const EMPTY: Bucket = Bucket { keys: [0; WAYS], places: [Self::FREE; WAYS] };
 

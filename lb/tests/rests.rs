@@ -8,7 +8,7 @@ use lb::*;
 use world::*;
 
 const STEP: Duration = Duration::from_millis(10);
-const REST_MAX: Duration = Duration::from_millis(50);
+const REST_MAX: Duration = Duration::from_millis(100);
 
 /// Two guests of a service, of which the second never answers, and a management address that no server
 /// lends.

@@ -23,8 +23,8 @@ pub struct Idle {
     usable: bool,
 }
 
-/// The longest wait that the PIT's 16 bits can hold is 54 ms.
-const WAIT_MAX: Duration = Duration::from_millis(50);
+/// The longest halt: the PIT's 16 bits hold 54 ms.
+const HALT_MAX: Duration = Duration::from_millis(50);
 
 const PRIMARY_COMMAND: u16 = 0x20;
 const PRIMARY_DATA: u16 = 0x21;
@@ -79,7 +79,19 @@ impl Idle {
     /// Halts until one of `lines` asks, at most for `time`. What may have happened is for the caller
     /// to find out.
     pub fn wait(&mut self, lines: Lines, time: Duration) {
-        let ticks = time.min(WAIT_MAX).as_micros() as u64 * PIT_HZ / 1_000_000;
+        let mut left = time;
+        while left > HALT_MAX {
+            left -= HALT_MAX;
+            self.halt(lines, HALT_MAX);
+            if !pit_has_expired() {
+                return;
+            }
+        }
+        self.halt(lines, left);
+    }
+
+    fn halt(&mut self, lines: Lines, time: Duration) {
+        let ticks = time.as_micros() as u64 * PIT_HZ / 1_000_000;
         start_pit(ticks.max(1) as u16);
         mask_all_but(lines.with(Lines::TIMER).with(Lines::CASCADE));
         // SAFETY: ring 0; `boot::traps::install` was the first thing that happened, and its handler

@@ -27,7 +27,7 @@ const PATIENCE_MAX: Duration = Duration::from_micros(500);
 /// Pauses between two looks, at most.
 const PAUSES_MAX: u32 = 16;
 /// The longest rest: consoles and NICs are looked after as often.
-const REST_MAX: Duration = Duration::from_millis(50);
+const REST_MAX: Duration = Duration::from_millis(100);
 /// While a console is in use: no interrupt tells that its UART can take the next bytes.
 const REST_TALKING_MAX: Duration = Duration::from_millis(1);
 
@@ -97,7 +97,7 @@ impl Pace {
     /// taken before the next rest, else it would not wake the loop again. Without work the loop may
     /// rest again at once.
     pub fn woke(&mut self, now: Instant) {
-        self.console_at = now;
+        (self.console_at, self.pauses) = (now, 1);
     }
 }
 
