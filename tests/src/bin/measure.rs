@@ -2,10 +2,10 @@
 //!
 //! Nothing is asserted. What a loaded machine measures is what that machine does when loaded.
 
-use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tests::bench::host::cpu_time;
 use tests::machine::image_path;
 use tests::{Console, Frame, MacAddr, Machine, Raw, Setup};
 
@@ -137,15 +137,6 @@ fn idle_percent() -> f64 {
     std::thread::sleep(WINDOW);
     let used = cpu_time(machine.process_id()) - before;
     100.0 * used.as_secs_f64() / WINDOW.as_secs_f64()
-}
-
-/// User and system time of a process (proc(5): fields 14 and 15 of stat, in 1/100 s).
-fn cpu_time(process: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("the process runs");
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = after_name.split_whitespace().skip(11).take(2);
-    let ticks: u64 = ticks.filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 10)
 }
 
 /// Halves the interval between a memory that is too small and one that is enough.

@@ -9,11 +9,10 @@ use super::super::host::{cpu_time, guest_memory_kib};
 use super::super::load::{Limit, Pace, Trip};
 use super::super::sheet::{Figure, Sheet, Topic, Unit};
 use super::super::system::{Duty, Plan, System};
-use super::super::vm::{Setup, Vm};
+use super::super::vm::{PATIENCE, Setup, Vm};
 use super::Effort;
 
-/// How long a machine may take with so little memory.
-const PATIENCE: Duration = Duration::from_secs(20);
+const SMALLEST: &str = "smallest memory that forwards a frame";
 
 /// Of a machine that switches.
 pub fn measure(sheet: &mut Sheet, setup: Setup, effort: &Effort) -> Result<(), String> {
@@ -37,13 +36,12 @@ pub fn measure(sheet: &mut Sheet, setup: Setup, effort: &Effort) -> Result<(), S
     enter(sheet, system, "CPU while nothing happens", Unit::PercentOfCore, percent);
     drop(vm);
     if effort.thorough && !sheet.has(&figure(SMALLEST, Unit::Mebibytes), system) {
-        let smallest = smallest_memory_mib(setup)?;
+        // With little memory it may take longer, but not that much.
+        let smallest = smallest_memory_mib(setup, took.max(Duration::from_secs(1)) * 5)?;
         enter(sheet, system, SMALLEST, Unit::Mebibytes, f64::from(smallest));
     }
     Ok(())
 }
-
-const SMALLEST: &str = "smallest memory that forwards a frame";
 
 /// Of one that balances: what flows add to its memory.
 pub fn measure_memory(sheet: &mut Sheet, setup: Setup, effort: &Effort) -> Result<(), String> {
@@ -99,12 +97,12 @@ fn first_frame(setup: Setup, patience: Duration) -> Result<Option<(Vm, Duration)
 }
 
 /// Halves the interval between a memory that is too small and one that is enough.
-fn smallest_memory_mib(setup: Setup) -> Result<u32, String> {
+fn smallest_memory_mib(setup: Setup, patience: Duration) -> Result<u32, String> {
     let (mut too_small, mut enough) = (1, setup.memory_mib);
     // To a hundredth: each trial that fails takes its time.
     while enough - too_small > enough.div_ceil(100) {
         let memory_mib = (too_small + enough) / 2;
-        if first_frame(Setup { memory_mib, ..setup }, PATIENCE)?.is_some() {
+        if first_frame(Setup { memory_mib, ..setup }, patience)?.is_some() {
             enough = memory_mib;
         } else {
             too_small = memory_mib;
