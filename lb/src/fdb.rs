@@ -164,6 +164,9 @@ pub struct Fdb {
 }
 
 impl Fdb {
+    /// Bytes that an address needs.
+    pub const BYTES_PER_MAC: usize = size_of::<Bucket>() / WAYS;
+
     /// Room for about `capacity` addresses, at least one bucket; `secret` keys the hash.
     pub fn new(capacity: usize, secret: u64) -> Fdb {
         let buckets = capacity.div_ceil(WAYS).next_power_of_two();

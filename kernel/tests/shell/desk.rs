@@ -150,7 +150,7 @@ impl Bench {
         let site = control::site(attached.iter(), Vec::new(), FLOWS_FIT);
         let dataplane = Dataplane::new(Capacity { flows: 1024, macs: 512, clients: 64 }, 7);
         let mut appliance = Appliance::new(dataplane, pool, attached);
-        appliance.memory = Some(Memory { bytes: 252 << 20, free_bytes: || 12 << 20 });
+        appliance.memory = Some(Memory { bytes: 14 << 20, free_bytes: || 12 << 20 });
         let control = Control::begin(site.clone(), &mut appliance);
         let tty = Terminal { takes: 4096, ..Terminal::default() };
         let console = Console::default();

@@ -1,34 +1,59 @@
-//! How full the tables are, and what they took in and gave up.
+//! How full the tables are, what memory they take, and what they took in and gave up.
 
+use drivers::Pool;
+use lb::fdb::Fdb;
+use lb::flow::FlowTable;
 use lb::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICES_MAX};
 
+use lb::persist::PersistenceTable;
+
+use crate::appliance::Memory;
 use crate::shell::Desk;
 use crate::shell::page::Align::{Left, Right};
 use crate::shell::page::{Page, Table, cell};
+use crate::shell::units::Bytes;
 
-/// Tables and how much of each is in use.
+/// Tables, how much of each is in use, and where the memory is. Those that have no memory of their own are
+/// small, and among everything else.
 pub fn capacity(desk: &Desk<'_>) -> Page {
     let (dataplane, pool) = (&desk.appliance.dataplane, desk.appliance.pool());
     let (tables, flows) = (dataplane.tables(), dataplane.flows());
     let (fdb, clients) = (dataplane.fdb(), dataplane.persistence());
+    let (macs, reals) = (fdb.iter(desk.appliance.now()).count(), tables.reals().count());
+    let taken = pool.total() - pool.free();
+    let [per_flow, per_client, per_buffer] =
+        [FlowTable::BYTES_PER_FLOW, PersistenceTable::BYTES_PER_CLIENT, Pool::BYTES_PER_BUFFER]
+            .map(Some);
     let rows = [
-        ("ports", tables.ports().count(), PORTS_MAX, "NICs that have a name"),
-        ("macs", fdb.iter(desk.appliance.now()).count(), fdb.capacity(), "addresses"),
-        ("guests", tables.guests().count(), GUESTS_MAX, ""),
-        ("services", tables.services().count(), SERVICES_MAX, ""),
-        ("reals", tables.reals().count(), REALS_MAX, "those included that wait for last flows"),
-        ("flows", flows.len(), flows.capacity(), "closed ones included"),
-        ("clients", clients.len(), clients.capacity(), "whose real is remembered"),
-        ("buffers", pool.total() - pool.free(), pool.total(), "frames in rings and on their way"),
+        ("ports", tables.ports().count(), PORTS_MAX, None, "NICs that have a name"),
+        ("macs", macs, fdb.capacity(), Some(Fdb::BYTES_PER_MAC), "addresses"),
+        ("guests", tables.guests().count(), GUESTS_MAX, None, ""),
+        ("services", tables.services().count(), SERVICES_MAX, None, ""),
+        ("reals", reals, REALS_MAX, None, "those included that wait for last flows"),
+        ("flows", flows.len(), flows.capacity(), per_flow, "closed ones included"),
+        ("clients", clients.len(), clients.capacity(), per_client, "whose real is remembered"),
+        ("buffers", taken, pool.total(), per_buffer, "frames in rings and on their way"),
     ];
-    let columns = [("TABLE", Left), ("IN USE", Right), ("SIZE", Right), ("OF", Left)];
+    let columns =
+        [("TABLE", Left), ("IN USE", Right), ("SIZE", Right), ("MEMORY", Right), ("OF", Left)];
     let mut table = Table::new("tables", columns);
-    for (name, in_use, size, what) in rows {
+    let mut named_bytes = 0;
+    for (name, in_use, size, each_bytes, what) in rows {
+        let bytes = each_bytes.map(|each| each * size);
+        named_bytes += bytes.unwrap_or(0);
         let [name, what] = [cell("table", name), cell("what", what)];
-        table.push([name, cell("in_use", in_use), cell("size", size), what]);
+        let bytes = cell("memory_bytes", bytes.map(|bytes| Bytes(bytes as u64)));
+        table.push([name, cell("in_use", in_use), cell("size", size), bytes, what]);
     }
     let mut page = Page::new("fulcrum.show.capacity/1");
     page.table(table, "There is no table.");
+    if let Some(Memory { bytes, free_bytes }) = desk.appliance.memory {
+        let free_bytes = free_bytes();
+        let other_bytes = bytes.saturating_sub(named_bytes + free_bytes);
+        page.fact("everything else", cell("other_bytes", Bytes(other_bytes as u64)));
+        page.fact("free", cell("free_bytes", Bytes(free_bytes as u64)));
+        page.fact("all memory", cell("memory_bytes", Bytes(bytes as u64)));
+    }
     page
 }
 
