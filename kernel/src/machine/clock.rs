@@ -2,12 +2,16 @@
 //!
 //! The counter is the time stamp counter, its frequency what the hypervisor says (CPUID) or what a
 //! short comparison with the PIT gives. The clock never goes back: when the counter does (a machine
-//! that was moved or restored), the clock stands at its last instant and goes on from there.
+//! that was moved or restored), the clock stands at its last instant and goes on from there. Nor does
+//! it jump: nobody looks at it less often than many times a second, so a longer time between two looks
+//! is one in which the machine stood still, and nothing of the kind happened that timers wait for.
 
 use core::time::Duration;
 
 use lb::Instant;
 
+/// What passes between two looks at most.
+const STEP_MAX: Duration = Duration::from_secs(1);
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// The PIT's input frequency, from 105/88 MHz.
 pub const PIT_HZ: u64 = 1_193_182;
@@ -37,24 +41,34 @@ pub struct Clock {
     base_ticks: u64,
     base: Instant,
     last_ticks: u64,
+    /// Ticks of [`STEP_MAX`].
+    step_max: u64,
 }
 
 impl Clock {
     /// A clock that shows `start` at `ticks`.
     pub fn new(frequency: Frequency, ticks: u64, start: Instant) -> Self {
         let scale = (u128::from(NANOS_PER_SECOND) << 32) / u128::from(frequency.0);
-        Self { scale: scale as u64, base_ticks: ticks, base: start, last_ticks: ticks }
+        let step_max = STEP_MAX.as_secs() * frequency.0;
+        Self { scale: scale as u64, base_ticks: ticks, base: start, last_ticks: ticks, step_max }
     }
 
     /// What the clock shows when the counter shows `ticks`.
     #[cfg_attr(feature = "image", optimize(speed))]
     pub fn at(&mut self, ticks: u64) -> Instant {
-        if ticks < self.last_ticks {
-            self.base = self.show(self.last_ticks);
-            self.base_ticks = ticks;
+        if ticks < self.last_ticks || ticks - self.last_ticks > self.step_max {
+            self.jump(ticks);
         }
         self.last_ticks = ticks;
         self.show(ticks)
+    }
+
+    /// The counter was set back, or the machine has stood still.
+    #[cold]
+    fn jump(&mut self, ticks: u64) {
+        let step = if ticks < self.last_ticks { Duration::ZERO } else { STEP_MAX };
+        self.base = self.show(self.last_ticks) + step;
+        self.base_ticks = ticks;
     }
 
     #[cfg_attr(feature = "image", optimize(speed))]
@@ -152,8 +166,8 @@ mod tests {
         // A year at an odd frequency is right to the millisecond.
         let hz = 2_593_906_123;
         let year_s = 365 * 24 * 3600;
-        let mut clock = Clock::new(frequency(hz), 0, Instant::START);
-        let shown = clock.at(hz * year_s).as_millis();
+        let clock = Clock::new(frequency(hz), 0, Instant::START);
+        let shown = clock.show(hz * year_s).as_millis();
         assert!(shown.abs_diff(year_s * 1000) <= 32, "{shown}");
     }
 
@@ -168,10 +182,23 @@ mod tests {
         assert_eq!(clock.at(2_000_000), Instant::from_millis(7));
     }
 
+    /// F24: a machine that is stopped for five minutes finds that a second has passed, and goes on.
+    #[test]
+    fn f24_a_machine_that_stood_still_has_missed_nothing() {
+        let mut clock = Clock::new(frequency(GHZ), 0, Instant::START);
+        assert_eq!(clock.at(GHZ), Instant::from_millis(1_000), "a second may pass");
+        let stopped = 300 * GHZ;
+        assert_eq!(clock.at(GHZ + stopped), Instant::from_millis(2_000));
+        assert_eq!(clock.at(GHZ + stopped + 1_000_000), Instant::from_millis(2_001));
+        assert_eq!(clock.at(2 * GHZ + 2 * stopped), Instant::from_millis(3_001), "and again");
+        assert_eq!(clock.at(7), Instant::from_millis(3_001), "moved to a younger host");
+    }
+
     #[test]
     fn the_end_of_the_counter_is_no_end() {
         let mut clock = Clock::new(frequency(10_000_000), 0, Instant::START);
-        assert_eq!(clock.at(u64::MAX), Instant::from_nanos(u64::MAX));
+        assert_eq!(clock.show(u64::MAX), Instant::from_nanos(u64::MAX));
+        clock.last_ticks = u64::MAX;
         assert_eq!(clock.at(0), Instant::from_nanos(u64::MAX));
     }
 
