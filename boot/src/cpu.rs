@@ -22,6 +22,20 @@ pub unsafe fn in8(port: u16) -> u8 {
     value
 }
 
+/// Reads 16 bits from an I/O port.
+///
+/// # Safety
+/// As [`in8`].
+#[inline]
+pub unsafe fn in16(port: u16) -> u16 {
+    let value: u16;
+    // SAFETY: as in `in8`.
+    unsafe {
+        asm!("in ax, dx", in("dx") port, out("ax") value, options(nomem, nostack, preserves_flags))
+    };
+    value
+}
+
 /// Reads 32 bits from an I/O port.
 ///
 /// # Safety

@@ -32,9 +32,12 @@ use core::ops::Range;
 
 pub use self::latch::{AcpiPorts, BusPath, Ejector, Selector};
 use self::latch::{Latch, PowerSlot};
-use crate::pci::{Address, Bridge, Bus, ConfigurationAccess, Device, Function, SLOTS};
+use crate::pci::{
+    Address, Bridge, Bus, ConfigurationAccess, Device, Function, NarrowAccess, SLOTS,
+};
 use crate::pool::Pool;
-use crate::probe::{Absent, Found, probe};
+use crate::probe::{Absent, First, Found, probe, start_watchdog};
+use crate::watchdog::Watchdog;
 
 /// In so many calls of [`Bays::look`] each bay is looked at.
 const LOOKS_PER_ROUND: usize = 8;
@@ -297,6 +300,17 @@ impl<C: ConfigurationAccess> Bays<C> {
             }
             (Latch::Acpi { .. } | Latch::None, _) => {}
         }
+    }
+}
+
+impl<C: NarrowAccess> Bays<C> {
+    /// Has the machine's watchdog count, if there is one: it is on the same bus.
+    ///
+    /// # Safety
+    /// As [`Bays::look`], and once.
+    pub unsafe fn start_watchdog(&mut self, mapped_end: u64) -> Option<First<Watchdog>> {
+        // SAFETY: exactly what our caller promised.
+        unsafe { start_watchdog(&mut self.bus, mapped_end) }
     }
 }
 

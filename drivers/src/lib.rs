@@ -23,6 +23,7 @@
 //!   nic       what every driver can do        pool   the buffers
 //!   offload   what a frame leaves undone      disk   what a disk can do
 //!   tty       what a console's wire can do     vacancy  a port whose NIC is not there
+//!   watchdog  starts a machine anew whose loop hangs
 //!
 //!   what drivers of chips are made of:
 //!   mmio      registers                       words  descriptors
@@ -52,6 +53,7 @@ pub mod tty;
 mod vacancy;
 mod virtio;
 mod vmxnet3;
+mod watchdog;
 mod words;
 
 pub use bays::{Bays, News};
@@ -64,3 +66,4 @@ pub use pool::{BUFFERS_PER_FRAME_MAX, Frame, HEAD_BYTES_MAX, Pool};
 pub use probe::{Absent, First, Found, probe_console, probe_disk};
 pub use tty::Tty;
 pub use vacancy::Vacancy;
+pub use watchdog::Watchdog;

@@ -1,6 +1,6 @@
 //! A device's registers in memory. All drivers of ours reach them here and nowhere else.
 //!
-//! A register is 32 bits wide and every access touches it once, where it stands in the program: the
+//! A register is 32 bits wide, but for the watchdog's, and every access touches it once, where it stands in the program: the
 //! pages are uncached and the accesses volatile. What was written to memory before a register is
 //! seen before it, so a doorbell needs no fence of its own.
 
@@ -50,6 +50,13 @@ impl Mmio {
         } else {
             Ok(Mmio { base, bytes })
         }
+    }
+
+    /// Writes to a register that takes only so many bits.
+    pub fn write_half(&mut self, at: u32, value: u16) {
+        fence(Ordering::Release);
+        // SAFETY: as in `write`; a part of a register is aligned as well.
+        unsafe { self.register(at).cast().write_volatile(value) }
     }
 
     fn register(&self, at: u32) -> NonNull<u32> {

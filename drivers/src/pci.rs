@@ -12,7 +12,7 @@
 use alloc::vec::Vec;
 use virtio_drivers::transport::pci::bus::{BarInfo, Command, PciRoot};
 
-use crate::virtio;
+use crate::{virtio, watchdog};
 
 pub use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction as Address};
 
@@ -43,6 +43,7 @@ const FUNCTIONS: u8 = 8;
 const CLASS_STORAGE: u8 = 0x01;
 const CLASS_NETWORK: u8 = 0x02;
 const CLASS_COMMUNICATION: u8 = 0x07;
+const CLASS_SYSTEM: u8 = 0x08;
 
 /// A controller on the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +105,13 @@ impl<C: ConfigurationAccess> Bus<C> {
     /// Every console of a kind that there is a driver for, in ascending order of address.
     pub fn consoles(&self) -> Vec<Device> {
         self.known(CLASS_COMMUNICATION, [virtio::pci::CONSOLE_TRANSITIONAL, virtio::pci::CONSOLE])
+    }
+
+    /// The watchdog, if there is one.
+    pub(crate) fn watchdog(&self) -> Option<Address> {
+        let devices = self.devices(CLASS_SYSTEM);
+        let is_it = |device: &&Device| (device.vendor, device.device) == watchdog::ID;
+        devices.iter().find(is_it).map(|device| device.address)
     }
 
     /// Those of a class, by vendor and device.
@@ -283,6 +291,22 @@ fn irq_line(interrupt: u32) -> Option<u8> {
     (pin != 0 && (1..16).contains(&line)).then_some(line)
 }
 
+/// Writes of less than a word, for registers that take no other.
+pub trait NarrowAccess: ConfigurationAccess {
+    fn write_half(&mut self, address: Address, register: u8, half: u16);
+    fn write_byte(&mut self, address: Address, register: u8, byte: u8);
+}
+
+impl<C: NarrowAccess> Bus<C> {
+    pub(crate) fn write_half(&mut self, address: Address, register: u8, half: u16) {
+        self.config.write_half(address, register, half);
+    }
+
+    pub(crate) fn write_byte(&mut self, address: Address, register: u8, byte: u8) {
+        self.config.write_byte(address, register, byte);
+    }
+}
+
 /// Configuration mechanism #1.
 pub struct PortIo(());
 
@@ -324,5 +348,19 @@ impl ConfigurationAccess for PortIo {
 
     unsafe fn unsafe_clone(&self) -> PortIo {
         PortIo(())
+    }
+}
+
+impl NarrowAccess for PortIo {
+    fn write_half(&mut self, address: Address, register: u8, half: u16) {
+        PortIo::select(address, register);
+        // SAFETY: as in `write_word`.
+        unsafe { boot::cpu::out16(CONFIG_DATA + u16::from(register & 2), half) }
+    }
+
+    fn write_byte(&mut self, address: Address, register: u8, byte: u8) {
+        PortIo::select(address, register);
+        // SAFETY: as in `write_word`.
+        unsafe { boot::cpu::out8(CONFIG_DATA + u16::from(register & 3), byte) }
     }
 }

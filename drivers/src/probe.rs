@@ -6,9 +6,10 @@
 
 use crate::disk::Disk;
 use crate::nic::Nic;
-use crate::pci::{Address, Bus, ConfigurationAccess, Device};
+use crate::pci::{Address, Bus, ConfigurationAccess, Device, NarrowAccess};
 use crate::pool::Pool;
 use crate::tty::Tty;
+use crate::watchdog::Watchdog;
 use crate::{e1000e, virtio, vmxnet3};
 use alloc::boxed::Box;
 use core::fmt;
@@ -125,6 +126,20 @@ pub unsafe fn probe_console<C: ConfigurationAccess>(
     let address = bus.consoles().first()?.address;
     // SAFETY: exactly what our caller promised.
     let result = unsafe { virtio::pci::open_console(bus, address, mapped_end) };
+    Some(First { address, result })
+}
+
+/// Has the machine's watchdog count, if there is one.
+///
+/// # Safety
+/// As [`probe`].
+pub(crate) unsafe fn start_watchdog<C: NarrowAccess>(
+    bus: &mut Bus<C>,
+    mapped_end: u64,
+) -> Option<First<Watchdog>> {
+    let address = bus.watchdog()?;
+    // SAFETY: exactly what our caller promised.
+    let result = unsafe { Watchdog::start(bus, address, mapped_end) };
     Some(First { address, result })
 }
 

@@ -17,6 +17,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use drivers::Watchdog;
 use image::{Com, DeviceBus, Lines, Machine, Nics, Sockets, Uart};
 use kernel::appliance::{Appliance, Request, TICK, Turn};
 use kernel::console::Tty;
@@ -32,8 +33,8 @@ use lb::{Capacity, Dataplane};
 
 boot::entry!(main);
 
-/// Between two looks at some of the places that a NIC may be plugged into: all are seen in a third of a
-/// second, or a little later by a loop that rests.
+/// Between two looks at what happens to the machine: at its power button, and at some of the places that
+/// a NIC may be plugged into, of which all are seen in a third of a second.
 const LOOK_INTERVAL: Duration = Duration::from_millis(40);
 
 /// The appliance, configured.
@@ -56,13 +57,14 @@ struct Kept {
 fn main(start_info: u64, magic: u32) -> ! {
     // SAFETY: the entry calls this once, with what the loader passed.
     let mut machine = unsafe { Machine::start(Handover { address: start_info, magic }) };
-    machine.crash_if_asked();
     let mut built = build(&mut machine);
     let mut seats = find_seats(&mut built);
     JOURNAL.lines().for_each(|line| seats.print(&format!("{line}\n")));
     tell(built.control.started(), &mut seats);
     seats.greet(&built.control);
-    match run(&mut machine, &mut built, &mut seats) {
+    let watchdog = built.sockets.start_watchdog();
+    machine.crash_if_asked();
+    match run(&mut machine, &mut built, &mut seats, watchdog) {
         Request::Reboot => image::reboot(),
         Request::PowerOff => image::power_off(),
     }
@@ -155,7 +157,12 @@ fn tell(started: &Started, seats: &mut Seats) {
 /// although nothing else here is.
 #[inline(never)]
 #[optimize(speed)]
-fn run(machine: &mut Machine, built: &mut Built, seats: &mut Seats) -> Request {
+fn run(
+    machine: &mut Machine,
+    built: &mut Built,
+    seats: &mut Seats,
+    mut watchdog: Option<Watchdog>,
+) -> Request {
     let Built { appliance, control, sockets, lines, .. } = built;
     let mut look_at = machine.now();
     let mut pace = Pace::begin(machine.now());
@@ -182,6 +189,13 @@ fn run(machine: &mut Machine, built: &mut Built, seats: &mut Seats) -> Request {
         if now >= look_at {
             look_at = now + LOOK_INTERVAL;
             sockets.look(control, appliance);
+            if image::was_button_pressed() {
+                log::info!("the power button was pressed");
+                appliance.request = Some(Request::PowerOff);
+            }
+            if let Some(watchdog) = &mut watchdog {
+                watchdog.feed();
+            }
         }
         if pace.may_rest(now) && machine.idle.is_usable() && appliance.arm() {
             // What no interrupt tells of is looked for as often as housekeeping is done.

@@ -1,7 +1,7 @@
 //! A configuration space for tests: functions that are there, and registers that hold what real
 //! ones would.
 
-use super::{Address, ConfigurationAccess};
+use super::{Address, ConfigurationAccess, NarrowAccess};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -106,5 +106,15 @@ impl ConfigurationAccess for FakeConfig {
 
     unsafe fn unsafe_clone(&self) -> FakeConfig {
         self.clone()
+    }
+}
+
+impl NarrowAccess for FakeConfig {
+    fn write_half(&mut self, address: Address, register: u8, half: u16) {
+        self.set(address, register, half.into());
+    }
+
+    fn write_byte(&mut self, address: Address, register: u8, byte: u8) {
+        self.set(address, register, byte.into());
     }
 }

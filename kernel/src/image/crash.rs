@@ -18,9 +18,16 @@ pub fn crash(way: Crash) -> ! {
         Crash::Text => write_to(layout::text().start),
         Crash::Data => execute(layout::data().start),
         Crash::Null => read_from(8),
+        Crash::Hang => stand_still(),
         Crash::Heap => drop(black_box(Vec::<u8>::with_capacity(isize::MAX as usize))),
     }
     unreachable!("crash={way:?} did not crash");
+}
+
+fn stand_still() {
+    while black_box(true) {
+        core::hint::spin_loop();
+    }
 }
 
 fn invalid_instruction() {

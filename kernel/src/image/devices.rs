@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use drivers::bays::{AcpiPorts, Ejector};
 use drivers::disk::BLOCK_BYTES;
 use drivers::pci::{Address, Bus, ConfigurationAccess, PortIo};
-use drivers::{Bays, Disk, First, Found, News, Pool, Tty, probe_console, probe_disk};
+use drivers::{Bays, Disk, First, Found, News, Pool, Tty, Watchdog, probe_console, probe_disk};
 use kernel::appliance::{Appliance, Attached};
 use kernel::control::Control;
 use kernel::machine::aml::Plugging;
@@ -119,6 +119,22 @@ impl Sockets {
     /// The interrupt lines that the NICs share.
     pub fn lines(&self) -> Lines {
         self.lines
+    }
+
+    /// Has the watchdog count, if there is one.
+    pub fn start_watchdog(&mut self) -> Option<Watchdog> {
+        // SAFETY: as in `attach`; this is called once.
+        let First { address, result } = unsafe { self.bays.start_watchdog(memory::mapped_end()) }?;
+        match result {
+            Ok(watchdog) => {
+                log::info!("{address} watchdog: a loop that stands still for 10 s is started anew");
+                Some(watchdog)
+            }
+            Err(reason) => {
+                log::error!("{address} is no watchdog: {reason}");
+                None
+            }
+        }
     }
 
     /// Places that a NIC may be plugged into.

@@ -29,7 +29,7 @@ use lb::Instant;
 pub use clock::TscClock;
 pub use devices::{DeviceBus, Nics, Sockets};
 pub use idle::{Idle, Lines};
-pub use power::{power_off, reboot};
+pub use power::{power_off, reboot, was_button_pressed};
 pub use uart::{Com, Uart};
 
 /// Lines that are longer than a row go on in the next one. SeaBIOS, where it has the serial port

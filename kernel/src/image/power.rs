@@ -1,7 +1,7 @@
 //! The end of a run: reboot, power off, or leave QEMU with a code.
 
 use boot::cpu;
-use kernel::machine::acpi::Power;
+use kernel::machine::acpi::{Button, Power};
 use kernel::machine::options::EXIT_VALUE_CRASHED;
 use spin::Once;
 
@@ -10,9 +10,28 @@ const EXIT_PORT: u16 = 0xf4;
 
 static POWER: Once<Power> = Once::new();
 
-/// Remembers what ACPI's tables say.
+/// Remembers what ACPI's tables say, and has the power button's presses seen.
 pub fn know(power: Power) {
     POWER.call_once(|| power);
+    if let Some(Button { enable, .. }) = power.button {
+        // SAFETY: the FADT says that this register enables events; that they interrupt is for the
+        // interrupt controller, where their line is masked.
+        unsafe { cpu::out16(enable, Button::BIT) };
+    }
+}
+
+/// Whether the power button was pressed since that was asked last.
+pub fn was_button_pressed() -> bool {
+    let Some(Button { status, .. }) = POWER.get().and_then(|power| power.button) else {
+        return false;
+    };
+    // SAFETY: the FADT says that this is the status of those events.
+    let was_pressed = unsafe { cpu::in16(status) } & Button::BIT != 0;
+    if was_pressed {
+        // SAFETY: as above; the bit is cleared by being written.
+        unsafe { cpu::out16(status, Button::BIT) };
+    }
+    was_pressed
 }
 
 /// Starts the machine again, by ever ruder means.

@@ -19,8 +19,22 @@ pub struct Acpi {
 pub struct Power {
     /// PM1a control block, and what is written there to enter S5.
     pub off: Option<(u16, u16)>,
+    /// The power button's events.
+    pub button: Option<Button>,
     /// Where to write what, to reset the machine.
     pub reset: Option<(u16, u8)>,
+}
+
+/// Where a press of the power button is seen: the PM1a event block's status, of which a bit is cleared
+/// by being written, and what enables that (ACPI 6.5, 4.8.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Button {
+    pub status: u16,
+    pub enable: u16,
+}
+
+impl Button {
+    pub const BIT: u16 = 1 << 8;
 }
 
 /// Tables that a root table may list before we stop looking.
@@ -29,6 +43,8 @@ const HEADER_BYTES: u64 = 36;
 /// Generic address structure: system I/O space.
 const SPACE_IO: u8 = 1;
 const FLAG_RESET_SUPPORTED: u32 = 1 << 10;
+/// The button, if there is one, is no fixed event.
+const FLAG_BUTTON_ELSEWHERE: u32 = 1 << 4;
 
 impl Acpi {
     /// Looks from the root pointer at `rsdp`; whatever is missing or broken is just not known.
@@ -87,8 +103,14 @@ fn read_fadt(memory: &impl Physical, fadt: u64, sleep_type_off: u8) -> Power {
     let port = |number: u64| u16::try_from(number).ok().filter(|port| *port != 0);
 
     let pm1a_control = field(64).and_then(|at| memory.u32(at)).map(u64::from).and_then(port);
+    let flags = field(112).and_then(|at| memory.u32(at)).unwrap_or(0);
+    let button = || {
+        let status = port(memory.u32(field(56)?)?.into())?;
+        let [bytes] = memory.bytes(field(88)?)?;
+        let enable = status.checked_add(u16::from(bytes) / 2).filter(|at| *at > status)?;
+        (flags & FLAG_BUTTON_ELSEWHERE == 0).then_some(Button { status, enable })
+    };
     let reset = || {
-        let flags = memory.u32(field(112)?)?;
         if length < 129 || flags & FLAG_RESET_SUPPORTED == 0 {
             return None;
         }
@@ -98,7 +120,7 @@ fn read_fadt(memory: &impl Physical, fadt: u64, sleep_type_off: u8) -> Power {
         (space == SPACE_IO).then(|| port(address))?.map(|port| (port, value))
     };
     let off = pm1a_control.map(|port| (port, SLEEP_ENABLE | u16::from(sleep_type_off) << 10));
-    Power { off, reset: reset() }
+    Power { off, button: button(), reset: reset() }
 }
 
 #[cfg(test)]
@@ -121,7 +143,9 @@ mod tests {
 
     fn fadt() -> Vec<u8> {
         let mut bytes = table(b"FACP", 244);
+        bytes[56..60].copy_from_slice(&0x600u32.to_le_bytes());
         bytes[64..68].copy_from_slice(&0x604u32.to_le_bytes());
+        bytes[88] = 4;
         bytes[112..116].copy_from_slice(&FLAG_RESET_SUPPORTED.to_le_bytes());
         bytes[116] = SPACE_IO;
         bytes[120..128].copy_from_slice(&0xcf9u64.to_le_bytes());
@@ -155,9 +179,26 @@ mod tests {
     fn both_root_tables_lead_to_the_ports() {
         for revision in [0, 2] {
             let power = power(&machine(revision), 0xf0000);
-            let wanted = Power { off: Some((0x604, 0x2000)), reset: Some((0xcf9, 0x0f)) };
+            let wanted = Power {
+                off: Some((0x604, 0x2000)),
+                button: Some(Button { status: 0x600, enable: 0x602 }),
+                reset: Some((0xcf9, 0x0f)),
+            };
             assert_eq!(power, wanted, "revision {revision}");
         }
+    }
+
+    #[test]
+    fn a_button_that_is_no_fixed_event_is_not_looked_for() {
+        let is_known = |flags: u32, bytes: u8| {
+            let mut memory = machine(2);
+            memory.0[4].1[112..116].copy_from_slice(&flags.to_le_bytes());
+            memory.0[4].1[88] = bytes;
+            power(&memory, 0xf0000).button.is_some()
+        };
+        assert!(is_known(0, 4));
+        assert!(!is_known(FLAG_BUTTON_ELSEWHERE, 4));
+        assert!(!is_known(0, 0), "no such block");
     }
 
     #[test]
@@ -167,7 +208,7 @@ mod tests {
         short[4..8].copy_from_slice(&116u32.to_le_bytes());
         memory.0[4].1 = short;
         let power = power(&memory, 0xf0000);
-        assert_eq!(power, Power { off: Some((0x604, 0x2000)), reset: None });
+        assert_eq!((power.off, power.reset), (Some((0x604, 0x2000)), None));
     }
 
     #[test]

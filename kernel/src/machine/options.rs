@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! panic=halt|reboot|exit     what to do after last words; exit is QEMU's isa-debug-exit
-//! crash=panic|fault|stack|text|data|null|heap    die at once, to see the last words (for tests)
+//! crash=panic|fault|stack|text|data|null|heap    die at the start, to see the last words (for tests)
+//! crash=hang                 stand still instead, to see the watchdog
 //! host=NAME                  whose configuration the disk's must be (crate::store)
 //! ```
 //!
@@ -43,6 +44,8 @@ pub enum Crash {
     Null,
     /// An allocation larger than the heap.
     Heap,
+    /// No death: the loop does not go round.
+    Hang,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +69,7 @@ impl OnPanic {
 }
 
 impl Crash {
-    const WORDS: [(&'static str, Crash); 7] = [
+    const WORDS: [(&'static str, Crash); 8] = [
         ("panic", Crash::Panic),
         ("fault", Crash::Fault),
         ("stack", Crash::Stack),
@@ -74,6 +77,7 @@ impl Crash {
         ("data", Crash::Data),
         ("null", Crash::Null),
         ("heap", Crash::Heap),
+        ("hang", Crash::Hang),
     ];
 }
 
@@ -99,7 +103,7 @@ impl Options {
             Some(("crash", value)) => {
                 self.crash = Some(
                     find(&Crash::WORDS, value)
-                        .ok_or("crash=panic, fault, stack, text, data, null or heap")?,
+                        .ok_or("crash=panic, fault, stack, text, data, null, heap or hang")?,
                 );
             }
             Some(("host", value)) => {
