@@ -63,8 +63,24 @@ impl Qmp {
     /// Presses the reset button; other than a reset that the machine asks for, which ends QEMU, this
     /// starts it anew.
     pub fn reset(&self) {
-        self.execute(r#"{"execute": "set-action", "arguments": {"reboot": "reset"}}"#);
+        self.allow_resets();
         self.execute(r#"{"execute": "system_reset"}"#);
+    }
+
+    /// Whoever resets the machine starts it anew, and does not end QEMU.
+    pub fn allow_resets(&self) {
+        self.execute(r#"{"execute": "set-action", "arguments": {"reboot": "reset"}}"#);
+    }
+
+    /// Presses the power button.
+    pub fn press_power(&self) {
+        self.execute(r#"{"execute": "system_powerdown"}"#);
+    }
+
+    /// The machine stands still, or goes on.
+    pub fn set_running(&self, running: bool) {
+        let command = if running { "cont" } else { "stop" };
+        self.execute(&format!(r#"{{"execute": "{command}"}}"#));
     }
 
     /// Sends one command and waits for its answer.
@@ -79,6 +95,13 @@ impl Qmp {
             }
             events.push(line);
         }
+    }
+
+    /// Whether there was such an event that nobody has waited for, as far as answers have been read.
+    pub fn has_event(&self, name: &str) -> bool {
+        self.execute(r#"{"execute": "query-name"}"#);
+        let control = self.control.lock().unwrap();
+        control.events.iter().any(|line| line.contains(&format!("\"{name}\"")))
     }
 
     /// Waits for an event with these words, unless it has come since it was waited for last.

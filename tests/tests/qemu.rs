@@ -19,6 +19,8 @@ mod disk_image;
 mod health;
 #[path = "qemu/hostile.rs"]
 mod hostile;
+#[path = "qemu/life.rs"]
+mod life;
 #[path = "qemu/load.rs"]
 mod load;
 #[path = "qemu/machines.rs"]

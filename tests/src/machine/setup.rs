@@ -44,6 +44,8 @@ pub struct Setup {
     pub serial2: bool,
     /// Whether there is a virtio console.
     pub virtio_console: bool,
+    /// Whether there is a watchdog, an i6300esb.
+    pub watchdog: bool,
 }
 
 /// How the image gets into memory.
@@ -91,6 +93,7 @@ impl Default for Setup {
             reach: Reach::Pipes,
             serial2: false,
             virtio_console: false,
+            watchdog: false,
         }
     }
 }
@@ -112,6 +115,10 @@ impl Setup {
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
         self.add_seats(&mut command);
         self.add_disk(&mut command);
+        if self.watchdog {
+            let device = format!("i6300esb,bus={},addr=0x1c", self.board.bus());
+            command.args(["-device", &device]);
+        }
         (0..self.ports).for_each(|port| self.add_nic(&mut command, port));
         let sockets = self.ports..self.ports + self.sockets;
         sockets.for_each(|port| self.add_socket(&mut command, port));

@@ -1,0 +1,91 @@
+//! What happens to the machine itself: it is stopped, reset, switched off, and hangs.
+
+use std::thread;
+use std::time::Duration;
+
+use tests::disk::DiskFile;
+use tests::world::{WEB, World, guest_line};
+use tests::{MacAddr, Machine, Raw, Setup, Station, TcpFlow};
+
+/// IEEE 802's second ethertype for local experiments; the harness's markers have the first.
+const ETHER_TYPE: u16 = 0x88b6;
+
+/// The power button: what was committed is on the disk, and the next start has it.
+#[test]
+fn the_power_button_ends_the_machine_with_its_configuration_saved() {
+    let disk = DiskFile::blank();
+    let setup = || Setup { disk: Some(disk.path.clone()), ..Setup::default() };
+    let mut machine = Machine::boot(setup());
+    machine.console.command("configure");
+    machine.console.command(&guest_line(1));
+    machine.console.press("commit\r");
+    machine.qmp.press_power();
+    assert_eq!(machine.await_exit(), Some(0));
+    let machine = Machine::boot(setup());
+    let shown = machine.console.command("show configuration");
+    assert!(shown.contains(&guest_line(1)), "{shown}");
+}
+
+/// A loop that hangs is started anew; one that goes round under traffic for as long is not.
+#[test]
+fn the_watchdog_starts_a_machine_anew_that_hangs() {
+    let hung =
+        Machine::start(Setup { watchdog: true, command_line: "crash=hang", ..Setup::default() });
+    hung.qmp.allow_resets();
+    let going = World::on(Setup { watchdog: true, ..Setup::default() }, &[100, 100]);
+    going.under_traffic(40_000, |_| {
+        hung.console.wait_for("Fulcrum");
+        hung.qmp.await_event("WATCHDOG", "reset");
+        hung.qmp.await_event("RESET", "");
+        hung.console.wait_for("Fulcrum");
+    });
+    let log = going.command("show log");
+    assert!(log.contains("watchdog: a loop that stands still for 10 s"), "{log}");
+    going.machine.assert_accounted();
+    assert!(!going.machine.qmp.has_event("WATCHDOG"));
+}
+
+/// F13, F24: the machine is stopped and goes on, with frames on their way: nothing is lost, nobody was
+/// found dead, and nobody is asked more often than before.
+#[test]
+fn f13_f24_a_machine_that_was_stopped_goes_on() {
+    let world = World::with_weights(&[100, 100]);
+    let mut idle = TcpFlow::open(&world.client, 41_000, WEB, &world.reals());
+    world.under_traffic(40_000, |traffic| {
+        for _ in 0..3 {
+            world.machine.qmp.set_running(false);
+            thread::sleep(Duration::from_secs(2));
+            world.machine.qmp.set_running(true);
+            traffic.pass(2);
+        }
+    });
+    idle.client_says(b"after all of that");
+    idle.real_says(b"as before");
+    idle.close();
+    let log = world.command("show log");
+    let is_about_health = |line: &&str| line.contains(" down") || line.contains("broken");
+    assert_eq!(log.lines().find(is_about_health), None, "{log}");
+    world.machine.assert_accounted();
+}
+
+/// F17: after a reset the flows are where they were, as soon as their reals speak, and new ones begin.
+#[test]
+fn f17_flows_outlive_a_reset() {
+    let world = World::with_weights(&[100, 100]);
+    let open = |port| TcpFlow::open(&world.client, port, WEB, &world.reals());
+    let mut flows: Vec<TcpFlow> = (40_000..40_020).map(open).collect();
+    world.machine.qmp.reset();
+    world.machine.console.wait_for("fulcrum>");
+    world.machine.console.script_mode();
+    (1..=2).for_each(|guest| world.await_up(guest));
+    // Where the client is was forgotten, and a gateway says something now and then.
+    let (from, to) = (world.client.mac, MacAddr::BROADCAST);
+    world.client.send(Raw { from, to, ether_type: ETHER_TYPE, payload: vec![0; 46] });
+    Station::settle(&world.stations());
+    for flow in &mut flows {
+        flow.real_says(b"still here");
+        flow.client_says(b"so am I");
+    }
+    flows.push(open(40_020));
+    flows.into_iter().for_each(TcpFlow::close);
+}
