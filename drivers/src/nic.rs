@@ -166,7 +166,7 @@ macro_rules! counters {
 
         impl NicCounters {
             /// Every counter with its name, zeros included.
-            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
                 [$((stringify!($name), self.$name),)*].into_iter()
             }
 

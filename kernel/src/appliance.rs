@@ -23,7 +23,8 @@ use crate::capture::{Capture, Tap, Way};
 use crate::cleared::Cleared;
 use crate::config::NicId;
 use crate::edge;
-use crate::send::{Egress, Sent, SoftwareCounters, finish, offload_of};
+use crate::rates::Rates;
+use crate::send::{Egress, Many, Sent, SoftwareCounters, finish, offload_of};
 
 /// Time between two slices of housekeeping.
 pub const TICK: Duration = Duration::from_millis(10);
@@ -108,6 +109,7 @@ struct PortSlot {
     state: NicState,
     punts_waiting: usize,
     software: SoftwareCounters,
+    rates: Rates,
 }
 
 impl Appliance {
@@ -167,13 +169,19 @@ impl Appliance {
         let slot = &mut self.ports[port.index()];
         let before = core::mem::replace(&mut slot.attached, attached);
         slot.past.add(before.nic.counters());
+        // Rates are of what the NIC counts, which begins anew.
+        slot.rates = Rates::default();
         self.follow_link(port.index());
         before
     }
 
-    /// What was done of the work of a port's NIC.
+    /// What is counted of a port beside what its NIC counts.
     pub fn software(&self, port: PortId) -> Option<&SoftwareCounters> {
         self.ports.get(port.index()).map(|slot| &slot.software)
+    }
+
+    pub fn rates(&self, port: PortId) -> Option<&Rates> {
+        self.ports.get(port.index()).map(|slot| &slot.rates)
     }
 
     pub fn pool(&self) -> &'static Pool {
@@ -233,7 +241,9 @@ impl Appliance {
 
     /// How long the loop may rest if no frame comes.
     pub fn rest(&self) -> Duration {
-        self.dataplane.next_due().max(self.next_tick).since(self.now)
+        let notes =
+            self.ports.iter().filter_map(|slot| slot.rates.next(slot.attached.nic.counters()));
+        notes.fold(self.dataplane.next_due(), Instant::min).max(self.next_tick).since(self.now)
     }
 
     /// Asks every NIC for an interrupt; `false` (and nothing asked) if one of them has work.
@@ -278,6 +288,8 @@ impl Appliance {
         if self.dataplane.tables().edges().contains(ingress) {
             batch.retain_mut(|frame| edge::enter(&mut self.dataplane, ingress, frame));
         }
+        let counters = &mut self.ports[ingress.index()].software;
+        batch.iter().for_each(|frame| counters.count_in(Many::of(frame)));
         self.decide(ingress, batch);
         for (at, frame) in batch.drain(..).enumerate() {
             self.act(ingress, frame, self.verdicts[at]);
@@ -385,6 +397,9 @@ impl Appliance {
     fn tick(&mut self) {
         self.next_tick = self.now + TICK;
         self.care();
+        for PortSlot { attached, rates, .. } in &mut self.ports {
+            rates.note(attached.nic.counters(), self.now);
+        }
         self.dataplane.housekeep(self.now);
         self.tell_events();
     }
@@ -440,8 +455,9 @@ impl Appliance {
 impl PortSlot {
     fn new(id: PortId, attached: Attached) -> PortSlot {
         // What the log has not said yet: the first look tells how the link is.
-        let software = SoftwareCounters::default();
+        let (software, rates) = (SoftwareCounters::default(), Rates::default());
         let state = NicState::LinkDown;
-        PortSlot { id, attached, past: NicCounters::default(), state, punts_waiting: 0, software }
+        let past = NicCounters::default();
+        PortSlot { id, attached, past, state, punts_waiting: 0, software, rates }
     }
 }

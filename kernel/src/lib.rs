@@ -19,6 +19,7 @@ pub mod edge;
 pub mod journal;
 pub mod machine;
 pub mod pager;
+pub mod rates;
 pub mod seats;
 pub mod send;
 pub mod shell;

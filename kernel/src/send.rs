@@ -20,13 +20,13 @@ const SEGMENTS_MAX: usize = drivers::BUFFERS_PER_BATCH;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What was done in software for the NIC of one port.
+        /// What is counted of one port beside what its NIC counts.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct SoftwareCounters { $($(#[$doc])* pub $name: u64,)* }
 
         impl SoftwareCounters {
             /// Every counter with its name, zeros included.
-            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
                 [$((stringify!($name), self.$name),)*].into_iter()
             }
         }
@@ -34,6 +34,11 @@ macro_rules! counters {
 }
 
 counters! {
+    /// Of the frames that came in and left, those to groups and to all.
+    rx_multicast,
+    rx_broadcast,
+    tx_multicast,
+    tx_broadcast,
     /// Frames whose checksum was finished.
     soft_checksums,
     /// Frames that were cut.
@@ -46,6 +51,43 @@ counters! {
     soft_no_buffer,
     /// Frames of which segments were lost, as they were too many.
     soft_too_many,
+}
+
+/// A frame that is for many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Many {
+    Group,
+    All,
+}
+
+impl Many {
+    /// `None` for a frame to one station.
+    #[cfg_attr(feature = "image", optimize(speed))]
+    pub fn of(frame: &[u8]) -> Option<Many> {
+        let &[first, ..] = frame else { return None };
+        let is_group = first & 1 != 0;
+        is_group.then(|| if frame.starts_with(&[0xff; 6]) { Many::All } else { Many::Group })
+    }
+}
+
+impl SoftwareCounters {
+    #[cfg_attr(feature = "image", optimize(speed))]
+    pub fn count_in(&mut self, many: Option<Many>) {
+        match many {
+            None => {}
+            Some(Many::Group) => self.rx_multicast += 1,
+            Some(Many::All) => self.rx_broadcast += 1,
+        }
+    }
+
+    #[cfg_attr(feature = "image", optimize(speed))]
+    fn count_out(&mut self, many: Option<Many>) {
+        match many {
+            None => {}
+            Some(Many::Group) => self.tx_multicast += 1,
+            Some(Many::All) => self.tx_broadcast += 1,
+        }
+    }
 }
 
 /// A NIC and its part of the work.
@@ -90,7 +132,9 @@ impl Egress<'_> {
     #[cfg_attr(feature = "image", optimize(speed))]
     fn hand_over(&mut self, frame: Frame) -> Sent {
         let seen = self.tap.as_mut().map(|tap| tap.see(&frame));
+        let many = Many::of(&frame);
         if self.nic.send(frame).is_ok() {
+            self.counters.count_out(many);
             return Sent::Queued;
         }
         if let Some((tap, mark)) = self.tap.as_mut().zip(seen) {

@@ -154,11 +154,19 @@ fn since(
 }
 
 fn raw_nic(desk: &Desk<'_>, id: PortId) -> impl Iterator<Item = Count> {
-    let counters = desk.appliance.nic_counters(id);
-    let nic = counters.into_iter().flat_map(|counters| counters.iter().collect::<Vec<_>>());
-    let software = desk.appliance.software(id).map(|counters| counters.iter());
-    let policed = ("tx_policed", desk.appliance.dataplane.withheld(id));
-    nic.chain(software.into_iter().flatten()).chain([policed])
+    let nic = desk.appliance.nic_counters(id).unwrap_or_default();
+    let beside = desk.appliance.software(id).copied().unwrap_or_default();
+    let [rx_unicast, tx_unicast] = [
+        [nic.rx_frames, beside.rx_multicast, beside.rx_broadcast],
+        [nic.tx_frames, beside.tx_multicast, beside.tx_broadcast],
+    ]
+    .map(|[all, groups, everybody]| all.saturating_sub(groups + everybody));
+    let counts = [
+        ("rx_unicast", rx_unicast),
+        ("tx_unicast", tx_unicast),
+        ("tx_policed", desk.appliance.dataplane.withheld(id)),
+    ];
+    nic.iter().chain(beside.iter()).chain(counts)
 }
 
 fn raw_endings(desk: &Desk<'_>, id: PortId) -> impl Iterator<Item = Count> {

@@ -13,11 +13,13 @@ use super::tenants;
 use super::{ROWS_MAX, absent};
 use crate::appliance::Attached;
 use crate::config::Description;
+use crate::rates::{Rate, WINDOWS};
 use crate::shell::Desk;
 use crate::shell::page::Align::{Left, Right};
 use crate::shell::page::{Cell, Page, Table, cell, words};
 use crate::shell::problem::Problem;
 use crate::shell::units::{Age, Bytes, Or, Shown, Vlan};
+use crate::shell::value::Time;
 
 /// Every port; the numbers are frames.
 pub fn ports(desk: &Desk<'_>) -> Page {
@@ -79,6 +81,7 @@ pub fn port(desk: &Desk<'_>, name: &Name) -> Result<Page, Problem> {
     page.section("endings", endings(desk, id));
     page.section("access", tenants::access(desk, id));
     page.section("reports", reports(desk, id));
+    page.table(rates(desk, id), "");
     Ok(page)
 }
 
@@ -95,6 +98,29 @@ fn about(page: &mut Page, port: &Port, attached: &Attached, description: Option<
 
 fn description<'a>(desk: &'a Desk<'_>, port: &Name) -> Option<&'a Description> {
     desk.control.config().ports.get(port)?.description.as_ref()
+}
+
+/// How much came and left in a second, lately.
+fn rates(desk: &Desk<'_>, id: PortId) -> Table {
+    let columns = [
+        ("IN A SECOND, OVER", Left),
+        ("FRAMES IN", Right),
+        ("FRAMES OUT", Right),
+        ("BITS IN", Right),
+        ("BITS OUT", Right),
+    ];
+    let mut table = Table::new("rates", columns);
+    for window in WINDOWS {
+        let rate = desk.appliance.rates(id).map_or(Rate::default(), |rates| rates.over(window));
+        table.push([
+            cell("over_ms", Time(window)),
+            cell("frames_in", rate.frames_in),
+            cell("frames_out", rate.frames_out),
+            cell("bits_in", rate.bits_in),
+            cell("bits_out", rate.bits_out),
+        ]);
+    }
+    table
 }
 
 /// How the frames that came in here ended.
