@@ -39,6 +39,8 @@ mod seats;
 mod start;
 #[path = "qemu/switch.rs"]
 mod switch;
+#[path = "qemu/tenants.rs"]
+mod tenants;
 #[path = "qemu/transcripts.rs"]
 mod transcripts;
 #[path = "qemu/undisturbed.rs"]
