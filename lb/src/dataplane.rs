@@ -146,7 +146,9 @@ impl Dataplane {
         let bound_before = self.bindings(command);
         let forgotten = self.forgotten_clients(command);
         self.place_static(command, now)?;
+        let rested = self.tables.resting();
         self.tables.apply(command, now)?;
+        self.follow_uplinks(rested);
         self.follow_places(command, &bound_before, now);
         self.follow_port(command);
         self.recovery.follow(command);

@@ -33,6 +33,8 @@ pub enum Event {
     LeaseLost { address: IpAddr },
     /// A MAC moves between ports faster than a station can; last it wanted to this one.
     MacMoves { mac: MacAddr, port: Name },
+    /// An uplink that stood by carries frames now.
+    TakesOver { port: Name },
     /// So many frames of a port were dropped for this since it was last said.
     Dropped { port: Name, reason: DropReason, frames: u64 },
 }
@@ -115,6 +117,7 @@ impl fmt::Display for Event {
                     "{mac} moves to port {port} and back: a loop, or two stations with one MAC"
                 )
             }
+            Event::TakesOver { port } => write!(f, "port {port}: takes over for the other uplinks"),
             Event::Dropped { port, reason, frames } => {
                 let (name, sentence) = (reason.as_str(), reason.sentence());
                 let s = if *frames == 1 { "" } else { "s" };

@@ -38,6 +38,8 @@ pub struct PortRules {
     /// What may come in here, and what may leave.
     pub police_in: Policer,
     pub police_out: Policer,
+    /// Of an uplink: it carries nothing while one that does not stand by has its link up.
+    pub standby: bool,
     /// What may go from here to many ports; what its role says if nothing else is said.
     pub storm: Option<StormLimits>,
 }
@@ -103,6 +105,7 @@ impl Default for PortRules {
             access: Vec::new(),
             police_in: Policer::default(),
             police_out: Policer::default(),
+            standby: false,
             storm: None,
         }
     }

@@ -495,7 +495,8 @@ impl Tables {
         self.map_hops();
         self.map_bindings();
         self.compile_lists();
-        let up = self.ports().filter(|(_, port)| port.link_up).map(|(id, _)| id).collect();
+        let up = self.ports().filter(|(_, port)| port.link_up).map(|(id, _)| id);
+        let up = up.collect::<PortSet>().minus(self.resting());
         let is_uplink = |&(_, port): &(PortId, &Port)| port.role == Role::Uplink;
         let uplinks = self.ports().filter(is_uplink).map(|(id, _)| id).collect();
         let guest_of = |(_, real): (RealId, &Real)| Some(self.guest(real.guest)?.spec.port);

@@ -78,6 +78,8 @@ drop_reasons! {
     VlanTag = "vlan_tag",
     /// Of a VLAN that its port does not carry, or without a tag where none may be without.
     VlanIngress = "vlan_ingress",
+    /// From an uplink that stands by for another one.
+    Standby = "standby",
     /// To a port that does not carry the frame's VLAN.
     VlanEgress = "vlan_egress",
     /// From an isolated port, or one of a group, to another that is not of its group.

@@ -56,7 +56,7 @@ pub fn check(config: &Config, site: &Site) -> Result<Plan, Vec<Finding>> {
     let guests = Guests { config, ports: &ports }.check(&mut findings);
     let services = Services { config, guests: &guests }.check(&mut findings);
     let macs = switching::check_macs(config, &ports, &mut findings);
-    switching::check_access(config, &ports, &mut findings);
+    switching::check_rules(config, &ports, &mut findings);
     let (rules, mac_ageing) = (switching::rules(config, &ports), config.mac_ageing);
     let management = management::check(config, site, &ports, &mut findings);
     let plan = Plan { ports, rules, macs, mac_ageing, management, guests, services };

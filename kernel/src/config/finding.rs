@@ -73,6 +73,8 @@ pub enum Wrong {
     },
     /// A rule about what may be sent from an uplink.
     AccessOfUplink,
+    /// A guest's port that is to stand by.
+    StandbyOfGuest,
     /// A rule that names no service.
     NoSuchService {
         service: Name,
@@ -182,6 +184,7 @@ impl Finding {
             Wrong::NoPort | Wrong::NoMac | Wrong::NoVip | Wrong::NoAddress { .. } => 204,
             Wrong::UplinkPort { .. }
             | Wrong::AccessOfUplink
+            | Wrong::StandbyOfGuest
             | Wrong::NothingUntagged { .. }
             | Wrong::NotCarried { .. }
             | Wrong::NotInVlan { .. }
@@ -239,6 +242,7 @@ impl fmt::Display for Finding {
                 write!(f, "{role} {guest} is at port {port}, which does not carry VLAN {vlan}")?;
             }
             Wrong::AccessOfUplink => f.write_str("it is an uplink; rules are for guests' ports")?,
+            Wrong::StandbyOfGuest => f.write_str("it is a guest's; only uplinks stand by")?,
             Wrong::NoSuchService { service } => {
                 write!(f, "a rule names {service}, which is no service (set service {service} …)")?;
             }

@@ -26,6 +26,8 @@ pub enum PortRule {
     PoliceIn(Policer),
     PoliceOut(Policer),
     Rule(AccessRule),
+    /// Of an uplink.
+    Standby,
     StormLimit(StormLimits),
     Vlan(PortVlan),
 }
@@ -43,6 +45,7 @@ pub enum PortPart {
     PoliceOut,
     /// Of this number.
     Rule(u16),
+    Standby,
     StormLimit,
     Vlan,
 }
@@ -67,6 +70,7 @@ impl PortRule {
             PortPart::PoliceIn => PortRule::PoliceIn(policer(said)?),
             PortPart::PoliceOut => PortRule::PoliceOut(policer(said)?),
             PortPart::Rule(_) => PortRule::Rule(access_rule(said)?),
+            PortPart::Standby => PortRule::Standby,
             PortPart::StormLimit => PortRule::StormLimit(storm_limits(said)?),
             PortPart::Vlan => {
                 let vlan = said.vlan().and_then(VlanId::new);
@@ -89,6 +93,7 @@ impl PortRule {
             PortRule::PoliceIn(_) => PortPart::PoliceIn,
             PortRule::PoliceOut(_) => PortPart::PoliceOut,
             PortRule::Rule(rule) => PortPart::Rule(rule.number),
+            PortRule::Standby => PortPart::Standby,
             PortRule::StormLimit(_) => PortPart::StormLimit,
             PortRule::Vlan(_) => PortPart::Vlan,
         }
@@ -111,6 +116,7 @@ impl PortRule {
                     Err(at) => rules.access.insert(at, rule.clone()),
                 }
             }
+            PortRule::Standby => rules.standby = true,
             PortRule::StormLimit(limits) => rules.storm = Some(*limits),
             PortRule::Vlan(vlan) => rules.vlan = vlan.clone(),
         }
@@ -132,6 +138,7 @@ impl PortRule {
         ];
         let access = rules.access.iter().cloned().map(PortRule::Rule);
         let behind = [
+            rules.standby.then_some(PortRule::Standby),
             rules.storm.map(PortRule::StormLimit),
             has_vlan.then(|| PortRule::Vlan(rules.vlan.clone())),
         ];
@@ -181,7 +188,7 @@ fn access_rule(said: &Sentence) -> Option<AccessRule> {
 }
 
 impl PortPart {
-    pub const ALL: [PortPart; 11] = [
+    pub const ALL: [PortPart; 12] = [
         PortPart::Flood,
         PortPart::Group,
         PortPart::Isolated,
@@ -191,6 +198,7 @@ impl PortPart {
         PortPart::PoliceIn,
         PortPart::PoliceOut,
         PortPart::Rule(1),
+        PortPart::Standby,
         PortPart::StormLimit,
         PortPart::Vlan,
     ];
@@ -207,6 +215,7 @@ impl PortPart {
             PortPart::PoliceIn => "police in",
             PortPart::PoliceOut => "police out",
             PortPart::Rule(_) => "rule",
+            PortPart::Standby => "standby",
             PortPart::StormLimit => "storm-limit",
             PortPart::Vlan => "vlan",
         }
@@ -233,6 +242,7 @@ impl PortPart {
             | PortPart::Locked
             | PortPart::PoliceIn
             | PortPart::PoliceOut
+            | PortPart::Standby
             | PortPart::Vlan => matches!(value, Value::Choice(_)),
         }
     }
@@ -253,6 +263,7 @@ impl PortPart {
                 rules.access.retain(|rule| rule.number != number);
                 rules.access.len() < before
             }
+            PortPart::Standby => take(&mut rules.standby),
             PortPart::StormLimit => rules.storm.take().is_some(),
             PortPart::Vlan => take(&mut rules.vlan) != PortVlan::Transparent,
         }
@@ -274,7 +285,10 @@ impl fmt::Display for PortRule {
         self.part().fmt(f)?;
         match self {
             PortRule::NoFlood | PortRule::NoLearning => f.write_str(" off"),
-            PortRule::Isolated | PortRule::Locked | PortRule::Vlan(PortVlan::Transparent) => Ok(()),
+            PortRule::Isolated
+            | PortRule::Locked
+            | PortRule::Standby
+            | PortRule::Vlan(PortVlan::Transparent) => Ok(()),
             PortRule::Group(group) => write!(f, " {group}"),
             PortRule::MaxMacs(max) => write!(f, " {max}"),
             PortRule::PoliceIn(policer) | PortRule::PoliceOut(policer) => {

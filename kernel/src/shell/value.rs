@@ -151,6 +151,7 @@ pub enum Choice {
     PoliceOut,
     Trust(Trust),
     Isolated,
+    Standby,
     Locked,
     Off,
     Check(Asking),

@@ -52,12 +52,12 @@ fn port_rules() -> impl Strategy<Value = PortRules> {
         vlan_id().prop_map(PortVlan::Access),
         (tagged, native).prop_map(|(tagged, native)| PortVlan::Trunk { tagged, native }),
     ];
-    let of_switch = (vlan, any::<[bool; 4]>());
+    let of_switch = (vlan, any::<[bool; 5]>());
     let of_tenants = (option::of(name()), option::of(1..=u32::from(u16::MAX)), access());
     let limits = (policer(), policer(), option::of(storm_limits()));
     (of_switch, of_tenants, limits).prop_map(
         |((vlan, flags), (group, macs_max, access), (police_in, police_out, storm))| {
-            let [isolated, learning, flood, locked] = flags;
+            let [isolated, learning, flood, locked, standby] = flags;
             let macs_max = macs_max.and_then(NonZeroU32::new);
             let rules = PortRules {
                 vlan,
@@ -70,7 +70,7 @@ fn port_rules() -> impl Strategy<Value = PortRules> {
                 access,
                 ..PortRules::default()
             };
-            PortRules { police_in, police_out, storm, ..rules }
+            PortRules { police_in, police_out, standby, storm, ..rules }
         },
     )
 }

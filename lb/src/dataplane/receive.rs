@@ -55,6 +55,9 @@ type Glances = heapless::Vec<Result<Glance, DropReason>, BATCH_FRAMES>;
 impl Dataplane {
     /// Decides about a frame that came in on `ingress`, rewrites it in place and counts its end.
     pub fn receive(&mut self, ingress: PortId, frame: &mut Frame<'_>, now: Instant) -> Verdict {
+        if self.tables.resting().contains(ingress) {
+            return self.end_resting(ingress);
+        }
         let mut glance = self.glance(ingress, frame.head);
         if let Ok(glance) = &mut glance {
             self.name(glance);
@@ -83,6 +86,10 @@ impl Dataplane {
         now: Instant,
     ) {
         assert_eq!(frames.len(), verdicts.len(), "a place for each verdict");
+        if self.tables.resting().contains(ingress) {
+            verdicts.iter_mut().for_each(|verdict| *verdict = self.end_resting(ingress));
+            return;
+        }
         let are_measured = self.meters.are_on();
         let batches = frames.chunks_mut(BATCH_FRAMES).zip(verdicts.chunks_mut(BATCH_FRAMES));
         for (batch, verdicts) in batches {
@@ -151,6 +158,14 @@ impl Dataplane {
         now: Instant,
     ) -> Verdict {
         let verdict = self.verdict(ingress, frame, glance, now);
+        self.endings[ingress.index()].count(verdict);
+        verdict
+    }
+
+    /// What comes from an uplink that stands by has come by another one, or will.
+    #[cold]
+    fn end_resting(&mut self, ingress: PortId) -> Verdict {
+        let verdict = Verdict::Drop(DropReason::Standby);
         self.endings[ingress.index()].count(verdict);
         verdict
     }

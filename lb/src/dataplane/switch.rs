@@ -260,6 +260,18 @@ impl Dataplane {
         }
     }
 
+    /// What a command means for which uplink stands by: who was behind one that does now is elsewhere.
+    pub(super) fn follow_uplinks(&mut self, rested: PortSet) {
+        let Dataplane { tables, fdb, events, .. } = self;
+        let resting = tables.resting();
+        resting.minus(rested).for_each(|port| fdb.forget_port(port));
+        for port in rested.minus(resting).filter_map(|port| tables.port(port)) {
+            if port.link_up && port.rules.standby {
+                events.push(Event::TakesOver { port: port.name.clone() });
+            }
+        }
+    }
+
     /// Where only those may send who are defined, nothing is learned.
     fn set_learning(&mut self) {
         let Dataplane { tables, fdb, .. } = self;

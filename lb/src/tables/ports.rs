@@ -52,7 +52,7 @@ impl Tables {
         let role = self.port(id).ok_or(Refusal::UnknownPort)?.role;
         self.check_access(id, role, rules)?;
         let port = self.ports[id.index()].as_mut().ok_or(Refusal::UnknownPort)?;
-        let is_elsewhere = port.rules.vlan != rules.vlan;
+        let is_elsewhere = port.rules.vlan != rules.vlan || port.rules.standby != rules.standby;
         port.rules = rules.clone();
         self.map_reach();
         self.set_access(id, &rules.access);
@@ -63,12 +63,13 @@ impl Tables {
     }
 
     pub(super) fn set_link(&mut self, id: PortId, up: bool, now: Instant) -> Result<(), Refusal> {
+        let rested = self.resting();
         let port = self.ports[id.index()].as_mut().ok_or(Refusal::UnknownPort)?;
         port.link_up = up;
-        if up {
+        self.map_reach();
+        if up || self.resting() != rested {
             self.announce(now);
         }
-        self.map_reach();
         Ok(())
     }
 
@@ -103,6 +104,12 @@ impl Tables {
     #[inline(always)]
     pub(crate) fn flooded(&self) -> PortSet {
         self.reach.flooded()
+    }
+
+    /// Uplinks that stand by for another one: nothing goes to them, and what comes from them ends.
+    #[inline]
+    pub fn resting(&self) -> PortSet {
+        self.reach.resting()
     }
 
     /// Ports whose edges touch tags ([`crate::vlan`]).

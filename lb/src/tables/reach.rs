@@ -12,7 +12,7 @@ use crate::vlan::{PortVlan, VLANS};
 use crate::{Port, PortId, PortSet, Role};
 
 pub(crate) struct Reach {
-    /// By VLAN: the ports that carry it and whose link is up.
+    /// By VLAN: the ports that carry it, whose link is up, and that do not stand by.
     carriers: Box<[PortSet; VLANS]>,
     /// By ingress: never back, never from uplink to uplink.
     served: [PortSet; PORTS_MAX],
@@ -23,6 +23,8 @@ pub(crate) struct Reach {
     edges: PortSet,
     /// Ports that get what nobody knows the place of.
     flooded: PortSet,
+    /// Uplinks that stand by for another one.
+    resting: PortSet,
 }
 
 impl Reach {
@@ -34,6 +36,7 @@ impl Reach {
             switched: [PortSet::EMPTY; PORTS_MAX],
             edges: PortSet::EMPTY,
             flooded: PortSet::EMPTY,
+            resting: PortSet::EMPTY,
         }
     }
 
@@ -45,6 +48,13 @@ impl Reach {
         let uplinks = those(|port| port.role == Role::Uplink);
         self.flooded = those(|port| port.rules.flood);
         self.edges = those(|port| port.rules.vlan != PortVlan::Transparent);
+        let standbys = those(|port| port.role == Role::Uplink && port.rules.standby);
+        let up = those(|port| port.link_up);
+        // The first of those that are there, and all that never stand by.
+        let ready = uplinks.minus(standbys).and(up);
+        let serves = if ready.is_empty() { standbys.and(up).next() } else { None };
+        self.resting = serves.into_iter().fold(standbys, PortSet::without);
+        let carrying = up.minus(self.resting);
         let all = those(|_| true);
         for (id, port) in ports.clone() {
             let served = all.without(id).minus(uplinks.if_in(id));
@@ -52,9 +62,9 @@ impl Reach {
             self.served[id.index()] = served;
             self.switched[id.index()] = served.minus(parted.map(|(id, _)| id).collect());
         }
-        let transparent = those(|port| port.link_up && port.rules.vlan == PortVlan::Transparent);
-        self.carriers.fill(transparent);
-        for (id, port) in ports.filter(|(_, port)| port.link_up) {
+        let transparent = those(|port| port.rules.vlan == PortVlan::Transparent);
+        self.carriers.fill(transparent.and(carrying));
+        for (id, port) in ports.filter(|(id, _)| carrying.contains(*id)) {
             let native = port.rules.vlan.of_untagged().into_iter();
             match &port.rules.vlan {
                 PortVlan::Transparent => {}
@@ -85,6 +95,10 @@ impl Reach {
     #[inline(always)]
     pub fn switched(&self, ingress: PortId, vlan: u16) -> PortSet {
         self.carriers(vlan).and(self.switched[ingress.index()])
+    }
+
+    pub fn resting(&self) -> PortSet {
+        self.resting
     }
 
     pub fn edges(&self) -> PortSet {

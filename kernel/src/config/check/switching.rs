@@ -26,10 +26,15 @@ pub(super) fn rules(config: &Config, ports: &[PortPlan]) -> Vec<PortRules> {
     ports.iter().map(|port| stated(port).unwrap_or_default()).collect()
 }
 
-/// Whether access rules are where they may be, and name what there is.
-pub(super) fn check_access(config: &Config, ports: &[PortPlan], findings: &mut Vec<Finding>) {
+/// Whether rules are where they may be, and name what there is.
+pub(super) fn check_rules(config: &Config, ports: &[PortPlan], findings: &mut Vec<Finding>) {
     for (name, port) in &config.ports {
-        let is_uplink = ports.iter().any(|plan| plan.name == *name && plan.role == Role::Uplink);
+        let is = |role| ports.iter().any(|plan| plan.name == *name && plan.role == role);
+        let is_uplink = is(Role::Uplink);
+        if port.rules.standby && is(Role::Guest) {
+            let item = Item::PortPart(name.clone(), PortPart::Standby);
+            findings.push(Finding::new(item, Wrong::StandbyOfGuest));
+        }
         for (at, rule) in port.rules.access.iter().enumerate() {
             let mut found = |wrong| {
                 let item = Item::PortPart(name.clone(), PortPart::Rule(rule.number));

@@ -70,6 +70,8 @@ pub fn port(desk: &Desk<'_>, name: &Name) -> Result<Page, Problem> {
     };
     let mut page = Page::new("fulcrum.show.port/1");
     about(&mut page, port, attached, description(desk, name));
+    let rests = port.rules.standby.then(|| tables.resting().contains(id));
+    page.fact_if("stands by", "stands_by", rests);
     page.fact("guests", cell("guests", guests_at(desk, id)));
     let bytes = |name| Bytes(counts::nic_count(desk, id, name));
     page.fact("bytes in", cell("bytes_in", bytes("rx_bytes")));

@@ -61,6 +61,7 @@ static DELETE_PORT: &[Node] = &[value(
             delete_rule(PortPart::MaxMacs, "back to a share of the table"),
             DELETE_POLICE,
             DELETE_RULE,
+            delete_rule(PortPart::Standby, "back to always"),
             delete_rule(PortPart::StormLimit, "back to the default"),
             delete_rule(PortPart::Vlan, "back to all VLANs, as tagged"),
         ],

@@ -110,6 +110,12 @@ static SET_PORT_ASPECTS: &[Node] = &[
     POLICE,
     word("role", "what it is for", Next(SET_ROLE)),
     RULE,
+    choice(
+        "standby",
+        Choice::Standby,
+        "an uplink that carries nothing while another is up",
+        rule(PortPart::Standby),
+    ),
     STORM_LIMIT,
     word("vlan", "which VLANs are here; default: all, as tagged", Next(SET_PORT_VLAN)),
 ];

@@ -109,7 +109,9 @@ impl Script<'_> {
         let macs_max = (which & 8 != 0).then_some(NonZeroU32::MIN);
         let group = (which & 16 != 0).then(|| cast::name("a"));
         let access = if which & 32 != 0 { self.access() } else { vec![] };
-        let rules = PortRules { police_in, police_out, storm, macs_max, group, access, ..rules };
+        let standby = which & 64 != 0;
+        let rules =
+            PortRules { police_in, police_out, storm, standby, macs_max, group, access, ..rules };
         Command::SetPortRules { port, rules }
     }
 
