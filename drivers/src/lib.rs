@@ -9,8 +9,10 @@
 //!   bays      where NICs are and may come to be: at the start, and while the machine runs
 //!   probe     gives NICs, disk and console their drivers
 //!    ├─ pci      the bus: who is there, behind bridges too, and room for the registers of who comes
-//!    ├─ virtio   virtio-net, virtio-blk and virtio console over PCI
+//!    ├─ virtio   virtio-net, virtio-blk and virtio console
 //!    │    ├─ pci     capabilities checked, doorbells found
+//!    │    ├─ mmio    the same where a command line says that a device is
+//!    │    ├─ transport   what both ways lead to
 //!    │    ├─ block   the disk's driver: one request at a time
 //!    │    ├─ console the console's: bytes in buffers of its own
 //!    │    ├─ net     the driver: two rings, and how a port comes back
@@ -30,8 +32,8 @@
 //!   health    how a port comes back           headers  where a frame's headers lie
 //! ```
 //!
-//! `unsafe` lives in `pool`, `mmio`, `words`, `virtio::memory`, `virtio::pci` and where `pci` and `bays`
-//! reach configuration space and ports.
+//! `unsafe` lives in `pool`, `mmio`, `words`, `virtio::{memory, mmio, pci, transport}` and where `pci` and
+//! `bays` reach configuration space and ports.
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
@@ -66,4 +68,5 @@ pub use pool::{BUFFERS_PER_FRAME_MAX, Frame, HEAD_BYTES_MAX, Pool};
 pub use probe::{Absent, First, Found, probe_console, probe_disk};
 pub use tty::Tty;
 pub use vacancy::Vacancy;
+pub use virtio::mmio::{Window, WindowKind};
 pub use watchdog::Watchdog;

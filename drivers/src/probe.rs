@@ -41,6 +41,10 @@ pub enum Absent {
     CapabilityRange,
     /// It has not all structures of virtio 1.
     CapabilityMissing,
+    /// Nothing of virtio is where its registers should be.
+    Window,
+    /// Its registers are laid out in another way than version 1 of virtio does.
+    Legacy,
     /// A BAR has no place or size, is no memory, or a structure reaches beyond it.
     Bar { index: u8 },
     /// A BAR lies where this image has no mapping.
@@ -157,6 +161,10 @@ impl fmt::Display for Absent {
             Absent::CapabilityMissing => {
                 f.write_str("no virtio 1 interface (QEMU: disable-modern must be off)")
             }
+            Absent::Window => f.write_str("no virtio device is there"),
+            Absent::Legacy => f.write_str(
+                "its registers are those of old (QEMU: -global virtio-mmio.force-legacy=false)",
+            ),
             Absent::Bar { index } => write!(f, "BAR {index} is unusable"),
             Absent::BarUnmapped { index } => write!(f, "BAR {index} lies in unmapped memory"),
             Absent::NotifyRange { queue } => {

@@ -1,5 +1,5 @@
-//! virtio-net, virtio-blk and virtio console over PCI, as in the standard's version 1.2; clauses named here are that
-//! text's.
+//! virtio-net, virtio-blk and virtio console, over PCI or with registers in memory, as in the standard's
+//! version 1.2; clauses named here are that text's.
 //!
 //! virtio-drivers speaks to the device's registers: features, status, configuration, queue
 //! addresses. What moves frames and blocks is ours, because it has to survive any device, and for
@@ -10,9 +10,11 @@ mod console;
 mod handshake;
 mod header;
 mod memory;
+pub mod mmio;
 mod net;
 pub mod pci;
 mod ring;
+mod transport;
 
 #[cfg(test)]
 mod fake;
@@ -40,6 +42,8 @@ pub enum Queue {
 }
 
 impl Queue {
+    pub const COUNT: usize = 2;
+
     pub const fn number(self) -> u16 {
         self as u16
     }

@@ -17,8 +17,8 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use drivers::Watchdog;
-use image::{Com, DeviceBus, Lines, Machine, Nics, Sockets, Uart};
+use drivers::{Disk, Watchdog};
+use image::{Com, DeviceBus, Lines, Machine, Nics, Sockets, Uart, Windows};
 use kernel::appliance::{Appliance, Request, TICK, Turn};
 use kernel::console::Tty;
 use kernel::control::{self, Control};
@@ -28,7 +28,7 @@ use kernel::machine::sizes::Sizes;
 use kernel::machine::start_info::Handover;
 use kernel::seats::{Place, Seats};
 use kernel::start::{Note, Offer, Start, Started, StartedFrom, offers_of};
-use kernel::store::{Commit, Found, Keeper};
+use kernel::store::{Commit, Found, Keeper, Trouble};
 use lb::{Capacity, Dataplane};
 
 boot::entry!(main);
@@ -42,7 +42,7 @@ struct Built {
     appliance: Appliance,
     control: Control,
     sockets: Sockets,
-    /// The interrupt lines of the consoles, which end a rest as those of NICs do.
+    /// The interrupt lines of consoles and of NICs beside the bus, which end a rest as those of its NICs do.
     lines: Lines,
     virtio_console: Option<Box<dyn Tty>>,
 }
@@ -75,11 +75,15 @@ fn main(start_info: u64, magic: u32) -> ! {
 fn build(machine: &mut Machine) -> Built {
     // SAFETY: once, and nothing else looks at the PCI bus.
     let mut bus = unsafe { DeviceBus::scan(machine.plugging.as_ref()) };
-    let sizes = Sizes::of(machine.heap_bytes, bus.nics_max);
+    // SAFETY: once, and nothing else looks at these devices.
+    let windows = unsafe { Windows::look(&machine.options.windows) };
+    let sizes = Sizes::of(machine.heap_bytes, bus.nics_max + windows.count());
     let pool = drivers::Pool::new(sizes.frames);
-    let Kept { keeper, commits, notes } = read_disk(&mut bus, machine);
-    let virtio_console = bus.console();
-    let Nics { attached, sockets } = bus.attach(pool);
+    let Kept { keeper, commits, notes } = read_disk(bus.disk().or_else(|| windows.disk()), machine);
+    let virtio_console = bus.console().or_else(|| windows.console());
+    let Nics { mut attached, sockets } = bus.attach(pool);
+    let (beside, lines) = windows.attach(pool);
+    attached.extend(beside);
     let site = control::site(attached.iter(), sockets.empty(), sizes.flows_fit);
     let start = Start::choose(offers(&commits, machine.module), notes, &site);
     let capacity = sizes.capacity(start.flows());
@@ -92,12 +96,12 @@ fn build(machine: &mut Machine) -> Built {
     let mut control = Control::begin(site.clone(), &mut appliance);
     control.adopt(keeper, &commits, machine.began);
     start.finish(&site, &mut control, &mut appliance);
-    Built { appliance, control, sockets, lines: Lines::NONE, virtio_console }
+    Built { appliance, control, sockets, lines, virtio_console }
 }
 
 /// Reads the disk, if there is one; waits a second for it at most.
-fn read_disk(bus: &mut DeviceBus, machine: &mut Machine) -> Kept {
-    let (keeper, found) = match bus.disk() {
+fn read_disk(disk: Option<Result<Box<dyn Disk>, Trouble>>, machine: &mut Machine) -> Kept {
+    let (keeper, found) = match disk {
         None => (Keeper::without(None), Ok(Found::default())),
         Some(Err(trouble)) => (Keeper::without(Some(trouble.clone())), Err(trouble)),
         Some(Ok(disk)) => {

@@ -23,7 +23,9 @@ use virtio_drivers::transport::{DeviceStatus, Transport};
 mod tests;
 
 /// The only queue of a disk without multiqueue (5.2.2).
-pub const QUEUE: u16 = 0;
+const QUEUE: u16 = 0;
+/// Queues that are used.
+pub const QUEUES: usize = 1;
 /// The smallest ring with room for a request's three descriptors.
 const RING: RingSize = RingSize::new(4).unwrap();
 

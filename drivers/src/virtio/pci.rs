@@ -8,11 +8,10 @@
 //! The doorbells are ours as well: their addresses are looked up once. `Transport::notify` asks
 //! the device for the offset at each kick, which makes three accesses, each a trip to the
 //! hypervisor, out of one.
+//!
+//! A transitional device, which also speaks virtio 0.9, has all of this too and is met as a modern one.
 
-use super::block::{self, VirtioBlock};
-use super::console::VirtioConsole;
-use super::net::VirtioNet;
-use super::{Doorbell, Queue};
+use super::transport::{AnyTransport, Bells, Connection};
 use crate::disk::Disk;
 use crate::nic::Nic;
 use crate::pci::{
@@ -64,10 +63,8 @@ pub unsafe fn open_nic<C: ConfigurationAccess>(
     pool: &'static Pool,
     mapped_end: u64,
 ) -> Result<Box<dyn Nic>, Absent> {
-    let queues = [Queue::Receive.number(), Queue::Transmit.number()];
     // SAFETY: the caller's promise.
-    let (transport, doorbells) = unsafe { connect(bus, address, queues, mapped_end) }?;
-    Ok(Box::new(VirtioNet::new(ManuallyDrop::into_inner(transport), doorbells, pool)?))
+    unsafe { connect(bus, address, mapped_end) }?.nic(pool)
 }
 
 /// Takes a disk's function to a running disk.
@@ -80,9 +77,9 @@ pub unsafe fn open_disk<C: ConfigurationAccess>(
     mapped_end: u64,
 ) -> Result<Box<dyn Disk>, Absent> {
     // SAFETY: the caller's promise.
-    let (transport, doorbells) = unsafe { connect(bus, address, [block::QUEUE], mapped_end) }?;
+    let connection = unsafe { connect(bus, address, mapped_end) }?;
     bus.silence(address);
-    Ok(Box::new(VirtioBlock::new(ManuallyDrop::into_inner(transport), doorbells)?))
+    connection.disk()
 }
 
 /// Takes a console's function to a running console.
@@ -94,24 +91,21 @@ pub unsafe fn open_console<C: ConfigurationAccess>(
     address: Address,
     mapped_end: u64,
 ) -> Result<Box<dyn Tty>, Absent> {
-    let queues = [Queue::Receive.number(), Queue::Transmit.number()];
     // SAFETY: the caller's promise.
-    let (transport, doorbells) = unsafe { connect(bus, address, queues, mapped_end) }?;
+    let connection = unsafe { connect(bus, address, mapped_end) }?;
     bus.silence(address);
-    Ok(Box::new(VirtioConsole::new(ManuallyDrop::into_inner(transport), doorbells)?))
+    connection.console()
 }
 
-/// Finds the registers of a function and the doorbells of its queues, which are numbered from 0. The
-/// transport is not to be dropped: that would wait for the device without end.
+/// Finds the registers of a function and the doorbells of its queues.
 ///
 /// # Safety
 /// As [`crate::probe::probe`].
 unsafe fn connect<C: ConfigurationAccess, const QUEUES: usize>(
     bus: &mut Bus<C>,
     address: Address,
-    queues: [u16; QUEUES],
     mapped_end: u64,
-) -> Result<(ManuallyDrop<PciTransport>, Doorbells<QUEUES>), Absent> {
+) -> Result<Connection<QUEUES>, Absent> {
     bus.disable(address);
     let regions = Capabilities::read(bus, address)?.locate(bus, address, mapped_end)?;
     let transport =
@@ -121,12 +115,12 @@ unsafe fn connect<C: ConfigurationAccess, const QUEUES: usize>(
             }
             _ => Absent::CapabilityMissing,
         })?;
-    let transport = ManuallyDrop::new(transport);
+    let transport = ManuallyDrop::new(AnyTransport::Pci(transport));
     bus.enable(address);
     // SAFETY: `locate` has found these regions inside the device's BARs and below `mapped_end`,
     // where by our caller's promises 1 and 2 they are mapped and nothing but the device.
-    let doorbells = unsafe { Doorbells::find(&regions, queues) }?;
-    Ok((transport, doorbells))
+    let bells = unsafe { find_bells(&regions) }?;
+    Ok(Connection { transport, bells })
 }
 
 /// Where a capability says that a structure lies.
@@ -279,27 +273,23 @@ fn place<C: ConfigurationAccess>(
     }
 }
 
-/// The doorbells of a device's queues, by number.
-#[derive(Debug)]
-struct Doorbells<const QUEUES: usize>([NonNull<u16>; QUEUES]);
-
-impl<const QUEUES: usize> Doorbells<QUEUES> {
-    /// Asks the device once where they are.
-    ///
-    /// # Safety
-    /// `regions` are mapped registers of the device, and nothing else uses them in this moment.
-    unsafe fn find(regions: &Regions, queues: [u16; QUEUES]) -> Result<Self, Absent> {
-        let mut bells = [NonNull::dangling(); QUEUES];
-        for (bell, queue) in bells.iter_mut().zip(queues) {
-            // SAFETY: the caller's promise.
-            *bell = unsafe { doorbell(regions, queue) }.ok_or(Absent::NotifyRange { queue })?;
-        }
-        Ok(Self(bells))
+/// Asks the device once where its doorbells are.
+///
+/// # Safety
+/// `regions` are mapped registers of the device, and nothing else uses them in this moment.
+unsafe fn find_bells<const QUEUES: usize>(regions: &Regions) -> Result<Bells<QUEUES>, Absent> {
+    let mut bells = [NonNull::dangling(); QUEUES];
+    for (bell, queue) in bells.iter_mut().zip(0..) {
+        // SAFETY: the caller's promise.
+        *bell = unsafe { doorbell(regions, queue) }.ok_or(Absent::NotifyRange { queue })?;
     }
+    // SAFETY: `doorbell` has seen each to be aligned and inside the device's notification structure,
+    // which stays mapped.
+    Ok(unsafe { Bells::each(bells) })
 }
 
 /// # Safety
-/// As [`Doorbells::find`].
+/// As [`find_bells`].
 unsafe fn doorbell(regions: &Regions, queue: u16) -> Option<NonNull<u16>> {
     let select = (regions.common + QUEUE_SELECT) as usize as *mut u16;
     let notify_off = (regions.common + QUEUE_NOTIFY_OFF) as usize as *const u16;
@@ -317,15 +307,6 @@ unsafe fn doorbell(regions: &Regions, queue: u16) -> Option<NonNull<u16>> {
         return None;
     }
     NonNull::new(address as usize as *mut u16)
-}
-
-impl<const QUEUES: usize> Doorbell for Doorbells<QUEUES> {
-    fn ring(&mut self, queue: u16) {
-        let bell = self.0[usize::from(queue)];
-        // SAFETY: `find` has seen the address to be aligned and inside the device's notification
-        // structure, which stays mapped. The device takes the write as a hint and no more.
-        unsafe { bell.write_volatile(queue) }
-    }
 }
 
 /// Virtual addresses are physical ones.

@@ -2,11 +2,14 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::fmt;
 
 use drivers::bays::{AcpiPorts, Ejector};
 use drivers::disk::BLOCK_BYTES;
 use drivers::pci::{Address, Bus, ConfigurationAccess, PortIo};
-use drivers::{Bays, Disk, First, Found, News, Pool, Tty, Watchdog, probe_console, probe_disk};
+use drivers::{
+    Absent, Bays, Disk, First, Found, News, Nic, Pool, Tty, Watchdog, probe_console, probe_disk,
+};
 use kernel::appliance::{Appliance, Attached};
 use kernel::control::Control;
 use kernel::machine::aml::Plugging;
@@ -164,21 +167,32 @@ impl Sockets {
     /// Notes what became of a NIC.
     fn take(&mut self, found: Found) -> Option<Attached> {
         let Found { address, irq_line, result, .. } = found;
-        let nic = match result {
-            Ok(nic) => nic,
-            Err(reason) => {
-                log::error!("{address} is no port: {reason}");
-                return None;
-            }
-        };
-        let [a, b, c, d, e, f] = nic.mac();
-        log::info!(
-            "{address} {} {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x} offloads: {}",
-            nic.driver(),
-            nic.abilities()
-        );
+        let attached = met(&address, Some(address), result)?;
         self.lines = self.lines.with(irq_line.map_or(Lines::NONE, Lines::number));
-        Some(Attached { nic, pci: Some(address) })
+        Some(attached)
+    }
+}
+
+/// Tells the log what became of a NIC.
+pub fn met(
+    place: &dyn fmt::Display,
+    pci: Option<Address>,
+    result: Result<Box<dyn Nic>, Absent>,
+) -> Option<Attached> {
+    match result {
+        Ok(nic) => {
+            let [a, b, c, d, e, f] = nic.mac();
+            log::info!(
+                "{place} {} {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x} offloads: {}",
+                nic.driver(),
+                nic.abilities()
+            );
+            Some(Attached { nic, pci })
+        }
+        Err(reason) => {
+            log::error!("{place} is no port: {reason}");
+            None
+        }
     }
 }
 

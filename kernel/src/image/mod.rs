@@ -11,11 +11,13 @@ pub mod fw_cfg;
 mod heap;
 mod idle;
 mod last_words;
+mod local_apic;
 mod memory;
 mod power;
 mod random;
 mod rtc;
 mod uart;
+mod windows;
 
 use core::fmt::Write;
 
@@ -31,6 +33,7 @@ pub use devices::{DeviceBus, Nics, Sockets};
 pub use idle::{Idle, Lines};
 pub use power::{power_off, reboot, was_button_pressed};
 pub use uart::{Com, Uart};
+pub use windows::Windows;
 
 /// Lines that are longer than a row go on in the next one. SeaBIOS, where it has the serial port
 /// (`qemu -nographic`), leaves terminals that overwrite their last column.
@@ -82,6 +85,8 @@ impl Machine {
         // SAFETY: the region is RAM that nothing else uses, mapped for ever, given away once.
         unsafe { heap::begin(memory.heap.clone()) };
 
+        // SAFETY: the page tables are those of `take`.
+        unsafe { local_apic::let_8259s_through() };
         let idle = Idle::new();
         let clock = TscClock::calibrate();
         let secret = random::secret();

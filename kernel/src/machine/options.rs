@@ -5,10 +5,14 @@
 //! crash=panic|fault|stack|text|data|null|heap    die at the start, to see the last words (for tests)
 //! crash=hang                 stand still instead, to see the watchdog
 //! host=NAME                  whose configuration the disk's must be (crate::store)
+//! virtio_mmio.device=BYTES@ADDRESS:LINE   a virtio device without PCI, one word each; QEMU's microvm
+//!                            and Firecracker add these words themselves, in Linux's spelling
 //! ```
 //!
 //! A word that is not understood is reported and otherwise ignored: an appliance that is deaf to a
 //! word still switches.
+
+use core::ops::Range;
 
 use crate::store::HOST_BYTES_MAX;
 
@@ -54,7 +58,21 @@ pub struct Options {
     pub crash: Option<Crash>,
     /// Empty when nothing is said.
     pub host: heapless::String<HOST_BYTES_MAX>,
+    /// In the order in which they are named.
+    pub windows: heapless::Vec<MmioWindow, WINDOWS_MAX>,
 }
+
+/// Where a virtio device's registers are, and the interrupt line that it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MmioWindow {
+    pub registers: Range<u64>,
+    pub line: u8,
+}
+
+/// Devices without PCI that are known of; QEMU's microvm has eight.
+pub const WINDOWS_MAX: usize = 16;
+/// Registers of one device, of which no loader says more.
+const WINDOW_BYTES_MAX: u64 = 64 << 10;
 
 /// A word of the command line that means nothing here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,9 +128,36 @@ impl Options {
                 let name = value.try_into().ok().filter(|_| !value.is_empty());
                 self.host = name.ok_or("host=NAME, of 64 bytes at most")?;
             }
-            _ => return Err("panic=…, crash=… or host=…"),
+            Some(("virtio_mmio.device", value)) => {
+                let window = read_window(value)
+                    .ok_or("virtio_mmio.device=BYTES@ADDRESS:LINE, as in 512@0xfeb00e00:12")?;
+                self.windows.push(window).map_err(|_| "16 of these words at most")?;
+            }
+            _ => return Err("panic=…, crash=…, host=… or virtio_mmio.device=…"),
         }
         Ok(())
+    }
+}
+
+/// As Linux writes it: `512@0xfeb00e00:12`, `4K@0xd0000000:5`, with a number at the end, if any, that
+/// means nothing here.
+fn read_window(value: &str) -> Option<MmioWindow> {
+    let (bytes, rest) = value.split_once('@')?;
+    let mut rest = rest.split(':');
+    let (address, line) = (rest.next()?, rest.next()?);
+    let bytes = match bytes.strip_suffix(['K', 'k']) {
+        Some(number) => read_number(number)?.checked_mul(1024)?,
+        None => read_number(bytes)?,
+    };
+    let start = read_number(address)?;
+    let end = start.checked_add(bytes).filter(|_| (1..=WINDOW_BYTES_MAX).contains(&bytes))?;
+    Some(MmioWindow { registers: start..end, line: line.parse().ok()? })
+}
+
+fn read_number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
     }
 }
 
@@ -133,9 +178,43 @@ mod tests {
         let line = [line, long].join(" ");
         let options = Options::parse(&line, |word| unknown.push(word.word));
         let host = "rack4-2".try_into().unwrap();
-        let wanted = Options { on_panic: OnPanic::Exit, crash: Some(Crash::Stack), host };
+        let windows = heapless::Vec::new();
+        let wanted = Options { on_panic: OnPanic::Exit, crash: Some(Crash::Stack), host, windows };
         assert_eq!(options, wanted);
         assert_eq!(unknown, ["console=ttyS0", "panic=now", "quiet", "host=", long]);
+    }
+
+    #[test]
+    fn devices_without_pci() {
+        let window = |value: &str| {
+            let mut unknown = 0;
+            let line = std::format!("virtio_mmio.device={value}");
+            let options = Options::parse(&line, |_| unknown += 1);
+            assert_eq!(options.windows.len() + unknown, 1, "{value}");
+            options.windows.first().cloned()
+        };
+        let at = |registers, line| Some(MmioWindow { registers, line });
+        let cases = [
+            ("512@0xfeb00e00:12", at(0xfeb0_0e00..0xfeb0_1000, 12)),
+            ("4K@0xd0000000:5", at(0xd000_0000..0xd000_1000, 5)),
+            ("0x200@4276092928:1:7", at(0xfee0_0000..0xfee0_0200, 1)),
+            ("512@0xfeb00e00", None),
+            ("512:12", None),
+            ("0@0xfeb00e00:12", None),
+            ("1000000K@0xfeb00e00:12", None),
+            ("18446744073709551615K@0:1", None),
+            ("512@0xffffffffffffffff:12", None),
+            ("512@-1:12", None),
+            ("512@0xfeb00e00:256", None),
+            ("", None),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(window(value), expected, "{value:?}");
+        }
+        let mut refused = 0;
+        let many = "virtio_mmio.device=512@0xfeb00e00:12 ".repeat(WINDOWS_MAX + 2);
+        let options = Options::parse(&many, |_| refused += 1);
+        assert_eq!((options.windows.len(), refused), (WINDOWS_MAX, 2));
     }
 
     #[test]

@@ -74,6 +74,9 @@ pub enum Board {
     Q35,
     /// The same, which leaves plugging to the slots themselves and not to ACPI.
     Q35Native,
+    /// Of 2019: neither, and no firmware to speak of. Its devices are virtio's, with registers in memory;
+    /// eight there may be.
+    Microvm,
 }
 
 impl Default for Setup {
@@ -107,6 +110,9 @@ impl Setup {
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         command.args(["-accel", &env::var("FULCRUM_ACCEL").unwrap_or_else(|_| "tcg".into())]);
         command.args(["-machine", self.board.name()]);
+        if self.board == Board::Microvm {
+            command.args(["-global", "virtio-mmio.force-legacy=false"]);
+        }
         command.args(["-cpu", self.processor, "-m", &format!("{}M", self.memory_mib)]);
         self.add_start(&mut command, configuration);
         if let Some(path) = fw_cfg {
@@ -152,7 +158,6 @@ impl Setup {
 
     /// Consoles and the control port.
     fn add_seats(&self, command: &mut Command) {
-        let bus = self.board.bus();
         command.args(["-chardev", &self.reach.chardev(), "-serial", "chardev:console"]);
         if self.serial2 {
             command.args(["-chardev", &format!("socket,id=serial2,fd={SERIAL2_FD}")]);
@@ -160,7 +165,7 @@ impl Setup {
         }
         if self.virtio_console {
             command.args(["-chardev", &format!("socket,id=virtio,fd={VIRTIO_CONSOLE_FD}")]);
-            command.args(["-device", &format!("virtio-serial-pci,bus={bus},addr=0x1d")]);
+            command.args(["-device", &self.board.device("virtio-serial", "0x1d")]);
             command.args(["-device", "virtconsole,chardev=virtio"]);
         }
         command.args(["-chardev", &format!("socket,id=qmp,fd={QMP_FD}")]);
@@ -169,25 +174,29 @@ impl Setup {
 
     fn add_disk(&self, command: &mut Command) {
         let Some(path) = &self.disk else { return };
-        let (bus, path) = (self.board.bus(), path.display());
-        command.args(["-drive", &format!("if=none,format=raw,file={path},id=disk")]);
-        command.args(["-device", &format!("virtio-blk-pci,drive=disk,bus={bus},addr=0x1e")]);
+        command.args(["-drive", &format!("if=none,format=raw,file={},id=disk", path.display())]);
+        command.args(["-device", &(self.board.device("virtio-blk", "0x1e") + ",drive=disk")]);
     }
 
     fn add_nic(&self, command: &mut Command, port: usize) {
-        let root = self.board.bus();
+        add_wire(command, port);
         let (bridge, at) = (port / BUS_NICS_MAX, port % BUS_NICS_MAX);
         if bridge > 0 && at == 0 {
-            let slot = 2 + BUS_NICS_MAX + bridge;
+            let slot = format!("{:#x}", 2 + BUS_NICS_MAX + bridge);
             let device = format!("pci-bridge,id=bridge{bridge},chassis_nr={bridge}");
-            command.args(["-device", &format!("{device},bus={root},addr={slot:#x}")]);
+            command.args(["-device", &self.board.place(&device, &slot)]);
         }
-        let bus = if bridge == 0 { root.into() } else { format!("bridge{bridge}") };
-        let slot = 2 + at;
-        add_wire(command, port);
-        let model = self.models.get(port).unwrap_or(&"virtio-net-pci");
-        let nic = format!("{model},netdev=n{port},bus={bus},addr={slot:#x},romfile=");
-        command.args(["-device", &nic]);
+        let slot = format!("{:#x}", 2 + at);
+        let nic = match (self.models.get(port), bridge) {
+            (None, 0) => self.board.device("virtio-net", &slot),
+            (Some(model), 0) => self.board.place(model, &slot),
+            (model, _) => {
+                let model = model.unwrap_or(&"virtio-net-pci");
+                format!("{model},bus=bridge{bridge},addr={slot}")
+            }
+        };
+        let no_rom = if self.board == Board::Microvm { "" } else { ",romfile=" };
+        command.args(["-device", &format!("{nic},netdev=n{port}{no_rom}")]);
     }
 
     /// A wire without a NIC, and on PCI Express a slot for one.
@@ -211,22 +220,33 @@ impl Board {
         match self {
             Board::Pc => "pc",
             Board::Q35 | Board::Q35Native => "q35",
+            Board::Microvm => "microvm,acpi=off",
         }
     }
 
-    /// The first PCI bus.
-    fn bus(self) -> &'static str {
+    /// A virtio device of a family, in a slot where there are slots.
+    fn device(self, family: &str, slot: &str) -> String {
         match self {
-            Board::Pc => "pci.0",
-            Board::Q35 | Board::Q35Native => "pcie.0",
+            Board::Pc | Board::Q35 | Board::Q35Native => self.place(&format!("{family}-pci"), slot),
+            Board::Microvm => format!("{family}-device"),
+        }
+    }
+
+    /// A device on the first bus.
+    fn place(self, device: &str, slot: &str) -> String {
+        match self {
+            Board::Pc => format!("{device},bus=pci.0,addr={slot}"),
+            Board::Q35 | Board::Q35Native => format!("{device},bus=pcie.0,addr={slot}"),
+            Board::Microvm => device.into(),
         }
     }
 
     /// Where a NIC is plugged in: the bus, and the slot on it.
     pub(super) fn socket(self, port: usize) -> (String, usize) {
         match self {
-            Board::Pc => (self.bus().into(), 2 + port),
+            Board::Pc => ("pci.0".into(), 2 + port),
             Board::Q35 | Board::Q35Native => (format!("socket{port}"), 0),
+            Board::Microvm => panic!("there is nothing to plug a NIC into"),
         }
     }
 }
