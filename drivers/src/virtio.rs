@@ -27,6 +27,10 @@ use virtio_drivers::transport::{DeviceStatus, Transport};
 /// The device keeps to version 1 of the standard (6).
 const FEATURE_VERSION_1: u64 = 1 << 32;
 
+/// The device reaches memory as the platform lets it, and may refuse a driver that does not know so
+/// (6.2). Addresses are physical ones, and nobody here has put an IOMMU to work: there is nothing to do.
+const FEATURE_ACCESS_PLATFORM: u64 = 1 << 33;
+
 /// Tries to see a reset confirmed at start. Real devices take milliseconds, QEMU none.
 const RESET_TRIES: usize = 100_000;
 
@@ -91,7 +95,7 @@ fn agree(
         transport.set_status(status | DeviceStatus::FAILED);
         return Err(Absent::FeaturesMissing { bits: missing });
     }
-    let features = offered & wanted(offered);
+    let features = offered & (wanted(offered) | FEATURE_ACCESS_PLATFORM);
     transport.write_driver_features(features);
     status |= DeviceStatus::FEATURES_OK;
     transport.set_status(status);

@@ -45,3 +45,5 @@ mod tenants;
 mod transcripts;
 #[path = "qemu/undisturbed.rs"]
 mod undisturbed;
+#[path = "qemu/virtio.rs"]
+mod virtio;

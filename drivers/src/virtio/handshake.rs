@@ -10,7 +10,10 @@
 //! frame that says "congestion window reduced" itself, and nobody has to see to the mark being on
 //! the first segment alone. CTRL_RX is what a driver narrows reception with, and a device that was
 //! never asked to, passes on every frame (QEMU resets to promiscuous), which is what a switch
-//! wants. MTU could only tell what the length of each frame tells better.
+//! wants. MTU could only tell what the length of each frame tells better. One core has a use for one
+//! pair of queues, and without MQ (or RSS) the device keeps to the first (5.1.2). STANDBY would make the
+//! port one half of a pair; without it the device is a NIC by itself, and QEMU keeps the other half
+//! back. Of a ring with more than 256 places that many are used.
 
 use super::Queue;
 use super::header::Merging;

@@ -23,6 +23,20 @@ fn only_features_that_are_used_are_taken() {
     bench.end();
 }
 
+/// Multiqueue, a half of a pair, packed rings, indirect descriptors and whatever is yet to come: offered,
+/// and left.
+#[test]
+fn of_a_device_that_offers_everything_little_is_taken() {
+    let arena = Arena::new(300);
+    let bench = Bench::on(&arena, |device| {
+        device.set(|it| (it.offered, it.sizes) = (u64::MAX, [1024; 2]));
+    });
+    let accepted = bench.device.get(|it| it.accepted);
+    let offloads = 0b1_1001_1000_0011 | 0b111 << 54;
+    assert_eq!(accepted, 1 << 33 | 1 << 32 | 1 << 16 | 1 << 15 | 1 << 5 | offloads);
+    bench.end();
+}
+
 #[test]
 fn d15_a_device_that_cannot_be_used_is_absent_for_a_reason() {
     type Change = fn(&mut FakeDevice<Net>);
