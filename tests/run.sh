@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All tests, from the style of the source to foreign programs on real network stacks.
 #
-#   lint    cargo fmt, cargo clippy
+#   lint    cargo fmt, cargo clippy, the XML of docs/install.md
 #   host    the library crates, with plain stable Rust
 #   qemu    the image under QEMU, test programs as its guests and clients
 #   linux   real Linux guests: ./run-qemu.sh demo, and tests/guests.sh, which counts what it shows (root)
@@ -47,6 +47,8 @@ require_tools() {
     if wanted lint; then
         require rustfmt-web cargo fmt --version
         require rust-web-clippy cargo clippy --version
+        require_program virt-xml-validate libvirt-clients
+        require_program xmllint libxml2-utils
     fi
     if wanted qemu || wanted linux || wanted netns; then
         require_program qemu-system-x86_64 qemu-system-x86
@@ -100,6 +102,7 @@ run_layers() {
     if wanted lint; then
         single "lint: cargo fmt" cargo fmt --all --check
         single "lint: cargo clippy" cargo clippy --quiet --workspace --all-targets -- -D warnings
+        single "lint: libvirt's XML" libvirt_takes_the_xml
     fi
     if wanted host; then
         several "host" cargo test --quiet -p lb -p drivers -p boot -p kernel -p fulcrum-agent
@@ -120,6 +123,15 @@ run_layers() {
         several "netns" with_image tests/netns.sh "$image"
         several "netns: examples" with_image tests/examples.sh "$image"
     fi
+}
+
+libvirt_takes_the_xml() {
+    local verdict=0 file
+    for file in docs/libvirt.xml docs/libvirt-passthrough.xml; do
+        virt-xml-validate "$file" domain || verdict=1
+    done
+    virt-xml-validate docs/libvirt-network.xml network || verdict=1
+    return "$verdict"
 }
 
 # The files of the bare machine are in no other build, so this is where their warnings show.
