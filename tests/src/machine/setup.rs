@@ -122,8 +122,7 @@ impl Setup {
         self.add_seats(&mut command);
         self.add_disk(&mut command);
         if self.watchdog {
-            let device = format!("i6300esb,bus={},addr=0x1c", self.board.bus());
-            command.args(["-device", &device]);
+            command.args(["-device", &self.board.place("i6300esb", "0x1c")]);
         }
         (0..self.ports).for_each(|port| self.add_nic(&mut command, port));
         let sockets = self.ports..self.ports + self.sockets;
