@@ -211,13 +211,15 @@ impl Stage {
         let len = bytes.len() + beyond;
         let mut batch = [Frame { head: bytes, len, offload: *offload }, Frame::plain(&mut [])];
         let mut verdicts = [Verdict::Hold; 2];
-        use DropReason::{PoliceIn, Runt, Standby};
         self.plane.receive_batch(port(ingress), &mut batch, &mut verdicts, self.now);
         self.sent[ingress] += batch.len() as u64;
         *offload = batch[0].offload;
         match verdicts[..] {
             // Some ports do not even look.
-            [verdict, Verdict::Drop(Runt | PoliceIn | Standby)] => verdict,
+            [
+                verdict,
+                Verdict::Drop(DropReason::Runt | DropReason::PoliceIn | DropReason::Standby),
+            ] => verdict,
             _ => panic!("{verdicts:?}"),
         }
     }
