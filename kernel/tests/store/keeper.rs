@@ -155,9 +155,9 @@ fn a_disk_that_is_still_at_the_start_is_read_when_it_answers() {
     let (mut desk, found) = Desk::new(|device| {
         device.set(|inside| (inside.platter, inside.manner) = (platter, Manner::Still));
     });
-    assert_eq!(found, Err(Trouble::Stalled { seconds: 1 }));
+    assert_eq!(found, Err(Trouble::Stalled { seconds: 5 }));
     desk.pass(3_000);
-    let still = Outcome::NotSaved(Trouble::Stalled { seconds: 4 });
+    let still = Outcome::NotSaved(Trouble::Stalled { seconds: 8 });
     assert_eq!((desk.save(1).outcome(), desk.keeper.newest()), (still, None));
     desk.device.set(|inside| inside.manner = Manner::Prompt);
     desk.pass(60);

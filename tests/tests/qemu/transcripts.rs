@@ -86,6 +86,8 @@ fn words_of(row: &str) -> Vec<&str> {
     let is_word = |word: &&str| !word.starts_with(|c: char| c.is_ascii_digit()) && *word != "-";
     let same = |word| match word {
         "queue" => "virtio-net",
+        // How much memory there is.
+        "kB" | "MB" => "GB",
         // Nobody answers probes on a host, and here who is behind the port does.
         "unknown" => "up",
         word => word,
