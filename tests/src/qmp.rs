@@ -2,9 +2,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Mutex;
 
 use crate::LIMIT;
+
+/// What is saved and loaded, and where.
+const SNAPSHOT: &str = r#""tag": "then", "vmstate": "snapshots", "devices": ["snapshots"]"#;
 
 pub struct Qmp {
     control: Mutex<Control>,
@@ -95,6 +99,46 @@ impl Qmp {
             }
             events.push(line);
         }
+    }
+
+    /// Has the machine be saved to this file from here on; whatever is in it is overwritten.
+    #[track_caller]
+    pub fn use_for_snapshots(&self, path: &Path) {
+        let path = path.display();
+        self.execute(&format!(
+            r#"{{"execute": "blockdev-add", "arguments":
+                {{"driver": "file", "node-name": "file", "filename": "{path}"}}}}"#
+        ));
+        let options = r#""options": {"driver": "qcow2", "file": "file", "size": 67108864}"#;
+        self.job("blockdev-create", options);
+        self.execute(
+            r#"{"execute": "blockdev-add", "arguments":
+                {"driver": "qcow2", "node-name": "snapshots", "file": "file"}}"#,
+        );
+    }
+
+    /// Saves the whole machine as it is.
+    #[track_caller]
+    pub fn save(&self) {
+        self.job("snapshot-save", SNAPSHOT);
+    }
+
+    /// Has the machine be what it was when it was saved.
+    #[track_caller]
+    pub fn load(&self) {
+        self.job("snapshot-load", SNAPSHOT);
+    }
+
+    /// Does what takes a while, and waits for its end.
+    #[track_caller]
+    fn job(&self, command: &str, arguments: &str) {
+        self.execute(&format!(
+            r#"{{"execute": "{command}", "arguments": {{"job-id": "job", {arguments}}}}}"#
+        ));
+        self.await_event("JOB_STATUS_CHANGE", r#""status": "concluded""#);
+        // One that failed has the word "error" in the answer.
+        self.execute(r#"{"execute": "query-jobs"}"#);
+        self.execute(r#"{"execute": "job-dismiss", "arguments": {"id": "job"}}"#);
     }
 
     /// Whether there was such an event that nobody has waited for, as far as answers have been read.

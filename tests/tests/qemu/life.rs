@@ -89,3 +89,32 @@ fn f17_flows_outlive_a_reset() {
     flows.push(open(40_020));
     flows.into_iter().for_each(TcpFlow::close);
 }
+
+/// The whole machine is saved, lives on, and becomes what it was: its clock goes back with it. Flows of
+/// then go on, those that began since are known again when their reals speak, and nobody was found dead.
+#[test]
+fn f24_a_machine_that_is_saved_goes_on_from_there() {
+    let file = DiskFile::blank();
+    let world = World::on(Setup { memory_mib: 64, ..Setup::default() }, &[100, 100]);
+    world.machine.qmp.use_for_snapshots(&file.path);
+    let open = |port| TcpFlow::open(&world.client, port, WEB, &world.reals());
+    let mut old = open(40_000);
+    old.client_says(b"before");
+    world.machine.qmp.save();
+    let mut young = open(40_001);
+    old.real_says(b"between");
+    for _ in 0..2 {
+        world.machine.qmp.load();
+        world.command("show version");
+        old.client_says(b"after");
+        old.real_says(b"all is well");
+        young.real_says(b"who am I");
+        young.client_says(b"you are known");
+    }
+    world.under_traffic(41_000, |traffic| traffic.pass(3));
+    old.close();
+    young.close();
+    let log = world.command("show log");
+    let is_about_health = |line: &&str| line.contains(" down") || line.contains("broken");
+    assert_eq!(log.lines().find(is_about_health), None, "{log}");
+}
