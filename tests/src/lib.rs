@@ -17,6 +17,7 @@ pub mod bench;
 pub mod console;
 pub mod dice;
 pub mod disk;
+pub mod faults;
 pub mod flow;
 pub mod frame;
 pub mod lab;

@@ -1,6 +1,7 @@
 //! Every frame of a machine, in the order in which the harness sent or received it: printed and
 //! left as a pcap file when a test fails.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::frame::{Frame, describe};
 
+/// Frames that are kept: more than any test has, and not all that a soak has.
+const KEPT_MAX: usize = 500_000;
 /// Lines printed for a failed test; the file holds all.
 const PRINTED_MAX: usize = 120;
 /// Length of a line that describes a frame.
@@ -17,7 +20,14 @@ const LINE_CHARS_MAX: usize = 300;
 
 pub struct Trace {
     start: Instant,
-    entries: Mutex<Vec<Entry>>,
+    record: Mutex<Record>,
+}
+
+#[derive(Default)]
+struct Record {
+    /// The last of them.
+    entries: VecDeque<Entry>,
+    counts: BTreeMap<(usize, Direction), u64>,
 }
 
 struct Entry {
@@ -28,7 +38,7 @@ struct Entry {
 }
 
 /// As the appliance sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
     In,
     Out,
@@ -36,24 +46,27 @@ pub enum Direction {
 
 impl Trace {
     pub fn new() -> Trace {
-        Trace { start: Instant::now(), entries: Mutex::new(Vec::new()) }
+        Trace { start: Instant::now(), record: Mutex::default() }
     }
 
     pub fn record(&self, port: usize, direction: Direction, bytes: &[u8]) {
         let entry = Entry { at: self.start.elapsed(), port, direction, bytes: bytes.to_vec() };
-        self.entries.lock().unwrap().push(entry);
+        let mut record = self.record.lock().unwrap();
+        *record.counts.entry((port, direction)).or_default() += 1;
+        if record.entries.len() == KEPT_MAX {
+            record.entries.pop_front();
+        }
+        record.entries.push_back(entry);
     }
 
     /// Frames of one port so far.
     pub fn count(&self, port: usize, direction: Direction) -> u64 {
-        let entries = self.entries.lock().unwrap();
-        entries.iter().filter(|entry| (entry.port, entry.direction) == (port, direction)).count()
-            as u64
+        self.record.lock().unwrap().counts.get(&(port, direction)).copied().unwrap_or(0)
     }
 
     /// The last frames, a line each; the switch's ARP checks and their answers are left out.
     pub fn text(&self) -> String {
-        let entries = self.entries.lock().unwrap();
+        let entries = &self.record.lock().unwrap().entries;
         let told: Vec<&Entry> = entries.iter().filter(|entry| !entry.is_check()).collect();
         let printed = &told[told.len().saturating_sub(PRINTED_MAX)..];
         let mut text = String::new();
@@ -76,7 +89,7 @@ impl Trace {
         let mut file = Vec::new();
         let header: [u32; 6] = [0xa1b2_c3d4, 2 | 4 << 16, 0, 0, 65_535, 1];
         file.extend(header.iter().flat_map(|word| word.to_le_bytes()));
-        for entry in self.entries.lock().unwrap().iter() {
+        for entry in &self.record.lock().unwrap().entries {
             let length = entry.bytes.len() as u32;
             let record = [entry.at.as_secs() as u32, entry.at.subsec_micros(), length, length];
             file.extend(record.iter().flat_map(|word| word.to_le_bytes()));
