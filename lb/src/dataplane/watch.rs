@@ -37,6 +37,8 @@ const SUSPECT: [DropReason; 16] = [
 pub(super) struct Watch {
     /// By port.
     told: Box<[[Told; SUSPECT.len()]]>,
+    /// Frames that a port had received when there was nothing left to say about it.
+    quiet_at: [u64; PORTS_MAX],
 }
 
 /// What the log knows of a counter.
@@ -48,7 +50,8 @@ struct Told {
 
 impl Watch {
     pub fn new() -> Watch {
-        Watch { told: vec![[Told::default(); SUSPECT.len()]; PORTS_MAX].into_boxed_slice() }
+        let told = vec![[Told::default(); SUSPECT.len()]; PORTS_MAX].into_boxed_slice();
+        Watch { told, quiet_at: [0; PORTS_MAX] }
     }
 }
 
@@ -57,19 +60,28 @@ impl Dataplane {
     pub(super) fn look_at_drops(&mut self, now: Instant) {
         let Dataplane { watch, tables, endings, events, .. } = self;
         for (id, port) in tables.ports() {
-            let endings = &endings[id.index()];
+            let (endings, quiet_at) = (&endings[id.index()], &mut watch.quiet_at[id.index()]);
+            if endings.rx == *quiet_at {
+                continue;
+            }
+            let mut is_quiet = true;
             for (reason, told) in SUSPECT.into_iter().zip(&mut watch.told[id.index()]) {
                 let count = endings.dropped(reason);
                 let frames = count - told.count;
-                if frames == 0 {
+                let is_ordinary = reason == DropReason::LinkLocal && port.role == Role::Uplink;
+                if frames == 0 || is_ordinary {
                     continue;
                 }
-                let is_ordinary = reason == DropReason::LinkLocal && port.role == Role::Uplink;
                 let is_soon = told.when.is_some_and(|when| now.since(when) < ALARM_INTERVAL);
-                if !is_ordinary && !is_soon {
+                if is_soon {
+                    is_quiet = false;
+                } else {
                     *told = Told { count, when: Some(now) };
                     events.push(Event::Dropped { port: port.name.clone(), reason, frames });
                 }
+            }
+            if is_quiet {
+                *quiet_at = endings.rx;
             }
         }
     }
