@@ -2,7 +2,8 @@
 # The benchmark: this image, a Linux switch VM and a poll-mode forwarder by the same harness, one after
 # the other in each round, on fresh machines. docs/performance.md says what it is about.
 #
-#   ./tests/bench.sh                      everything; an hour on a quiet machine
+#   ./tests/bench.sh                      everything, in three rounds; each takes some 20 minutes
+#   ./tests/bench.sh --rounds 1           the same in one round
 #   ./tests/bench.sh --quick              most of it, in one round of short loads; some minutes
 #   ./tests/bench.sh --write docs         the same, and docs/performance.{md,json,svg} anew
 #   ./tests/bench.sh --json FILE          every run of every figure, for a program

@@ -33,8 +33,8 @@ impl Effort {
     /// For figures that are to be believed, on a quiet machine.
     pub fn full() -> Effort {
         Effort {
-            rounds: 5,
-            load: Duration::from_secs(3),
+            rounds: 3,
+            load: Duration::from_secs(1),
             patience: Duration::from_secs(60),
             idle: Duration::from_secs(10),
             thorough: true,
