@@ -21,9 +21,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use lb::AdminState;
+use lb::guest::load::RealLoad;
+use lb::guest::report::{HealthWord, LoadReport, Numbers, Share};
 use lb::limits::REPORT_BYTES_MAX;
-use lb::load::RealLoad;
-use lb::report::{HealthWord, LoadReport, Numbers, Share};
 
 use crate::notice::Trouble;
 use crate::socket_file::SocketFile;

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use lb::load::INTERVAL;
-use lb::report::Answer;
+use lb::guest::load::INTERVAL;
+use lb::guest::report::Answer;
 
 use crate::app::App;
 use crate::control::{self, Control};
@@ -214,7 +214,7 @@ impl Switch {
         Switch { link, verbose, unanswered: 0, trouble, drain_seq: 0, drain_answer: None }
     }
 
-    fn tell(&mut self, report: &lb::report::LoadReport<'_>) {
+    fn tell(&mut self, report: &lb::guest::report::LoadReport<'_>) {
         self.unanswered = self.unanswered.saturating_add(1);
         if let Err(error) = self.link.send(report) {
             self.trouble.is(error);

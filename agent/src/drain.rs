@@ -13,8 +13,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lb::load::INTERVAL;
-use lb::report::{Ack, AckState, Answer};
+use lb::guest::load::INTERVAL;
+use lb::guest::report::{Ack, AckState, Answer};
 
 use crate::control::Client;
 use crate::link::Link;

@@ -19,8 +19,8 @@ use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{setsockopt, sockopt};
 
+use lb::guest::report::LoadReport;
 use lb::limits::REPORT_BYTES_MAX;
-use lb::report::LoadReport;
 
 use crate::wait;
 

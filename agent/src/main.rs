@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lb::report::Answer;
+use lb::guest::report::Answer;
 
 use control::Client;
 use daemon::Daemon;

@@ -129,7 +129,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             interface: None,
-            interval: lb::load::INTERVAL,
+            interval: lb::guest::load::INTERVAL,
             service: None,
             target: Target::Address(SocketAddr::from((Ipv4Addr::new(169, 254, 2, 1), 3333))),
             control: None,

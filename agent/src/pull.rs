@@ -50,8 +50,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lb::AdminState;
-use lb::load::load_of;
-use lb::report::{Fraction, HealthWord, LoadReport, Share};
+use lb::guest::load::load_of;
+use lb::guest::report::{Fraction, HealthWord, LoadReport, Share};
 
 const READY_HOLD: Duration = Duration::from_secs(60);
 const LINGER: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use lb::report::{HealthWord, LoadReport, Ttl};
+use lb::guest::report::{HealthWord, LoadReport, Ttl};
 use lb::{AdminState, Name};
 
 use crate::app::AppWords;
@@ -131,7 +131,7 @@ mod tests {
         reporter.id = u64::MAX;
         reporter.seq = u32::MAX - 1;
         let mut report = reporter.next(Some(&app)).unwrap();
-        let most = Some(lb::report::Fraction::from_millionths(99_999_999));
+        let most = Some(lb::guest::report::Fraction::from_millionths(99_999_999));
         report.numbers.cpu = most;
         report.numbers.mem = most;
         report.numbers.io = most;

@@ -16,7 +16,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use lb::report::{Fraction, Numbers};
+use lb::guest::report::{Fraction, Numbers};
 
 use crate::procfs::{self, CpuTimes};
 

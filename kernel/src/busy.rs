@@ -9,7 +9,7 @@
 use core::time::Duration;
 
 use lb::Instant;
-use lb::report::Fraction;
+use lb::guest::report::Fraction;
 
 /// Time over which turns are added up.
 const WINDOW_NS: u64 = 1_000_000_000;

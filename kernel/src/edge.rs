@@ -1,4 +1,4 @@
-//! The edge of a port: tags are put on and taken off here, as [`lb::vlan`] decides.
+//! The edge of a port: tags are put on and taken off here, as [`lb::switch::vlan`] decides.
 //!
 //! Each copy of a flooded frame passes the edge of its own port, so one may leave with its tag and the
 //! next without.

@@ -13,10 +13,10 @@ use std::fmt;
 use std::time::Duration;
 
 use divan::{Bencher, black_box};
-use lb::load::RealLoad;
-use lb::report::LoadReport;
-use lb::sched::{Arrival, Board, Candidate, FlowHash, NameHash};
+use lb::guest::load::RealLoad;
+use lb::guest::report::LoadReport;
 use lb::service::RealCounters;
+use lb::service::sched::{Arrival, Board, Candidate, FlowHash, NameHash};
 use lb::*;
 
 const REALS_MAX: usize = 64;

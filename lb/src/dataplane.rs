@@ -34,18 +34,18 @@ use alloc::boxed::Box;
 use alloc::vec;
 
 use crate::addr::REPORT_PORT;
-use crate::decisions::Decisions;
 use crate::event::Events;
-use crate::fdb::Fdb;
+use crate::explain::decisions::Decisions;
+use crate::flow::fragments::{FragmentCounters, Fragments};
 use crate::flow::{FlowId, FlowTable};
-use crate::fragments::{FragmentCounters, Fragments};
 use crate::limits::{FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX, PORTS_MAX};
 use crate::management::Management;
 use crate::outbox::Outbox;
-use crate::persist::PersistenceTable;
-use crate::police::Meters;
-use crate::probe::Probes;
-use crate::standing::Standing;
+use crate::service::persist::PersistenceTable;
+use crate::service::probe::Probes;
+use crate::service::standing::Standing;
+use crate::switch::fdb::Fdb;
+use crate::switch::police::Meters;
 use crate::tables::Tables;
 use crate::wire::{Ethernet, Ip, Offload, Transport, ethernet, icmp};
 use crate::{

@@ -7,7 +7,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use crate::limits::EVENTS_MAX;
-use crate::passive::Cause;
+use crate::service::passive::Cause;
 use crate::{DropReason, Failure, Health, HostAddress, MacAddr, Name, Refusal, Severed};
 
 /// Something that changed by itself.

@@ -6,13 +6,16 @@
 //! can be had at any time, and what it says is what the next flow would meet, if that flow came at
 //! this very instant: the next one may find one more flow, one more report, another number.
 
+pub mod decisions;
+pub mod trace;
+
 use alloc::vec::Vec;
 
 use crate::dataplane::Dataplane;
-use crate::decisions::{Choice, Placed};
+use crate::explain::decisions::{Choice, Placed};
 use crate::flow::{Direction, FlowId, FlowKey, Stage};
-use crate::persist::ClientKey;
-use crate::sched::{Arrival, Measured};
+use crate::service::persist::ClientKey;
+use crate::service::sched::{Arrival, Measured};
 use crate::tables::Preview;
 use crate::wire::Endpoint;
 use crate::{DropReason, Instant, Persistence, Protocol, RealId, ServiceId, ServiceSpec, Standing};

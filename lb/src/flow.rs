@@ -2,20 +2,22 @@
 //!
 //! Both directions pass the switch, so a flow's life is known from both: a connection is
 //! established when the client has acknowledged the real's answer, and closed when both sides have
-//! sent a FIN or either a RST. [`table`] is where flows are kept.
+//! sent a FIN or either a RST. [`table`] is where flows are kept; [`fragments`] follow their first
+//! one, which has the ports.
 //!
 //! With its place in the table a flow takes 128 bytes, two cache lines side by side, for both keys
 //! at sixteen bytes an address and for all that a packet changes: whoever has found a flow has all
 //! of it.
 
+pub mod fragments;
 pub mod index;
 pub mod key;
 pub mod table;
 
 use core::time::Duration;
 
-use crate::decisions::Placed;
-use crate::passive::PATIENCE;
+use crate::explain::decisions::Placed;
+use crate::service::passive::PATIENCE;
 use crate::wire::Endpoint;
 use crate::wire::transport::{TcpFlags, Transport};
 use crate::{Instant, Protocol, RealId};

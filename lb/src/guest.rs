@@ -3,12 +3,16 @@
 //! Of a guest that is a real, those addresses are asked for that its reals are reached by: one of
 //! each IP version at most.
 
+pub mod load;
+pub mod neighbor;
+pub mod report;
+
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use crate::guest::neighbor::{Health, Neighbor};
 use crate::limits::GUEST_ADDRESSES_MAX;
-use crate::neighbor::{Health, Neighbor};
 use crate::wire::ip::Version;
 use crate::{Instant, MacAddr, Name, PortId};
 

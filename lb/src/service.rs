@@ -1,18 +1,27 @@
 //! Services and their reals, as configured and as they stand.
 
+pub mod check;
+pub mod passive;
+pub mod persist;
+pub mod probe;
+pub mod ramp;
+pub mod sched;
+pub mod severance;
+pub mod standing;
+
 use core::net::IpAddr;
 use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
-use crate::check::Watch;
-use crate::decisions::Placed;
+use crate::explain::decisions::Placed;
 use crate::flow::{Direction, Stage};
+use crate::guest::load::RealLoad;
 use crate::limits::SERVICE_REALS_MAX;
-use crate::load::RealLoad;
-use crate::passive::Passive;
-use crate::ramp::Ramp;
-use crate::sched::{FlowHash, NameHash};
-use crate::severance::{OnDown, Severance, Severed};
+use crate::service::check::Watch;
+use crate::service::passive::Passive;
+use crate::service::ramp::Ramp;
+use crate::service::sched::{FlowHash, NameHash};
+use crate::service::severance::{OnDown, Severance, Severed};
 use crate::wire::Endpoint;
 use crate::{Agent, Check, GuestId, Instant, Name, Protocol};
 

@@ -23,9 +23,9 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::flow::Gone;
+use crate::guest::neighbor::Neighbor;
 use crate::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
-use crate::neighbor::Neighbor;
-use crate::passive::FlowFailure;
+use crate::service::passive::FlowFailure;
 use crate::service::{Announcements, Empty, Forwarding};
 use crate::wire::ip::Version;
 use crate::wire::{Address, Endpoint};

@@ -7,11 +7,11 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use lb::decisions::{Choice, Decision, Placed};
+use lb::explain::decisions::{Choice, Decision, Placed};
 use lb::explain::{Call, Explanation};
 use lb::flow::Direction;
 use lb::limits::DECISIONS_KEPT;
-use lb::sched::Measured;
+use lb::service::sched::Measured;
 use lb::wire::Endpoint;
 use lb::*;
 use world::*;

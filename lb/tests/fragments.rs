@@ -5,7 +5,7 @@ mod world;
 
 use std::time::Duration;
 
-use lb::fragments::HOLD;
+use lb::flow::fragments::HOLD;
 use lb::limits::HELD_FRAGMENTS_MAX;
 use lb::wire::ip::Version;
 use lb::*;

@@ -4,7 +4,7 @@ mod world;
 
 use std::net::IpAddr;
 
-use lb::access::{Action, Hosts, Ports, Target, Transport};
+use lb::switch::access::{Action, Hosts, Ports, Target, Transport};
 use lb::*;
 use world::*;
 

@@ -50,7 +50,7 @@ fn f5_below_two_fifths_the_words_of_agents_are_not_believed() {
     assert_eq!(served_by(&mut world, 150), [1, 2, 3, 4, 5], "as if nothing was said");
     let Standing { eligibility, sources, .. } = world.standing("web", 1);
     assert_eq!((eligibility, sources.panics), (Ok(()), true));
-    assert_eq!(sources.agent, Some(load::AgentWord::Down), "what it says is shown");
+    assert_eq!(sources.agent, Some(guest::load::AgentWord::Down), "what it says is shown");
     let disbelieved = [1, 4, 5].map(|n| world.standing("web", n).sources.disbelieved());
     let down = Some(Ineligible::AgentDown);
     assert_eq!(disbelieved, [down, down, None], "and that it is not believed");

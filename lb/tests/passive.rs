@@ -4,7 +4,7 @@ mod world;
 
 use std::time::Duration;
 
-use lb::passive::{Cause, PassiveCounters};
+use lb::service::passive::{Cause, PassiveCounters};
 use lb::*;
 use world::*;
 

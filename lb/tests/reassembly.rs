@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use lb::fragments::HOLD;
+use lb::flow::fragments::HOLD;
 use lb::limits::{FRAGMENTED_DATAGRAMS_MAX, HELD_FRAGMENTS_MAX};
 use lb::wire::ip::Version;
 use lb::*;

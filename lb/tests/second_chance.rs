@@ -4,7 +4,7 @@ mod world;
 
 use std::time::Duration;
 
-use lb::decisions::Placed;
+use lb::explain::decisions::Placed;
 use lb::flow::{Flow, FlowState};
 use lb::service::ServiceCounters;
 use lb::wire::ip::Version;

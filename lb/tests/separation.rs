@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use lb::access::{Action, Hosts, Ports, Target, Transport};
+use lb::switch::access::{Action, Hosts, Ports, Target, Transport};
 use lb::wire::ip::Version;
 use lb::*;
 use proptest::prelude::*;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use lb::explain::Call;
-use lb::severance::LINK_PATIENCE;
+use lb::service::severance::LINK_PATIENCE;
 use lb::wire::Endpoint;
 use lb::*;
 use world::*;

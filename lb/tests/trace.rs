@@ -3,10 +3,10 @@
 
 mod world;
 
-use lb::decisions::Placed;
-use lb::fdb::Lesson;
+use lb::explain::decisions::Placed;
+use lb::explain::trace::{Over, Step, Whom};
 use lb::flow::{Direction, FlowState};
-use lb::trace::{Over, Step, Whom};
+use lb::switch::fdb::Lesson;
 use lb::*;
 use world::*;
 

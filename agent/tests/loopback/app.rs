@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
 
-use lb::report::{HealthWord, LoadReport};
+use lb::guest::report::{HealthWord, LoadReport};
 
 use crate::fixture::{Agent, Scratch, Switch};
 

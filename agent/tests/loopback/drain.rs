@@ -8,7 +8,7 @@ use std::thread;
 use nix::sys::signal::Signal;
 
 use lb::AdminState;
-use lb::report::{AckState, Answer, LoadReport, Ttl};
+use lb::guest::report::{AckState, Answer, LoadReport, Ttl};
 
 use crate::fixture::{Agent, Finished, Scratch, Switch, ack, command, run};
 

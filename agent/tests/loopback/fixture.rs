@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use lb::report::{Ack, AckState, LoadReport};
+use lb::guest::report::{Ack, AckState, LoadReport};
 
 /// Exit status, standard output, standard error.
 pub type Finished = (Option<i32>, String, String);

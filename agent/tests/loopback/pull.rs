@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use lb::report::{LoadReport, Share};
+use lb::guest::report::{LoadReport, Share};
 
 use crate::fixture::{Agent, Switch, run};
 

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 
-use lb::report::{AckState, Answer, Fraction, HealthWord};
+use lb::guest::report::{AckState, Answer, Fraction, HealthWord};
 
 use crate::fixture::{Agent, Switch, ack, run};
 

@@ -9,7 +9,7 @@ use core::fmt;
 use core::num::{NonZeroU8, NonZeroU16};
 use core::time::Duration;
 
-use lb::check::Path;
+use lb::service::check::Path;
 use lb::{Agent, Check, CheckKind, Expect};
 
 use super::InWords;

@@ -5,7 +5,7 @@ use core::mem::take;
 use core::net::IpAddr;
 use core::num::NonZeroU32;
 
-use lb::access::{Hosts, Ports, Target, Transport};
+use lb::switch::access::{Hosts, Ports, Target, Transport};
 use lb::{AccessRule, MacAddr, Name, Policer, PortRules, PortVlan, StormLimits, VlanId};
 
 use super::print::InWords;

@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use lb::fdb::AGEING;
+use lb::switch::fdb::AGEING;
 use lb::{Command, PortId, PortRules};
 
 use super::difference::Step;

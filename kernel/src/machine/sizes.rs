@@ -52,7 +52,7 @@ impl Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lb::persist::PersistenceTable;
+    use lb::service::persist::PersistenceTable;
 
     const MIB: usize = 1 << 20;
 

@@ -8,7 +8,7 @@ use core::net::IpAddr;
 use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
-use lb::check::Path;
+use lb::service::check::Path;
 use lb::{Expect, MacAddr, Name, VlanSet};
 
 use super::grammar::{Action, Node, Sieve, Then, Token};
@@ -364,7 +364,7 @@ accessors! {
     multicasts: Multicasts(FrameRate),
     unknowns: Unknowns(FrameRate),
     rule_number: RuleNumber(u16),
-    ports: Ports(lb::access::Ports),
+    ports: Ports(lb::switch::access::Ports),
     ageing: Ageing(Duration),
     prefix_len: PrefixLen(u8),
     payload_offset: PayloadOffset(u16),

@@ -13,9 +13,9 @@ use core::num::{NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
 use drivers::pci::Address;
-use lb::load::{EffectiveWeight, MilliFlows};
-use lb::report::Fraction;
-use lb::sched::Measured;
+use lb::guest::load::{EffectiveWeight, MilliFlows};
+use lb::guest::report::Fraction;
+use lb::service::sched::Measured;
 use lb::{MacAddr, Name, Protocol};
 
 use super::json;

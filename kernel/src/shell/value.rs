@@ -20,15 +20,15 @@ use core::str::FromStr;
 use core::time::Duration;
 
 use drivers::pci::Address;
-use lb::check::Path;
 use lb::flow::FlowState;
 use lb::limits::PERSISTENCE_PAYLOAD_BYTES_MAX;
-use lb::vlan::VlanError;
+use lb::service::check::Path;
+use lb::switch::vlan::VlanError;
 use lb::wire::ethernet::{self, VLAN_MAX};
 use lb::wire::ip::Version;
 use lb::{
     Expect, Forwarding, MacAddr, Name, OnDown, Protocol, RealSpec, Role, Scheduler, Trust, VlanSet,
-    access, addr,
+    addr, switch::access,
 };
 
 pub use prefix::Prefix;

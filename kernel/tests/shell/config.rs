@@ -12,8 +12,8 @@ use kernel::config::{
 };
 use kernel::shell::parse::parse;
 use kernel::shell::tree::CONFIGURATION;
-use lb::access::{Action, Hosts, Ports, Target, Transport};
 use lb::addr::is_host_address;
+use lb::switch::access::{Action, Hosts, Ports, Target, Transport};
 use lb::wire::ethernet::VLAN_MAX;
 use lb::wire::ip::Version;
 use lb::{

@@ -1,6 +1,6 @@
 //! What is stated of the switch itself: what is refused, and that the rest reaches the tables.
 
-use lb::fdb::FdbKind;
+use lb::switch::fdb::FdbKind;
 use lb::{MacAddr, PortId, PortRules, PortVlan, VlanId};
 
 use crate::desk::{Bench, guest_mac};
@@ -139,7 +139,7 @@ fn what_is_said_reaches_the_tables_and_goes_again() {
         (guest, 20, 1, FdbKind::Pinned),
     ];
     assert_eq!(bound(&bench), expected, "what VLAN it is follows the port");
-    assert_eq!(bench.appliance.dataplane.fdb().ageing(), lb::fdb::AGEING);
+    assert_eq!(bench.appliance.dataplane.fdb().ageing(), lb::switch::fdb::AGEING);
 
     bench.configure("");
     assert_eq!([0, 1, 2, 3].map(|at| rules(&bench, at)), [(); 4].map(|()| PortRules::default()));

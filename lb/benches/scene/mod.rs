@@ -8,10 +8,10 @@ pub mod world;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use lb::access::{Action, Hosts, Target, Transport};
 use lb::addr::LINK_LOCAL;
 use lb::flow::EMBRYONIC_IDLE;
 use lb::limits::ACCESS_RULES_MAX;
+use lb::switch::access::{Action, Hosts, Target, Transport};
 use lb::wire::arp::{Arp, Operation};
 use lb::wire::ip::Version;
 use lb::*;

@@ -1,7 +1,7 @@
-//! What a port may send to: packets and frames held against its access list ([`crate::access`]).
+//! What a port may send to: packets and frames held against its access list ([`crate::switch::access`]).
 
-use crate::access::Asked;
 use crate::dataplane::{Dataplane, Inbound, guard};
+use crate::switch::access::Asked;
 use crate::tables::Access;
 use crate::wire::{Endpoint, Ip, Transport, bytes_at};
 use crate::{DropReason, PortId, Protocol};

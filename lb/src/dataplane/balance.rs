@@ -15,7 +15,7 @@
 use crate::addr::is_link_local_of_ours;
 use crate::dataplane::{Dataplane, Inbound};
 use crate::flow::{Direction, FlowId, FlowState, Step};
-use crate::passive::FlowFailure;
+use crate::service::passive::FlowFailure;
 use crate::tables::Tables;
 use crate::wire::transport::TcpFlags;
 use crate::wire::{Endpoint, Ethernet, Transport, ethernet};

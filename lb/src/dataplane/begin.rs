@@ -16,12 +16,12 @@ use core::time::Duration;
 
 use crate::addr::{is_link_local_of_ours, link_local_like};
 use crate::dataplane::{Dataplane, Dice, Inbound};
-use crate::decisions::{Choice, Placed};
+use crate::explain::decisions::{Choice, Placed};
 use crate::flow::{Direction, FlowId, FlowKey, InsertError, NewFlow, Stage, UDP_IDLE};
-use crate::persist::{Client, ClientKey};
-use crate::probe::is_probe_port;
-use crate::sched::Arrival;
-use crate::standing::Judge;
+use crate::service::persist::{Client, ClientKey};
+use crate::service::probe::is_probe_port;
+use crate::service::sched::Arrival;
+use crate::service::standing::Judge;
 use crate::wire::ip::Version;
 use crate::wire::transport::{TcpFlags, UDP_HEADER_BYTES};
 use crate::wire::{Endpoint, Transport};

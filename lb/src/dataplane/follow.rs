@@ -1,7 +1,7 @@
 //! Fragments of balanced packets, either way, follow their first fragment.
 //!
 //! The first one is balanced like a whole packet, and the flow's key is left in the table of
-//! fragments ([`crate::fragments`]) for the others. Those have no ports: only addresses change, and
+//! fragments ([`crate::flow::fragments`]) for the others. Those have no ports: only addresses change, and
 //! with them, in the first fragment, the checksum of the whole datagram.
 //!
 //! A fragment that comes before its first is copied and ends as [`Verdict::Hold`]; once the first is
@@ -14,8 +14,8 @@
 use crate::addr::is_link_local_of_ours;
 use crate::dataplane::access::is_permitted;
 use crate::dataplane::{Dataplane, Inbound};
+use crate::flow::fragments::{DatagramKey, Fragment, HELD_BYTES_MAX, Later};
 use crate::flow::{Direction, FlowId, FlowKey};
-use crate::fragments::{DatagramKey, Fragment, HELD_BYTES_MAX, Later};
 use crate::wire::ip::{self, Version};
 use crate::wire::{Ethernet, Ip, Transport, ethernet, icmp};
 use crate::{DropReason, Instant, MacAddr, PortId, PortSet, Verdict};

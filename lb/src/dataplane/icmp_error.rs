@@ -12,13 +12,13 @@
 //! Anyone can forge an error that quotes a flow (RFC 5927), and all that can be checked from the
 //! middle is whether there is such a flow. So an error changes nothing about it: it begins, keeps
 //! alive and closes none. (What a guest itself could not take in, another may be asked to,
-//! [`super::second`], and it counts against its own real, [`crate::passive`]: that cannot be
+//! [`super::second`], and it counts against its own real, [`crate::service::passive`]: that cannot be
 //! forged.) Whether the quoted sequence number is its own is for the end to ask.
 
 use crate::dataplane::balance::Delivery;
 use crate::dataplane::{Dataplane, Inbound};
 use crate::flow::{Direction, FlowId, FlowKey};
-use crate::passive::FlowFailure;
+use crate::service::passive::FlowFailure;
 use crate::wire::icmp::{IcmpError, Translation};
 use crate::wire::{ethernet, icmp};
 use crate::{DropReason, MacAddr, PortId, Verdict};

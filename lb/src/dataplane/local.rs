@@ -13,9 +13,9 @@ use core::net::IpAddr;
 
 use crate::dataplane::Dataplane;
 use crate::event::Event;
+use crate::guest::load::{FlowsBetween, RateLimit, ReportRefusal};
+use crate::guest::report::{Ack, Answer, LoadReport, ReportError};
 use crate::limits::{PORTS_MAX, SERVICES_MAX};
-use crate::load::{FlowsBetween, RateLimit, ReportRefusal};
-use crate::report::{Ack, Answer, LoadReport, ReportError};
 use crate::wire::arp::{Arp, Operation};
 use crate::wire::ethernet::{self, ETHERTYPE_ARP, Ethernet};
 use crate::wire::nd::{self, Neighbor};

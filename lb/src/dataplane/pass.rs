@@ -12,11 +12,11 @@
 //! keeps a packet's fields in registers: 330 instructions for what takes the long way 700, and a
 //! third less time for the whole (`nat` in a batch: 33 ns, not 51).
 
-use crate::access::Asked;
 use crate::addr::is_link_local_of_ours;
 use crate::dataplane::receive::Glance;
 use crate::dataplane::{Dataplane, guard};
 use crate::flow::{Direction, FlowId};
+use crate::switch::access::Asked;
 use crate::tables::Access;
 use crate::wire::ethernet::{self, ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use crate::wire::{Ip, Transport};

@@ -5,11 +5,11 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::addr::link_local_like;
-use crate::check::Watch;
 use crate::dataplane::{Dataplane, Inbound};
 use crate::event::Event;
 use crate::limits::REALS_MAX;
-use crate::probe::{Answer, Errand, ErrandId, Outcome, Sender, Target, Task, What};
+use crate::service::check::Watch;
+use crate::service::probe::{Answer, Errand, ErrandId, Outcome, Sender, Target, Task, What};
 use crate::tables::Tables;
 use crate::wire::ip::Version;
 use crate::wire::{Address, Ethernet, Ip, transport};

@@ -22,8 +22,8 @@ use core::hint::black_box;
 
 use crate::addr::is_link_local_of_ours;
 use crate::dataplane::{Dataplane, Inbound};
-use crate::fdb;
 use crate::flow::{Direction, FlowId, FlowKey, index};
+use crate::switch::fdb;
 use crate::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
 use crate::wire::{Address, Endpoint, Ip, bytes_at, icmp, nd};
 use crate::{DropReason, Frame, Instant, PortId, Protocol, Verdict};

@@ -22,7 +22,7 @@ use core::net::IpAddr;
 use crate::addr::is_link_local_of_ours;
 use crate::dataplane::{Dataplane, Inbound};
 use crate::event::Event;
-use crate::neighbor;
+use crate::guest::neighbor;
 use crate::wire::arp::{Arp, Operation};
 use crate::wire::ethernet::{self, Ethernet};
 use crate::wire::ip::Version;

@@ -30,7 +30,7 @@ use foldhash::fast::FixedState;
 
 use crate::addr::is_link_local_of_ours;
 use crate::dataplane::{Dataplane, Inbound};
-use crate::decisions::Placed;
+use crate::explain::decisions::Placed;
 use crate::flow::{Direction, Flow, FlowId, FlowKey, Stage};
 use crate::wire::ip::Version;
 use crate::wire::transport::TcpFlags;

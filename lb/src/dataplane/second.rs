@@ -27,7 +27,7 @@
 //!
 //! A refusal must name the SYN: a reset acknowledges it (RFC 9293 §3.10.7.3), an error quotes its
 //! number. Both must come by the port of the real's own guest, so nobody can have another's flows
-//! moved. What a client remembers of a service ([`crate::persist`]) changes when the other real was
+//! moved. What a client remembers of a service ([`crate::service::persist`]) changes when the other real was
 //! heard, not before: a SYN that every real drops, in another client's name, moves nobody.
 
 use alloc::boxed::Box;
@@ -37,10 +37,10 @@ use core::hash::BuildHasher;
 use foldhash::fast::FixedState;
 
 use crate::dataplane::{Dataplane, Inbound};
-use crate::decisions::{Choice, Placed};
+use crate::explain::decisions::{Choice, Placed};
 use crate::flow::{CLOSED_IDLE, Direction, Flow, FlowId, FlowKey};
 use crate::limits::{LATE_ANSWERS_MAX, SYNS_KEPT};
-use crate::passive::FlowFailure;
+use crate::service::passive::FlowFailure;
 use crate::wire::transport::TcpFlags;
 use crate::wire::{Ethernet, Headers, Ip, Offload, Transport};
 use crate::{DropReason, Instant, MacAddr, PortId, PortSet, RealId, ServiceId};

@@ -1,4 +1,4 @@
-//! The end of a flow whose real is severed ([`crate::severance`]), or that the operator has cut:
+//! The end of a flow whose real is severed ([`crate::service::severance`]), or that the operator has cut:
 //! whoever speaks next is told.
 //!
 //! ```text

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::dataplane::Dataplane;
 use crate::event::Event;
-use crate::fdb::{self, Lesson};
+use crate::switch::fdb::{self, Lesson};
 use crate::wire::Ethernet;
 use crate::{
     Command, Departure, DropReason, Entry, GuestSpec, Instant, MacAddr, PortId, PortSet, Refusal,

@@ -1,6 +1,6 @@
 //! Ejections: who is out for what its flows show, and how many may be.
 //!
-//! A real says when it has failed too often ([`crate::passive`]); here its service is asked, since
+//! A real says when it has failed too often ([`crate::service::passive`]); here its service is asked, since
 //! an ejection moves load to the others. At most half of the reals that the operator wants are out
 //! by this at a time, one of two or three; another real must be there to be chosen, and for failures
 //! one must have answered since they began.
@@ -9,8 +9,8 @@ use core::time::Duration;
 
 use super::Tables;
 use crate::event::{Event, Events};
-use crate::passive::{Cause, FlowFailure};
-use crate::standing::Judge;
+use crate::service::passive::{Cause, FlowFailure};
+use crate::service::standing::Judge;
 use crate::{AdminState, Instant, Real, RealId, ServiceId};
 
 impl Tables {

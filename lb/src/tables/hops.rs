@@ -18,7 +18,7 @@ pub(crate) struct Hop {
     pub mac: MacAddr,
 }
 
-/// By real; `None` for one that is severed ([`crate::severance`]).
+/// By real; `None` for one that is severed ([`crate::service::severance`]).
 pub(super) type Hops = Box<[Option<Hop>]>;
 
 pub(super) fn none() -> Hops {

@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Tables;
-use crate::access::{AccessList, Asked};
 use crate::limits::{ACCESS_RULES_MAX, PORTS_MAX};
+use crate::switch::access::{AccessList, Asked};
 use crate::wire::Endpoint;
 use crate::{AccessRule, PortId, PortRules, PortSet, Refusal, Role};
 

@@ -11,8 +11,8 @@
 
 use super::Tables;
 use crate::limits::{MH_SERVICES_MAX, SERVICE_REALS_MAX};
-use crate::sched::FlowHash;
-use crate::sched::maglev::{Builder, Member, Members, Table};
+use crate::service::sched::FlowHash;
+use crate::service::sched::maglev::{Builder, Member, Members, Table};
 use crate::{Real, RealId, Refusal, Scheduler, Service, ServiceId, ServiceSpec};
 
 /// Looks in one slice of housekeeping: 10 to 50 µs.

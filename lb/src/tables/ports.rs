@@ -112,7 +112,7 @@ impl Tables {
         self.reach.resting()
     }
 
-    /// Ports whose edges touch tags ([`crate::vlan`]).
+    /// Ports whose edges touch tags ([`crate::switch::vlan`]).
     #[inline]
     pub fn edges(&self) -> PortSet {
         self.reach.edges()

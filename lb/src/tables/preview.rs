@@ -3,8 +3,8 @@
 
 use super::Tables;
 use super::standings::Kept;
-use crate::decisions::Choice;
-use crate::sched::{Arrival, Measured};
+use crate::explain::decisions::Choice;
+use crate::service::sched::{Arrival, Measured};
 use crate::{Instant, RealId, ServiceId};
 
 /// A choice that was not made, and what it was made of.

@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 
 use crate::limits::PORTS_MAX;
-use crate::vlan::{PortVlan, VLANS};
+use crate::switch::vlan::{PortVlan, VLANS};
 use crate::{Port, PortId, PortSet, Role};
 
 pub(crate) struct Reach {

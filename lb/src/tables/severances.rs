@@ -2,8 +2,8 @@
 
 use super::Tables;
 use crate::event::{Event, Events};
-use crate::load::AgentWord;
-use crate::severance::{Severance, Sight};
+use crate::guest::load::AgentWord;
+use crate::service::severance::{Severance, Sight};
 use crate::wire::ip::Version;
 use crate::{AdminState, Instant, Real};
 

@@ -14,7 +14,7 @@
 //!
 //! Hence eligibility and weights are never out of date. What is, for a slice at most, are the sums
 //! that reports are read with and what slides as time goes on: what was asked leaves the window of half
-//! a second ([`crate::load`]) and ageing reports lose their part, both by 2 % in a slice at most.
+//! a second ([`crate::guest::load`]) and ageing reports lose their part, both by 2 % in a slice at most.
 //! All scores are of the same moment, so reals that slide alike do not change their order, and the
 //! flows of a burst count as they come: each is in its real's score when the next one is placed.
 //!
@@ -28,15 +28,15 @@ use core::mem;
 use core::time::Duration;
 
 use super::Tables;
-use crate::decisions::{Choice, Placed};
 use crate::event::{Event, Events};
+use crate::explain::decisions::{Choice, Placed};
 use crate::flow::{Direction, Stage};
+use crate::guest::load::{EffectiveWeight, FlowsBetween, ReportRefusal};
+use crate::guest::report::LoadReport;
 use crate::limits::{REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
-use crate::load::{EffectiveWeight, FlowsBetween, ReportRefusal};
-use crate::ramp::{FOUNDING, Ramp};
-use crate::report::LoadReport;
-use crate::sched::{Arrival, Board, FlowHash, Outlook};
-use crate::standing::{Candidates, Ineligible, Judge};
+use crate::service::ramp::{FOUNDING, Ramp};
+use crate::service::sched::{Arrival, Board, FlowHash, Outlook};
+use crate::service::standing::{Candidates, Ineligible, Judge};
 use crate::{Instant, RealId, ServiceId};
 
 /// How long a board serves; as often as the housekeeping comes round.

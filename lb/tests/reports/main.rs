@@ -12,7 +12,7 @@ mod lines;
 
 use std::net::IpAddr;
 
-use lb::sched::Forecast;
+use lb::service::sched::Forecast;
 use lb::wire::ip::Version;
 use lb::*;
 use world::*;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use etherparse::{ArpEthIpv4Packet, ArpOperation};
-use lb::report::Answer;
+use lb::guest::report::Answer;
 
 use super::claims::Claims;
 use super::dice::Dice;

@@ -139,7 +139,7 @@ mod tests {
     const MAP: &str = "             VMA              LMA     Size Align Out     In      Symbol
           200000           200000    10000    16 .text
           200000           200000       40    16         /tmp/a.o:(.text.one)
-          200000           200000       40     1                 <lb::fdb::Fdb as Sized>::one
+          200000           200000       40     1                 <lb::switch::fdb::Fdb as Sized>::one
           200040           200040       20     1                 memcpy
           200060           200060        0     1                 end_of_text
 ";
@@ -157,7 +157,7 @@ mod tests {
         let functions: Vec<_> = functions.iter().map(|(name, n)| (name.as_str(), *n)).collect();
         assert_eq!(
             functions,
-            [("memcpy", 10), ("<lb::fdb::Fdb as Sized>::one", 3), ("elsewhere", 1)]
+            [("memcpy", 10), ("<lb::switch::fdb::Fdb as Sized>::one", 3), ("elsewhere", 1)]
         );
     }
 }

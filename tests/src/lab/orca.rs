@@ -14,7 +14,7 @@
 //! guest n mod N in generation n div N, and takes it so often in 65,535 generations as its
 //! weight says, spread evenly.
 
-use lb::report::LoadReport;
+use lb::guest::report::LoadReport;
 
 use super::chooser::Chooser;
 use super::guest::Guest;
@@ -129,8 +129,8 @@ impl Chooser for Orca {
 
     fn report(&mut self, guest: usize, line: &str, now: u64) {
         let numbers = LoadReport::parse(line.as_bytes()).expect("agents write well").numbers;
-        let fraction = |f: lb::report::Fraction| f64::from(f.millionths()) / 1e6;
-        let rate = |rate: lb::report::Rate| rate.thousandths() as f64 / 1000.0;
+        let fraction = |f: lb::guest::report::Fraction| f64::from(f.millionths()) / 1e6;
+        let rate = |rate: lb::guest::report::Rate| rate.thousandths() as f64 / 1000.0;
         let utilization = numbers.app.filter(|app| app.millionths() > 0).or(numbers.cpu);
         let qps = numbers.requests.map_or(0.0, rate);
         let eps = numbers.errors.map_or(0.0, rate);

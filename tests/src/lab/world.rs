@@ -11,7 +11,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use lb::report::{Fraction, HealthWord, LoadReport, Numbers, Rate};
+use lb::guest::report::{Fraction, HealthWord, LoadReport, Numbers, Rate};
 
 use super::chooser::Chooser;
 use super::guest::{Guest, Totals};

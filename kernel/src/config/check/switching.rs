@@ -5,8 +5,8 @@ use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
 use alloc::vec::Vec;
 
-use lb::access::Target;
 use lb::limits::ACCESS_RULES_MAX;
+use lb::switch::access::Target;
 use lb::{Name, PortId, PortRules, PortVlan, Role};
 
 use super::PortPlan;

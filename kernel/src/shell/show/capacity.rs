@@ -1,11 +1,11 @@
 //! How full the tables are, what memory they take, and what they took in and gave up.
 
 use drivers::Pool;
-use lb::fdb::Fdb;
 use lb::flow::FlowTable;
 use lb::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICES_MAX};
+use lb::switch::fdb::Fdb;
 
-use lb::persist::PersistenceTable;
+use lb::service::persist::PersistenceTable;
 
 use crate::appliance::Memory;
 use crate::shell::Desk;

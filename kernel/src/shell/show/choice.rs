@@ -8,8 +8,8 @@ use core::time::Duration;
 
 use lb::addr::Protocol;
 use lb::explain::{Call, Explanation, Factors};
-use lb::load::{ASKED_WITHIN, MilliFlows};
-use lb::sched::Measured;
+use lb::guest::load::{ASKED_WITHIN, MilliFlows};
+use lb::service::sched::Measured;
 use lb::wire::Endpoint;
 use lb::wire::ethernet::VLAN_MAX;
 use lb::{Name, Persistence, RealId, Service};

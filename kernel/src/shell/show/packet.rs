@@ -1,6 +1,6 @@
 //! `test packet`: what would become of a frame, one stage a line.
 //!
-//! All of it is [`lb::trace`]'s; here it gets words, and the bytes before and after are held against
+//! All of it is [`lb::explain::trace`]'s; here it gets words, and the bytes before and after are held against
 //! each other.
 
 use alloc::format;
@@ -8,10 +8,10 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use lb::decisions::Choice;
-use lb::fdb::Lesson;
+use lb::explain::decisions::Choice;
+use lb::explain::trace::{Over, Step, Whom};
 use lb::flow::{Direction, Flow, FlowId};
-use lb::trace::{Over, Step, Whom};
+use lb::switch::fdb::Lesson;
 use lb::wire::arp::{Arp, Operation};
 use lb::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
 use lb::wire::transport::TcpFlags;

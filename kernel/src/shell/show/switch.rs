@@ -5,7 +5,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use drivers::NicState;
-use lb::fdb::{FdbEntry, FdbKind};
+use lb::switch::fdb::{FdbEntry, FdbKind};
 use lb::{Name, Port, PortId};
 
 use super::counts::{self, Count};

@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::num::NonZeroU16;
 
-use lb::vlan::{PortVlan, VLANS};
+use lb::switch::vlan::{PortVlan, VLANS};
 use lb::wire::ethernet::VLAN_MAX;
 use lb::{Name, Port, PortId, PortSet, Tables};
 

@@ -1,7 +1,7 @@
 //! `set port …` and `delete port …` as far as they keep tenants apart: groups, access rules, and how
 //! much a port may send and get.
 
-use lb::access::Action as Access;
+use lb::switch::access::Action as Access;
 use lb::{Protocol, Trust};
 
 use super::set::{rule, set};

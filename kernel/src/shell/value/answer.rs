@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::ToString;
 use core::fmt;
 
-use lb::check::Path;
+use lb::service::check::Path;
 use lb::{Check, Expect};
 
 use super::Misfit;
@@ -71,7 +71,7 @@ impl fmt::Display for InWords<'_, Expect> {
 
 #[cfg(test)]
 mod tests {
-    use lb::check::Needle;
+    use lb::service::check::Needle;
 
     use super::*;
 

@@ -4,7 +4,7 @@ use alloc::string::ToString;
 use core::net::IpAddr;
 
 use lb::HostAddress;
-use lb::persist::ClientKey;
+use lb::service::persist::ClientKey;
 
 use super::{Misfit, address, ranged, wrong_octet};
 

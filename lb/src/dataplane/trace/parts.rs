@@ -3,9 +3,9 @@
 use super::{Walk, segment_of};
 use crate::dataplane::Inbound;
 use crate::dataplane::follow::{Course, datagram, fragment};
+use crate::explain::trace::Step;
 use crate::flow::Direction;
-use crate::fragments::Later;
-use crate::trace::Step;
+use crate::flow::fragments::Later;
 use crate::wire::{icmp, ip};
 use crate::{DropReason, Verdict};
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Protocol;
-use crate::decisions::Placed;
+use crate::explain::decisions::Placed;
 use crate::flow::{CLOSED_IDLE, CLOSING_IDLE, EMBRYONIC_IDLE, Stage, TCP_IDLE, UDP_IDLE};
 use crate::wire::Endpoint;
 use core::net::Ipv4Addr;

@@ -3,8 +3,8 @@
 
 use etherparse::checksum::Sum16BitWords;
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+use lb::explain::trace::Step;
 use lb::limits::{HELD_FRAGMENTS_MAX, ORIGIN_BYTES_MAX, REALS_MAX};
-use lb::trace::Step;
 use lb::wire::{Ethernet, Ip};
 use lb::*;
 

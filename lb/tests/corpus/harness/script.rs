@@ -6,8 +6,8 @@ mod commands;
 mod stations;
 mod twist;
 
+use lb::guest::report::{Answer, LoadReport};
 use lb::limits::REPORT_BYTES_MAX;
-use lb::report::{Answer, LoadReport};
 
 use super::stage::Stage;
 use twist::Twist;

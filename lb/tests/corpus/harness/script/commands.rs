@@ -3,7 +3,7 @@
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use lb::access::{Action, Hosts, Ports, Target, Transport};
+use lb::switch::access::{Action, Hosts, Ports, Target, Transport};
 use lb::wire::ip::Version;
 use lb::*;
 

@@ -3,7 +3,7 @@
 //! One place decides, [`Judge`]; scheduler, console and answers to reports all ask it. For the
 //! scheduler its word is kept while it cannot have changed (`tables/standings.rs`). A real's state is
 //! the minimum of its sources ([`Sources`]): the operator's word, its port, its guest's answers to ARP
-//! or ND, its check ([`crate::check`]), its agent's word, its own flows ([`crate::passive`]). An agent
+//! or ND, its check ([`crate::service::check`]), its agent's word, its own flows ([`crate::service::passive`]). An agent
 //! never revives a guest that is silent, and an agent's silence never marks one dead.
 //!
 //! *Panic*: where fewer than `panic` per cent of a service's reals are well, either nearly all of
@@ -15,15 +15,15 @@
 //! that neither a start nor a rolling restart is a panic.
 //!
 //! A weight is a product ([`WeightFactors`]): the operator's, what the agent leaves of it, and how far
-//! the real is on its way in ([`crate::ramp`]). How far reports are trusted is none of them, because
+//! the real is on its way in ([`crate::service::ramp`]). How far reports are trusted is none of them, because
 //! without reports there is nothing to distrust; it is in the [`Forecast`].
 
+use crate::guest::load::{AgentWord, EffectiveWeight};
+use crate::guest::report::{AckState, Share};
 use crate::limits::SERVICE_REALS_MAX;
-use crate::load::{AgentWord, EffectiveWeight};
-use crate::passive::Ejection;
-use crate::ramp::Percent;
-use crate::report::{AckState, Share};
-use crate::sched::{Candidate, Forecast};
+use crate::service::passive::Ejection;
+use crate::service::ramp::Percent;
+use crate::service::sched::{Candidate, Forecast};
 use crate::wire::ip::Version;
 use crate::{AdminState, Guest, Health, Instant, PortSet, Real, RealId, Service};
 

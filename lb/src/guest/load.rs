@@ -11,7 +11,7 @@
 //! expire, begins a new life. The time in a report is never looked at: it arrived when it arrived.
 //!
 //! A report is a look back. What stays true of it is how much work a real gets done: its
-//! [`Experience`]; see [`crate::sched`] for what is made of it.
+//! [`Experience`]; see [`crate::service::sched`] for what is made of it.
 
 mod experience;
 mod pace;
@@ -26,9 +26,9 @@ pub use window::{ASKED_WITHIN, MilliFlows};
 use core::fmt;
 use core::time::Duration;
 
-use crate::ramp::Percent;
-use crate::report::{Fraction, HealthWord, LoadReport, Numbers, Share, Ttl};
+use crate::guest::report::{Fraction, HealthWord, LoadReport, Numbers, Share, Ttl};
 use crate::service::RealCounters;
+use crate::service::ramp::Percent;
 use crate::{AdminState, Agent, Instant};
 use experience::Heard;
 use pace::Pace;

@@ -11,14 +11,14 @@
 //! second, so a guest's port is held to that if nothing else is said.
 //!
 //! Where no port has a policer, nothing is looked at but that there is none. How much may come at once
-//! is in [`crate::meter`].
+//! is in [`crate::switch::meter`].
 
 use alloc::boxed::Box;
 use alloc::vec;
 use core::num::{NonZeroU32, NonZeroU64};
 
 use crate::limits::PORTS_MAX;
-use crate::meter::Meter;
+use crate::switch::meter::Meter;
 use crate::{DropReason, Instant, MacAddr, Port, PortId, PortSet, Role, Verdict};
 
 /// How much a second, one way.

@@ -32,10 +32,10 @@ use core::mem;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use crate::check::CheckKind;
+use crate::guest::neighbor;
 use crate::limits::{PROBE_PORT_FIRST, REALS_MAX};
-use crate::neighbor;
 use crate::outbox::Outbox;
+use crate::service::check::CheckKind;
 use crate::wire::Ip;
 use crate::{Instant, MacAddr, PortId, PortSet, RealId};
 pub(crate) use answer::{Answer, What};

@@ -14,7 +14,7 @@
 use core::time::Duration;
 
 use super::window::{ASKED_WITHIN, MilliFlows, micros};
-use crate::report::Fraction;
+use crate::guest::report::Fraction;
 
 /// How loaded a real was and how often it was asked meanwhile, both fading: what is [`MEMORY`] old
 /// counts for a third.

@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::Agent;
-use crate::report::{Fraction, LoadReport};
+use crate::guest::report::{Fraction, LoadReport};
 use crate::service::RealCounters;
 use crate::tables::SLICE;
 

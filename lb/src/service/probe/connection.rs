@@ -28,12 +28,12 @@ use smoltcp::wire::{HardwareAddress, IpCidr};
 
 use super::{ErrandId, Outcome, Sender, Target, Task};
 use crate::addr::{LINK_LOCAL, LINK_LOCAL_V6, link_local_like};
-use crate::check::http::{self, Beginning};
-use crate::check::{Check, CheckKind, Failure};
 use crate::limits::{
     PROBE_CONNECTIONS_MAX, PROBE_CONNECTIONS_PER_PORT_MAX, PROBE_PORT_FIRST, REPORT_BYTES_MAX,
 };
 use crate::outbox::Outbox;
+use crate::service::check::http::{self, Beginning};
+use crate::service::check::{Check, CheckKind, Failure};
 use crate::wire::ethernet::{self, PAYLOAD_BYTES_MAX};
 use crate::wire::ip::Version;
 use crate::wire::{Endpoint, Ip, Offload, Transport};

@@ -11,7 +11,7 @@
 //! without weight gets nothing from any of them.
 //!
 //! Here is chosen among candidates, who may all be given the flow; who may is decided in
-//! [`crate::standing`]. A choice is a function of the candidates, of the flows that they were given
+//! [`crate::service::standing`]. A choice is a function of the candidates, of the flows that they were given
 //! before, and of the flow that arrives, with what chance it needs in the latter, so that it can be
 //! asked twice: [`crate::explain`] asks a copy of the board.
 //!
@@ -31,7 +31,7 @@ pub use ranking::Measured;
 
 use core::time::Duration;
 
-use crate::load::{EffectiveWeight, RealLoad};
+use crate::guest::load::{EffectiveWeight, RealLoad};
 use crate::{Instant, RealId, Scheduler};
 use maglev::{Member, Members};
 use ranking::{Measure, Ranking};

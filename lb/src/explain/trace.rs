@@ -15,9 +15,9 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::decisions::Choice;
-use crate::fdb::Lesson;
+use crate::explain::decisions::Choice;
 use crate::flow::{Direction, FlowId, NewFlow};
+use crate::switch::fdb::Lesson;
 use crate::wire::arp::Arp;
 use crate::wire::{Ethernet, Ip, Transport};
 use crate::{DropReason, RealId, ServiceId, Verdict};

@@ -81,8 +81,8 @@ use core::time::Duration;
 
 use super::Candidate;
 use crate::Instant;
-use crate::load::{ASKED_WITHIN, Experience, LOAD_MAX, MilliFlows, Phase};
-use crate::report::Fraction;
+use crate::guest::load::{ASKED_WITHIN, Experience, LOAD_MAX, MilliFlows, Phase};
+use crate::guest::report::Fraction;
 
 /// What the reports of a service's candidates say together, at one instant. All sums are of the
 /// reals with a fresh report that has a load.

@@ -2,7 +2,7 @@
 //!
 //! A [`Check`] is the rule; one try of it is a probe. A check that fails `fall` times in a row
 //! takes the real out, and `rise` successes in a row bring it back ([`watch`]). How probes are made
-//! is in [`crate::probe`].
+//! is in [`crate::service::probe`].
 
 pub(crate) mod http;
 pub mod watch;

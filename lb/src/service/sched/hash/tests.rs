@@ -9,8 +9,8 @@ use std::format;
 use std::vec::Vec;
 
 use super::*;
-use crate::load::RealLoad;
-use crate::sched::{Arrival, Board, Candidate};
+use crate::guest::load::RealLoad;
+use crate::service::sched::{Arrival, Board, Candidate};
 use crate::{Instant, Scheduler};
 
 fn name(text: &str) -> NameHash {

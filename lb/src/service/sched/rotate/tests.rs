@@ -8,8 +8,8 @@ use std::vec::Vec;
 
 use super::*;
 use crate::Instant;
-use crate::load::RealLoad;
-use crate::sched::NameHash;
+use crate::guest::load::RealLoad;
+use crate::service::sched::NameHash;
 
 /// Reals `a`, `b` … with weights, some of which may not be chosen.
 struct Ring {

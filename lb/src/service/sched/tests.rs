@@ -6,8 +6,8 @@ use std::vec::Vec;
 
 use super::*;
 use crate::Agent;
+use crate::guest::report::{Fraction, LoadReport};
 use crate::limits::SERVICE_REALS_MAX;
-use crate::report::{Fraction, LoadReport};
 use crate::service::RealCounters;
 use core::time::Duration;
 

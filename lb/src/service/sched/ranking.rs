@@ -15,8 +15,8 @@ use core::time::Duration;
 
 use super::Candidate;
 use super::least::{Ability, MILLIFLOWS_MAX, Outlook};
+use crate::guest::load::MilliFlows;
 use crate::limits::SERVICE_REALS_MAX;
-use crate::load::MilliFlows;
 use crate::{Instant, RealId};
 
 /// The scores of a service's reals, by their places.

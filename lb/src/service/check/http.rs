@@ -112,7 +112,7 @@ fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Needle;
+    use crate::service::check::Needle;
 
     fn text(needle: &str) -> Expect {
         Expect::Text(Needle::try_from(needle).unwrap())

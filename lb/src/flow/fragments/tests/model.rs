@@ -1,7 +1,7 @@
 //! The model: a list of datagrams, each with a mark for every byte that was received.
 
 use super::*;
-use crate::fragments::datagram::SPANS_MAX;
+use crate::flow::fragments::datagram::SPANS_MAX;
 
 const PAYLOAD_BYTES: usize = 256;
 const KEYS: u32 = 4;

@@ -12,7 +12,7 @@ use alloc::vec;
 
 use crate::flow::FlowKey;
 use crate::limits::DECISIONS_KEPT;
-use crate::sched::Measured;
+use crate::service::sched::Measured;
 use crate::tables::Tables;
 use crate::wire::Endpoint;
 use crate::{DropReason, Instant, Name, Protocol, RealId, ServiceId};

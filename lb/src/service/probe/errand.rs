@@ -4,10 +4,10 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::addr::link_local_like;
-use crate::check::http::Beginning;
-use crate::check::{Check, CheckKind, Failure};
 use crate::limits::REPORT_BYTES_MAX;
-use crate::probe::Sender;
+use crate::service::check::http::Beginning;
+use crate::service::check::{Check, CheckKind, Failure};
+use crate::service::probe::Sender;
 use crate::wire::{Address, Endpoint};
 use crate::{MacAddr, PortId};
 
