@@ -5,7 +5,8 @@
 #   host    the library crates, with plain stable Rust
 #   qemu    the image under QEMU, test programs as its guests and clients
 #   linux   real Linux guests: ./run-qemu.sh demo, and tests/guests.sh, which counts what it shows (root)
-#   netns   the image on taps in network namespaces: ping, curl, nginx, iperf3; and the worked examples
+#   netns   the image on taps in network namespaces: ping, curl, nginx, iperf3; the worked
+#           examples; attack tools of Debian's packages
 #           of docs/configuration.md (root)
 #
 # A layer that cannot run has failed, unless it was left out by name: ./tests/run.sh --without netns
@@ -122,6 +123,7 @@ run_layers() {
     if wanted netns; then
         several "netns" with_image tests/netns.sh "$image"
         several "netns: examples" with_image tests/examples.sh "$image"
+        several "netns: attacks" with_image tests/attacks.sh "$image"
     fi
 }
 
