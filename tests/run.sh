@@ -6,8 +6,7 @@
 #   qemu    the image under QEMU, test programs as its guests and clients
 #   linux   real Linux guests: ./run-qemu.sh demo, and tests/guests.sh, which counts what it shows (root)
 #   netns   the image on taps in network namespaces: ping, curl, nginx, iperf3; the worked
-#           examples; attack tools of Debian's packages
-#           of docs/configuration.md (root)
+#           examples of docs/configuration.md; attack tools of Debian's packages (root)
 #
 # A layer that cannot run has failed, unless it was left out by name: ./tests/run.sh --without netns
 set -euo pipefail
