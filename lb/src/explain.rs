@@ -70,7 +70,7 @@ impl Dataplane {
         Some(Explanation {
             service,
             flow: self.flows().find(&call.key(), Direction::ToReal),
-            new: self.foretell(service, &call.key(), remembered, preview.choice, now),
+            new: self.foretell(service, &call.key(), remembered, preview.choice, None, now),
             remembered,
             reals: self.factors(service, &preview, now),
         })
@@ -99,16 +99,17 @@ impl Dataplane {
         self.preview(service, out, client, now)?.choice
     }
 
-    /// In the order in which the data path asks.
+    /// In the order in which the data path asks, which has then ended the flow `ending`.
     pub(crate) fn foretell(
         &self,
         service: ServiceId,
         key: &FlowKey,
         remembered: Option<RealId>,
         scheduled: Option<Choice>,
+        ending: Option<FlowId>,
         now: Instant,
     ) -> Result<Choice, DropReason> {
-        if self.is_full(service) {
+        if self.is_full(service, ending) {
             return Err(DropReason::ServiceFull);
         }
         let earlier = remembered.filter(|&id| self.may_return(service, id, now));

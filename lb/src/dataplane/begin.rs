@@ -85,7 +85,7 @@ impl Dataplane {
         let service = service.ok_or(DropReason::VipNoPort)?;
         self.may_begin(service, segment)?;
         let client = self.persistent_client(service, packet, segment);
-        if self.is_full(service) {
+        if self.is_full(service, None) {
             return Err(self.turn_down(service, &key, DropReason::ServiceFull, packet, segment));
         }
         let mut choice = self.choice_for(service, client.as_ref(), segment, packet.now);
@@ -236,8 +236,8 @@ impl Dataplane {
         }
     }
 
-    /// Whether the service has as many open flows as it may.
-    pub(crate) fn is_full(&self, id: ServiceId) -> bool {
+    /// Whether the service has as many open flows as it may once one of them, if any, has ended.
+    pub(crate) fn is_full(&self, id: ServiceId, ending: Option<FlowId>) -> bool {
         let Some(service) = self.tables.service(id) else {
             return false;
         };
@@ -245,7 +245,11 @@ impl Dataplane {
             return false;
         };
         let reals = service.reals.iter().chain(&service.sorry);
-        let open = reals.filter_map(|&id| self.tables.real(id)).map(|r| r.counters.flows_open);
+        let ending = ending.and_then(|id| self.flows.get(id)).filter(|flow| flow.is_open());
+        let open = reals.filter_map(|&id| {
+            let ends = ending.is_some_and(|flow| flow.real == id);
+            Some(self.tables.real(id)?.counters.flows_open - u32::from(ends))
+        });
         open.sum::<u32>() >= max.get()
     }
 

@@ -79,7 +79,7 @@ impl Walk<'_> {
         self.steps.extend(remembered.map(Step::Remembered));
         self.note_news(service);
         let scheduled = plane.foresee_choice(service, &[], segment.source, now);
-        let choice = plane.foretell(service, &key, remembered, scheduled, now);
+        let choice = plane.foretell(service, &key, remembered, scheduled, forgotten, now);
         let choice = match plane.is_guess(segment, now) {
             true => choice.map(|choice| Choice { by: Placed::Guess, ..choice }),
             false => choice,
