@@ -17,11 +17,7 @@ for piece in lib/say lib/install lib/check lib/spaces lib/image lib/guests lib/a
 done
 
 main() {
-    image=${1-}
-    [[ -f $image ]] || misuse "the argument is the image to test"
-    ((EUID == 0)) || fail "network namespaces and taps need root"
-    require_tools
-    trap 'tidy; remove_spaces' EXIT
+    enter_with "$@"
     play_page "$root/docs/configuration.md"
     print_verdict
 }

@@ -19,10 +19,7 @@ count=2000
 flood_seconds=12
 
 main() {
-    ((EUID == 0)) || fail "network namespaces and taps need root"
-    require_tools
-    image=$("$root/run-qemu.sh" build | tail -n 1)
-    trap 'tidy; remove_spaces' EXIT
+    enter_with "$("$root/run-qemu.sh" build | tail -n 1)"
     make_world
     everybody_is_reached >/dev/null 2>&1 || fail "the world is not well: $(console show guest)"
 

@@ -21,11 +21,7 @@ for piece in lib/say lib/install lib/check lib/spaces lib/appliance netns/world 
 done
 
 main() {
-    image=${1-}
-    [[ -f $image ]] || misuse "the argument is the image to test"
-    ((EUID == 0)) || fail "network namespaces and taps need root"
-    require_tools
-    trap 'tidy; remove_spaces' EXIT
+    enter_with "$@"
     make_world
     start_servers
 

@@ -54,11 +54,7 @@ start_appliance_on_taps() {
     local name at=2
     appliance_command
     for name in client "${guests[@]}" u; do
-        ip -n "$(space switch)" tuntap add "${port[$name]}" mode tap
-        appliance+=(
-            -netdev "tap,id=${port[$name]},ifname=${port[$name]},script=no,downscript=no"
-            -device "virtio-net-pci,netdev=${port[$name]},romfile=,addr=$((at++))"
-        )
+        add_tap "${port[$name]}" $((at++))
     done
     appliance=(ip netns exec "$(space switch)" "${appliance[@]}" -initrd "$run/configuration")
     start_appliance_piped

@@ -45,11 +45,7 @@ start_appliance_on_taps() {
     local tap at=0
     appliance_command
     for tap in up0 $(awk '$2 == "guest" { print $5 }' "$run/configuration" | sort --unique --version-sort); do
-        ip -n "$(space switch)" tuntap add "$tap" mode tap
-        appliance+=(
-            -netdev "tap,id=$tap,ifname=$tap,script=no,downscript=no"
-            -device "virtio-net-pci,netdev=$tap,romfile=,addr=$((2 + at++))"
-        )
+        add_tap "$tap" $((2 + at++))
     done
     appliance=(ip netns exec "$(space switch)" "${appliance[@]}" -initrd "$run/configuration")
     start_appliance_piped

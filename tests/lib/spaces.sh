@@ -27,6 +27,24 @@ background_inside() {
     background ip netns exec "$where" "$@" >>"$run/background.log" 2>&1
 }
 
+# enter_with IMAGE: how every script of namespaces begins; its tools are those of `require_tools`.
+enter_with() {
+    image=${1-}
+    [[ -f $image ]] || misuse "the argument is the image to test"
+    ((EUID == 0)) || fail "network namespaces and taps need root"
+    require_tools
+    trap 'tidy; remove_spaces' EXIT
+}
+
+# add_tap NAME SLOT [MODEL,OPTIONS]: a NIC of `appliance`, whose wire is a tap in the space `switch`.
+add_tap() {
+    ip -n "$(space switch)" tuntap add "$1" mode tap
+    appliance+=(
+        -netdev "tap,id=$1,ifname=$1,script=no,downscript=no"
+        -device "${3-virtio-net-pci},netdev=$1,romfile=,addr=$2"
+    )
+}
+
 remove_spaces() {
     local name
     for name in "${spaces[@]}"; do

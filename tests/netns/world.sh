@@ -64,11 +64,7 @@ start_appliance_on_taps() {
     write_world_configuration >"$run/configuration"
     appliance_command
     for name in client "${guests[@]}" trunk "${edged[@]}"; do
-        ip -n "$(space switch)" tuntap add "${port[$name]}" mode tap
-        appliance+=(
-            -netdev "tap,id=${port[$name]},ifname=${port[$name]},script=no,downscript=no"
-            -device "${nic_model[$name]-virtio-net-pci},netdev=${port[$name]},romfile=,addr=$((2 + at++))${nic_options[$name]-}"
-        )
+        add_tap "${port[$name]}" $((2 + at++)) "${nic_model[$name]-virtio-net-pci}${nic_options[$name]-}"
     done
     appliance=(ip netns exec "$(space switch)" "${appliance[@]}" -initrd "$run/configuration")
     start_appliance_piped
