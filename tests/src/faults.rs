@@ -49,7 +49,7 @@ fn assert_it_works(world: &World) {
 /// All buffers but those in the receive rings of so many virtio ports are in the pool, once what was
 /// sent has been taken back.
 #[track_caller]
-fn await_buffers_of(console: &Console, ports: u64) {
+pub fn await_buffers_of(console: &Console, ports: u64) {
     let are_in_use = |table: &str| number_after(table, "buffers");
     console.command_until("show capacity", |table| are_in_use(table) == Some(ports * RING));
 }

@@ -3,7 +3,8 @@
 //! A [`Machine`] is one QEMU with the image. Behind every NIC of it sits a [`Station`], a test
 //! program at the far end of a socket pair: what it sends is a frame that the appliance receives,
 //! without root, without names in the file system, and without anything left when the test ends.
-//! The serial port is a [`Console`], QEMU's own control port a [`Qmp`].
+//! The serial port is a [`Console`], QEMU's own control port a [`Qmp`]. A device that breaks the rules is
+//! a [`vhost`] whose rings the test plays itself.
 //!
 //! A [`Frame`] is a value: what was sent, changed in the fields that the switch shall change, is
 //! what must arrive, compared byte for byte, checksums included. A test that fails prints the
@@ -27,6 +28,7 @@ pub mod qmp;
 pub mod station;
 pub mod trace;
 pub mod traffic;
+pub mod vhost;
 pub mod world;
 
 pub use console::Console;

@@ -31,6 +31,8 @@ mod management;
 mod nics;
 #[path = "qemu/plug.rs"]
 mod plug;
+#[path = "qemu/rings.rs"]
+mod rings;
 #[path = "qemu/save.rs"]
 mod save;
 #[path = "qemu/seats.rs"]

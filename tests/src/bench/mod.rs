@@ -5,7 +5,7 @@
 //!                 client ── wire ── NIC 0 ┃ the machine that is measured ┃ NIC 1 ── wire ── reals
 //! ```
 //!
-//! [`wire`] moves frames (by [`vhost`] in the guest's memory), [`frames`] and [`connections`] make
+//! [`wire`] moves frames (by [`crate::vhost`] in the guest's memory), [`frames`] and [`connections`] make
 //! them, [`load`] sends them in a measured manner. [`system`] says what is compared, [`qemu`] and
 //! [`vm`] start one, [`space`] is for real stacks. [`counts`] counts guest instructions, [`host`] what
 //! processes use. [`figures`] is what is measured, [`stats`] and [`sheet`] what comes of it, [`goals`]
@@ -27,6 +27,5 @@ pub mod sheet;
 mod space;
 pub mod stats;
 pub mod system;
-mod vhost;
 pub mod vm;
 pub mod wire;

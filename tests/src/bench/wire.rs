@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg, sendmmsg};
 
-use super::vhost::VhostUser;
+use crate::vhost::VhostUser;
 
 /// Frames in one call.
 pub const BATCH: usize = 64;

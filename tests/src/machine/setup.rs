@@ -25,6 +25,9 @@ pub struct Setup {
     pub models: &'static [&'static str],
     /// Further wires, whose NICs are plugged in later ([`super::Machine::plug`]).
     pub sockets: usize,
+    /// NICs behind all of those, whose rings in the machine's memory the test plays itself
+    /// ([`super::Machine::devices`]).
+    pub shared: usize,
     pub board: Board,
     pub start: Start,
     pub memory_mib: u32,
@@ -85,6 +88,7 @@ impl Default for Setup {
             ports: 4,
             models: &[],
             sockets: 0,
+            shared: 0,
             board: Board::Pc,
             start: Start::Kernel,
             memory_mib: 256,
@@ -114,6 +118,11 @@ impl Setup {
             command.args(["-global", "virtio-mmio.force-legacy=false"]);
         }
         command.args(["-cpu", self.processor, "-m", &format!("{}M", self.memory_mib)]);
+        if self.shared > 0 {
+            let size = self.memory_mib;
+            let memory = format!("memory-backend-memfd,id=memory,size={size}M,share=on");
+            command.args(["-object", &memory, "-numa", "node,memdev=memory"]);
+        }
         self.add_start(&mut command, configuration);
         if let Some(path) = fw_cfg {
             command.args(["-fw_cfg", &format!("name=opt/fulcrum/config,file={}", path.display())]);
@@ -196,6 +205,17 @@ impl Setup {
         };
         let no_rom = if self.board == Board::Microvm { "" } else { ",romfile=" };
         command.args(["-device", &format!("{nic},netdev=n{port}{no_rom}")]);
+    }
+
+    /// A NIC in whose memory somebody at this socket looks himself. With MSI-X QEMU 7.2 does not live to see
+    /// that without KVM.
+    pub(super) fn add_shared(&self, command: &mut Command, at: usize, socket: &Path) {
+        let path = socket.display();
+        command.args(["-chardev", &format!("socket,id=c{at},path={path}")]);
+        command.args(["-netdev", &format!("vhost-user,id=v{at},chardev=c{at}")]);
+        let slot = format!("{:#x}", 2 + self.ports + self.sockets + at);
+        let nic = self.board.device("virtio-net", &slot);
+        command.args(["-device", &format!("{nic},netdev=v{at},vectors=0,romfile=")]);
     }
 
     /// A wire without a NIC, and on PCI Express a slot for one.

@@ -74,20 +74,44 @@ fn f17_flows_outlive_a_reset() {
     let world = World::with_weights(&[100, 100]);
     let open = |port| TcpFlow::open(&world.client, port, WEB, &world.reals());
     let mut flows: Vec<TcpFlow> = (40_000..40_020).map(open).collect();
-    world.machine.qmp.reset();
-    world.machine.console.wait_for("fulcrum>");
-    world.machine.console.script_mode();
-    (1..=2).for_each(|guest| world.await_up(guest));
-    // Where the client is was forgotten, and a gateway says something now and then.
-    let (from, to) = (world.client.mac, MacAddr::BROADCAST);
-    world.client.send(Raw { from, to, ether_type: ETHER_TYPE, payload: vec![0; 46] });
-    Station::settle(&world.stations());
+    reset(&world);
     for flow in &mut flows {
         flow.real_says(b"still here");
         flow.client_says(b"so am I");
     }
     flows.push(open(40_020));
     flows.into_iter().for_each(TcpFlow::close);
+}
+
+/// F17: where a hash has placed them, it finds them again: the client speaks first.
+#[test]
+fn f17_a_hash_finds_flows_again_after_a_reset() {
+    let mut lines: Vec<String> = (1..=3).map(guest_line).collect();
+    lines.push("set service web vip 10.0.2.100 tcp 80".into());
+    lines.push("set service web scheduler mh".into());
+    lines.extend((1..=3).map(|guest| format!("set service web real g{guest} port 8080")));
+    let world = World::with_configuration(3, &lines);
+    let open = |port| TcpFlow::open(&world.client, port, WEB, &world.reals());
+    let mut flows: Vec<TcpFlow> = (40_000..40_020).map(open).collect();
+    reset(&world);
+    for flow in &mut flows {
+        flow.client_says(b"do you know me");
+        flow.real_says(b"who would not");
+    }
+    flows.into_iter().for_each(TcpFlow::close);
+}
+
+/// Presses the button, and waits until everybody is known again.
+#[track_caller]
+fn reset(world: &World) {
+    world.machine.qmp.reset();
+    world.machine.console.wait_for("fulcrum>");
+    world.machine.console.script_mode();
+    (1..=world.guests.len()).for_each(|guest| world.await_up(guest));
+    // Where the client is was forgotten, and a gateway says something now and then.
+    let (from, to) = (world.client.mac, MacAddr::BROADCAST);
+    world.client.send(Raw { from, to, ether_type: ETHER_TYPE, payload: vec![0; 46] });
+    Station::settle(&world.stations());
 }
 
 /// The whole machine is saved, lives on, and becomes what it was: its clock goes back with it. Flows of

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::sync::atomic::{Ordering, fence};
 
 use vhost::vhost_user::message::{
     VhostTransferStateDirection, VhostTransferStatePhase, VhostUserConfigFlags, VhostUserInflight,
@@ -15,7 +16,7 @@ use vhost::vhost_user::message::{
 };
 use vhost::vhost_user::{Error, GpuBackend, Result, VhostUserBackendReqHandlerMut};
 use virtio_queue::{DescriptorChain, Queue, QueueT};
-use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap, GuestRegionMmap};
+use vm_memory::{Address, Bytes, GuestAddress, GuestMemoryMmap, GuestRegionMmap};
 
 /// The rings of a device.
 pub const RECEIVE: usize = 0;
@@ -107,10 +108,47 @@ impl Ring {
         frames: usize,
     ) -> std::result::Result<(), String> {
         if frames > 0 && self.wants_to_know(memory)? {
-            let written = self.call.as_mut().map(|call| call.write_all(&1_u64.to_ne_bytes()));
-            written.unwrap_or(Ok(())).map_err(|error| error.to_string())?;
+            self.call()?;
         }
         Ok(())
+    }
+
+    /// Writes an answer at this place of the used ring and shows nothing (virtio 1.2, 2.7.8).
+    pub fn write_used(
+        &self,
+        memory: &GuestMemoryMmap,
+        index: u16,
+        element: [u32; 2],
+    ) -> std::result::Result<(), String> {
+        let place = u64::from(index % self.queue.size());
+        let at = GuestAddress(self.queue.used_ring() + 4 + 8 * place);
+        let [id, length] = element.map(u32::to_le);
+        let written = memory.write_obj(id, at);
+        let written = written.and_then(|()| memory.write_obj(length, at.unchecked_add(4)));
+        written.map_err(|error| error.to_string())
+    }
+
+    /// Where the next answer belongs.
+    pub fn next_used(&self) -> u16 {
+        self.queue.next_used()
+    }
+
+    /// Shows answers up to this place, whatever they are, and tells the guest of them in any case.
+    pub fn show_used(
+        &mut self,
+        memory: &GuestMemoryMmap,
+        index: u16,
+    ) -> std::result::Result<(), String> {
+        fence(Ordering::Release);
+        let at = GuestAddress(self.queue.used_ring() + 2);
+        memory.write_obj(index.to_le(), at).map_err(|error| error.to_string())?;
+        self.queue.set_next_used(index);
+        self.call()
+    }
+
+    fn call(&mut self) -> std::result::Result<(), String> {
+        let written = self.call.as_mut().map(|call| call.write_all(&1_u64.to_ne_bytes()));
+        written.unwrap_or(Ok(())).map_err(|error| error.to_string())
     }
 
     fn wants_to_know(&mut self, memory: &GuestMemoryMmap) -> std::result::Result<bool, String> {

@@ -4,9 +4,10 @@
 //!
 //! A netdev has two rings, named by the guest: it receives by the first and sends by the second. We
 //! want no kicks, and notify the guest once a batch where it wants that. A thread of its own answers
-//! what QEMU says ([`device`]).
+//! what QEMU says ([`device`]). What it writes to a ring need not be true ([`lie`]).
 
 mod device;
+mod lie;
 
 use std::fs;
 use std::io;
@@ -18,8 +19,10 @@ use vhost::vhost_user::{BackendListener, Error, Listener};
 use virtio_queue::DescriptorChain;
 use vm_memory::{Bytes, GuestMemoryMmap};
 
-use self::device::{Device, RECEIVE, TRANSMIT};
-use super::wire::{BATCH, Each, FRAME_MAX, Fill};
+use self::device::Device;
+pub use self::device::{RECEIVE, TRANSMIT};
+pub use self::lie::{Answer, Lie, Named};
+use crate::bench::wire::{BATCH, Each, FRAME_MAX, Fill};
 use crate::machine::temporary_path;
 
 /// Before each frame lies the net header of virtio 1.
