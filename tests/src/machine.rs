@@ -60,8 +60,8 @@ pub struct Machine {
     /// Of those whose NIC was taken out: with it goes what it has on its way.
     unplugged: Mutex<BTreeSet<usize>>,
     board: Board,
-    /// NICs without a wire, behind the others.
-    shared: usize,
+    /// NICs behind those with a wire of ours.
+    further: usize,
     wires: Arc<Wires>,
     process: Child,
     /// Files that QEMU reads.
@@ -149,7 +149,7 @@ impl Machine {
             ports: AtomicUsize::new(setup.ports),
             unplugged: Mutex::default(),
             board: setup.board,
-            shared: setup.shared,
+            further: setup.netdevs.len() + setup.shared,
             wires: plug(wires),
             process,
             files: configuration.into_iter().chain(fw_cfg).collect(),
@@ -207,7 +207,7 @@ impl Machine {
         self.console.command_until("show counters", |table| {
             let rows: Vec<&str> = table.lines().skip(1).collect();
             let mut numbered = rows.iter().enumerate();
-            rows.len() == self.ports.load(Ordering::Relaxed) + self.shared
+            rows.len() == self.ports.load(Ordering::Relaxed) + self.further
                 && numbered.all(|(port, row)| self.is_accounted(port, row))
         });
     }
@@ -337,7 +337,7 @@ fn write_file(text: &str) -> PathBuf {
 }
 
 /// A path that nobody has.
-pub(crate) fn temporary_path() -> PathBuf {
+pub fn temporary_path() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("fulcrum-test-{}-{number}", std::process::id());

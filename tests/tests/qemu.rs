@@ -29,6 +29,8 @@ mod machines;
 mod management;
 #[path = "qemu/nics.rs"]
 mod nics;
+#[path = "qemu/peers.rs"]
+mod peers;
 #[path = "qemu/plug.rs"]
 mod plug;
 #[path = "qemu/rings.rs"]

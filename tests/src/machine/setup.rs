@@ -25,6 +25,8 @@ pub struct Setup {
     pub models: &'static [&'static str],
     /// Further wires, whose NICs are plugged in later ([`super::Machine::plug`]).
     pub sockets: usize,
+    /// Further NICs, on netdevs in QEMU's words, whose other ends the test has.
+    pub netdevs: Vec<String>,
     /// NICs behind all of those, whose rings in the machine's memory the test plays itself
     /// ([`super::Machine::devices`]).
     pub shared: usize,
@@ -88,6 +90,7 @@ impl Default for Setup {
             ports: 4,
             models: &[],
             sockets: 0,
+            netdevs: Vec::new(),
             shared: 0,
             board: Board::Pc,
             start: Start::Kernel,
@@ -136,6 +139,7 @@ impl Setup {
         (0..self.ports).for_each(|port| self.add_nic(&mut command, port));
         let sockets = self.ports..self.ports + self.sockets;
         sockets.for_each(|port| self.add_socket(&mut command, port));
+        (0..self.netdevs.len()).for_each(|at| self.add_netdev(&mut command, at));
         if self.board == Board::Q35Native {
             let property = "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off";
             command.args(["-global", property]);
@@ -213,9 +217,20 @@ impl Setup {
         let path = socket.display();
         command.args(["-chardev", &format!("socket,id=c{at},path={path}")]);
         command.args(["-netdev", &format!("vhost-user,id=v{at},chardev=c{at}")]);
-        let slot = format!("{:#x}", 2 + self.ports + self.sockets + at);
-        let nic = self.board.device("virtio-net", &slot);
+        let nic = self.further_nic(self.netdevs.len() + at);
         command.args(["-device", &format!("{nic},netdev=v{at},vectors=0,romfile=")]);
+    }
+
+    fn add_netdev(&self, command: &mut Command, at: usize) {
+        let (netdev, nic) = (&self.netdevs[at], self.further_nic(at));
+        command.args(["-netdev", &format!("{netdev},id=f{at}")]);
+        command.args(["-device", &format!("{nic},netdev=f{at},romfile=")]);
+    }
+
+    /// One in a slot behind those of wires.
+    fn further_nic(&self, at: usize) -> String {
+        let slot = format!("{:#x}", 2 + self.ports + self.sockets + at);
+        self.board.device("virtio-net", &slot)
     }
 
     /// A wire without a NIC, and on PCI Express a slot for one.
