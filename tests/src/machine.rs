@@ -5,6 +5,7 @@
 //! up, and no two machines can meet.
 
 use std::collections::BTreeSet;
+use std::mem::swap;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -154,6 +155,30 @@ impl Machine {
             process,
             files: configuration.into_iter().chain(fw_cfg).collect(),
         }
+    }
+
+    /// Moves it to another QEMU, which was given the same as this one, while it runs; does something until it
+    /// stands still here. When this returns it goes on there, and its wires lead there.
+    #[track_caller]
+    pub fn migrate(&mut self, setup: Setup, meanwhile: impl FnOnce(&Qmp)) {
+        let path = temporary_path();
+        let incoming = Some(path.clone());
+        let mut far_ends = Vec::new();
+        let mut other = Machine::launch(Setup { incoming, ..setup }, |wires| {
+            far_ends = wires;
+            Wires::new(Vec::new())
+        });
+        other.qmp.announce_nothing();
+        self.qmp.migrate(&path);
+        meanwhile(&self.qmp);
+        self.qmp.await_event("STOP", "");
+        other.qmp.await_event("RESUME", "");
+        self.wires.lead_to(far_ends);
+        swap(&mut self.process, &mut other.process);
+        swap(&mut self.console, &mut other.console);
+        swap(&mut self.qmp, &mut other.qmp);
+        swap(&mut self.files, &mut other.files);
+        let _ = fs::remove_file(&path);
     }
 
     /// Plugs a NIC of this model in behind a socket's wire.

@@ -87,6 +87,21 @@ impl Qmp {
         self.execute(&format!(r#"{{"execute": "{command}"}}"#));
     }
 
+    /// QEMU itself says nothing in the name of its NICs when a machine has moved here.
+    pub(crate) fn announce_nothing(&self) {
+        self.execute(
+            r#"{"execute": "migrate-set-parameters", "arguments": {"announce-rounds": 0}}"#,
+        );
+    }
+
+    /// Moves the machine to another QEMU, which waits for it at this socket; returns at once.
+    pub(crate) fn migrate(&self, path: &Path) {
+        let path = path.display();
+        self.execute(&format!(
+            r#"{{"execute": "migrate", "arguments": {{"uri": "unix:{path}"}}}}"#
+        ));
+    }
+
     /// Sends one command and waits for its answer.
     fn execute(&self, command: &str) {
         let Control { stream, events } = &mut *self.control.lock().unwrap();

@@ -41,7 +41,8 @@ pub(crate) struct Wires {
 }
 
 struct End {
-    socket: UnixDatagram,
+    /// The wire: that of the machine where the appliance is now.
+    socket: Mutex<Arc<UnixDatagram>>,
     mac: MacAddr,
     address: Ipv4Addr,
     /// Whether ARP is answered, as a living guest does.
@@ -106,6 +107,22 @@ impl Station {
         });
         let (station, bytes) = found.unwrap_or_else(|| panic!("no {what} came to any station"));
         (station, parsed(&bytes))
+    }
+
+    /// The next frame, if there comes one before something else has happened.
+    pub fn next_unless(&self, has_happened: impl Fn() -> bool) -> Option<Frame> {
+        let next = |boxes: &mut Vec<Boxes>| boxes[self.port].inbox.pop_front();
+        let end = Instant::now() + LIMIT;
+        while Instant::now() < end {
+            if let Some(bytes) = next(&mut self.wires.boxes.lock().unwrap()) {
+                return Some(parsed(&bytes));
+            }
+            if has_happened() {
+                return None;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        panic!("nothing came to port {}, and nothing else happened", self.port)
     }
 
     /// From now on this station answers no ARP, as a guest that hangs; or it does again.
@@ -184,9 +201,7 @@ impl Wires {
     pub(crate) fn new(sockets: Vec<UnixDatagram>) -> Arc<Wires> {
         let boxes = Mutex::new(sockets.iter().map(|_| Boxes::default()).collect());
         let ends = sockets.into_iter().enumerate().map(|(port, socket)| {
-            let timeout = std::time::Duration::from_millis(100);
-            socket.set_read_timeout(Some(timeout)).expect("a timeout above zero");
-            socket.set_write_timeout(Some(LIMIT)).expect("a timeout above zero");
+            let socket = Mutex::new(patient(socket));
             let (mac, address) = identity(port);
             End { socket, mac, address, alive: AtomicBool::new(true) }
         });
@@ -197,11 +212,17 @@ impl Wires {
             trace: Trace::new(),
             stopped: AtomicBool::new(false),
         });
-        for port in 0..wires.ends.len() {
-            let wires = wires.clone();
-            std::thread::spawn(move || wires.listen(port));
-        }
+        (0..wires.ends.len()).for_each(|port| wires.start_listening(port));
         wires
+    }
+
+    /// From here on frames go to the same ports of another machine; those of the first are still heard.
+    pub(crate) fn lead_to(self: &Arc<Wires>, sockets: Vec<UnixDatagram>) {
+        assert_eq!(sockets.len(), self.ends.len(), "a wire for each");
+        for (port, socket) in sockets.into_iter().enumerate() {
+            *self.ends[port].socket.lock().unwrap() = patient(socket);
+            self.start_listening(port);
+        }
     }
 
     pub(crate) fn station(self: &Arc<Wires>, port: usize) -> Station {
@@ -216,15 +237,24 @@ impl Wires {
 
     fn send(&self, port: usize, bytes: &[u8]) {
         self.trace.record(port, Direction::In, bytes);
-        if let Err(error) = self.ends[port].socket.send(bytes) {
+        if let Err(error) = self.socket(port).send(bytes) {
             panic!("the appliance's port {port} takes no frames: {error}");
         }
     }
 
-    fn listen(&self, port: usize) {
+    fn socket(&self, port: usize) -> Arc<UnixDatagram> {
+        self.ends[port].socket.lock().unwrap().clone()
+    }
+
+    fn start_listening(self: &Arc<Wires>, port: usize) {
+        let (wires, socket) = (self.clone(), self.socket(port));
+        std::thread::spawn(move || wires.listen(port, &socket));
+    }
+
+    fn listen(&self, port: usize, socket: &UnixDatagram) {
         let mut buffer = [0; 65_536];
         while !self.stopped.load(Ordering::Relaxed) {
-            if let Ok(length) = self.ends[port].socket.recv(&mut buffer) {
+            if let Ok(length) = socket.recv(&mut buffer) {
                 self.arrive(port, &buffer[..length]);
             }
         }
@@ -244,7 +274,7 @@ impl Wires {
                     let answer = Frame::from(arp.answer(end.mac)).bytes();
                     self.trace.record(port, Direction::In, &answer);
                     // A machine that is just ending takes no answer, and needs none.
-                    let _ = end.socket.send(&answer);
+                    let _ = self.socket(port).send(&answer);
                 }
             }
             _ => boxes[port].inbox.push_back(bytes.to_vec()),
@@ -270,6 +300,14 @@ impl std::fmt::Debug for Station {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "port {} ({} {})", self.port, self.mac, self.address)
     }
+}
+
+/// Who reads looks now and then whether it is over; who writes waits for a machine that has much to do.
+fn patient(socket: UnixDatagram) -> Arc<UnixDatagram> {
+    let timeout = std::time::Duration::from_millis(100);
+    socket.set_read_timeout(Some(timeout)).expect("a timeout above zero");
+    socket.set_write_timeout(Some(LIMIT)).expect("a timeout above zero");
+    Arc::new(socket)
 }
 
 /// As a chip on a wire sends what is shorter than a frame can be.

@@ -51,6 +51,8 @@ pub struct Setup {
     pub virtio_console: bool,
     /// Whether there is a watchdog, an i6300esb.
     pub watchdog: bool,
+    /// Where it waits to become what another machine is ([`super::Machine::migrate`]).
+    pub incoming: Option<PathBuf>,
 }
 
 /// How the image gets into memory.
@@ -104,6 +106,7 @@ impl Default for Setup {
             serial2: false,
             virtio_console: false,
             watchdog: false,
+            incoming: None,
         }
     }
 }
@@ -135,6 +138,9 @@ impl Setup {
         self.add_disk(&mut command);
         if self.watchdog {
             command.args(["-device", &self.board.place("i6300esb", "0x1c")]);
+        }
+        if let Some(path) = &self.incoming {
+            command.args(["-incoming", &format!("unix:{}", path.display())]);
         }
         (0..self.ports).for_each(|port| self.add_nic(&mut command, port));
         let sockets = self.ports..self.ports + self.sockets;

@@ -62,9 +62,7 @@ fn f13_f24_a_machine_that_was_stopped_goes_on() {
     idle.client_says(b"after all of that");
     idle.real_says(b"as before");
     idle.close();
-    let log = world.command("show log");
-    let is_about_health = |line: &&str| line.contains(" down") || line.contains("broken");
-    assert_eq!(log.lines().find(is_about_health), None, "{log}");
+    assert_nobody_was_found_dead(&world);
     world.machine.assert_accounted();
 }
 
@@ -138,6 +136,64 @@ fn f24_a_machine_that_is_saved_goes_on_from_there() {
     world.under_traffic(41_000, |traffic| traffic.pass(3));
     old.close();
     young.close();
+    assert_nobody_was_found_dead(&world);
+}
+
+/// The machine moves to another QEMU and back while frames pass: those of the moment in which it is nowhere
+/// are lost at most, flows and the configuration are where they were, and so is what was not committed.
+#[test]
+fn a_machine_moves_to_another_qemu() {
+    let setup = Setup { memory_mib: 64, ..Setup::default() };
+    let mut world = World::on(setup.clone(), &[100, 100]);
+    world.command("configure");
+    world.commit(&["set service web real g1 weight 77"]);
+    world.command("set service web real g2 weight 33");
+    let [running, candidate] = ["show configuration", "compare"].map(|it| world.command(it));
+    let open = |world: &World, port| TcpFlow::open(&world.client, port, WEB, &world.reals());
+    let mut flows: Vec<TcpFlow> = (40_000..40_010).map(|port| open(&world, port)).collect();
+    let [from, to] = [world.guests[0].clone(), world.guests[1].clone()];
+    for round in 0..2 {
+        let setup = Setup { ports: 3, ..setup.clone() };
+        let mut passed: u64 = 0;
+        world.machine.migrate(setup, |qmp| {
+            // One at a time, so that only the last may be on its way.
+            while let Some(frame) = {
+                from.send(numbered(&from, &to, passed));
+                to.next_unless(|| qmp.has_event("STOP"))
+            } {
+                assert_eq!(frame, numbered(&from, &to, passed).into());
+                passed += 1;
+            }
+        });
+        assert!(passed > 0, "nothing passed while it moved");
+        let [at_client, at_sender, late] = &Station::settle(&world.stations())[..] else {
+            panic!("three stations");
+        };
+        assert!(at_client.is_empty() && at_sender.is_empty(), "{at_client:?} {at_sender:?}");
+        assert!(late.is_empty() || *late == [numbered(&from, &to, passed).into()], "{late:?}");
+        for flow in &mut flows {
+            flow.client_says(b"where are you");
+            flow.real_says(b"where I was");
+        }
+        let next = numbered(&from, &to, u64::MAX);
+        from.send(next.clone());
+        to.expect(next);
+        flows.push(open(&world, 41_000 + round));
+        assert_eq!(world.command("show configuration"), running);
+        assert_eq!(world.command("compare"), candidate);
+    }
+    world.under_traffic(42_000, |traffic| traffic.pass(3));
+    flows.into_iter().for_each(TcpFlow::close);
+    assert_nobody_was_found_dead(&world);
+}
+
+fn numbered(from: &Station, to: &Station, number: u64) -> Raw {
+    let payload = [&number.to_be_bytes()[..], &[0; 38]].concat();
+    Raw { from: from.mac, to: to.mac, ether_type: ETHER_TYPE, payload }
+}
+
+#[track_caller]
+fn assert_nobody_was_found_dead(world: &World) {
     let log = world.command("show log");
     let is_about_health = |line: &&str| line.contains(" down") || line.contains("broken");
     assert_eq!(log.lines().find(is_about_health), None, "{log}");
