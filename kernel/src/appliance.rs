@@ -16,12 +16,13 @@ use core::time::Duration;
 use drivers::pci::Address;
 use drivers::{BATCH, Batch, Frame, Nic, NicCounters, NicState, Pool, Vacancy};
 use lb::limits::PORTS_MAX;
-use lb::{Command, Dataplane, Instant, MacAddr, PortId, PortSet, Verdict};
+use lb::{Command, CopyEnd, Dataplane, Instant, MacAddr, PortId, PortSet, Verdict, Way};
 
 use crate::busy::Busy;
-use crate::capture::{Capture, Tap, Way};
+use crate::capture::{Capture, Tap};
 use crate::cleared::Cleared;
 use crate::config::NicId;
+use crate::copies::{Copies, Copy};
 use crate::edge;
 use crate::rates::Rates;
 use crate::send::{Egress, Many, Sent, SoftwareCounters, finish, offload_of};
@@ -94,6 +95,7 @@ pub struct Appliance {
     punts: heapless::Deque<(PortId, Frame), PUNTS_MAX>,
     /// Of the batch under way.
     verdicts: [Verdict; BATCH],
+    copies: Copies,
     /// Ports whose NICs have queued frames that are not published yet.
     dirty: PortSet,
     next_tick: Instant,
@@ -131,6 +133,7 @@ impl Appliance {
             pool,
             punts: heapless::Deque::new(),
             verdicts: [Verdict::Hold; BATCH],
+            copies: Copies::default(),
             dirty: PortSet::EMPTY,
             next_tick: Instant::START,
             next_care: Instant::START,
@@ -231,6 +234,9 @@ impl Appliance {
         if !self.dataplane.outbox().is_empty() {
             moved += self.originate();
         }
+        if !self.copies.is_empty() {
+            self.send_copies();
+        }
         if moved == 0 {
             return Turn::Idle;
         }
@@ -286,6 +292,9 @@ impl Appliance {
             batch.iter().for_each(|frame| self.capture.see(ingress, Way::In, frame, self.now));
         }
         if self.dataplane.tables().edges().contains(ingress) {
+            let Appliance { dataplane, copies, pool, .. } = self;
+            let here = (ingress, Way::In);
+            batch.iter().for_each(|frame| _ = copies.see(dataplane, here, frame, pool));
             batch.retain_mut(|frame| edge::enter(&mut self.dataplane, ingress, frame));
         }
         let counters = &mut self.ports[ingress.index()].software;
@@ -329,12 +338,36 @@ impl Appliance {
                 software.soft_strays += 1;
                 return;
             }
+            let copied = has_edge
+                .then(|| self.copies.see(&mut self.dataplane, (port, Way::Out), &frame, self.pool));
             let (nic, capture) = (&mut *attached.nic, &mut self.capture);
             let tap = capture.is_on().then_some(Tap { capture, port, now: self.now });
             let mut egress = Egress { nic, pool: self.pool, counters: software, tap };
-            if egress.send(frame) == Sent::Queued {
+            match egress.send(frame) {
+                Sent::Queued => self.dirty = self.dirty.with(port),
+                Sent::Nothing => copied.into_iter().for_each(|mark| self.copies.take_back(mark)),
+            }
+        }
+    }
+
+    /// Sends what mirrors wanted of this turn's frames: past all edges, and seen by no mirror.
+    #[cold]
+    fn send_copies(&mut self) {
+        for Copy { wanted, frame } in self.copies.take_all() {
+            let slot = &mut self.ports[wanted.to.index()];
+            let (nic, port) = (&mut *slot.attached.nic, wanted.to);
+            let is_up = nic.state() == NicState::Up;
+            let (capture, now) = (&mut self.capture, self.now);
+            let tap = capture.is_on().then_some(Tap { capture, port, now });
+            let mut egress = Egress { nic, pool: self.pool, counters: &mut slot.software, tap };
+            let end = match is_up && egress.send(frame) == Sent::Queued {
+                true => CopyEnd::Sent,
+                false => CopyEnd::NotTaken,
+            };
+            if end == CopyEnd::Sent {
                 self.dirty = self.dirty.with(port);
             }
+            self.dataplane.count_copy(wanted.mirror, end);
         }
     }
 

@@ -16,6 +16,7 @@ pub enum Owner {
     Endings(PortId),
     /// Load reports of a port.
     Reports(PortId),
+    Mirror(Name),
     Service(Name),
     Real {
         service: Name,
@@ -42,8 +43,12 @@ impl Cleared {
         match command {
             Command::DeleteService(name) => self.0.retain(|(owner, _), _| match owner {
                 Owner::Service(service) | Owner::Real { service, .. } => service != name,
-                Owner::Nic(_) | Owner::Endings(_) | Owner::Reports(_) => true,
+                Owner::Nic(_) | Owner::Endings(_) | Owner::Reports(_) | Owner::Mirror(_) => true,
             }),
+            Command::DeleteMirror(name) => {
+                let gone = Owner::Mirror(name.clone());
+                self.0.retain(|(owner, _), _| *owner != gone);
+            }
             Command::DeleteReal { service, guest } | Command::CutReal { service, guest } => {
                 let gone = Owner::Real { service: service.clone(), guest: guest.clone() };
                 self.0.retain(|(owner, _), _| *owner != gone);

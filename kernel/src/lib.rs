@@ -15,6 +15,7 @@ pub mod cleared;
 pub mod config;
 pub mod console;
 pub mod control;
+pub mod copies;
 pub mod edge;
 pub mod journal;
 pub mod machine;

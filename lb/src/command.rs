@@ -11,7 +11,10 @@ use core::time::Duration;
 use crate::management::ManagementSpec;
 use crate::wire::ethernet::VLAN_MAX;
 use crate::wire::ip::Version;
-use crate::{AdminState, GuestSpec, MacAddr, Name, PortId, PortRules, RealSpec, Role, ServiceSpec};
+use crate::{
+    AdminState, GuestSpec, MacAddr, MirrorSpec, Name, PortId, PortRules, RealSpec, Role,
+    ServiceSpec,
+};
 
 /// One change of the tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +29,10 @@ pub enum Command {
     DeleteMac { mac: MacAddr, vlan: u16 },
     /// How long a station may be silent until it is forgotten.
     SetAgeing(Duration),
+    /// What passes a port is copied to another, in place of what this mirror did before.
+    SetMirror(MirrorSpec),
+    /// A mirror goes, if there is one of this name.
+    DeleteMirror(Name),
     /// What the appliance is as a host; `None` if it is none.
     SetManagement(Option<Box<ManagementSpec>>),
     /// The NIC of a port says that its link went up or down.
@@ -64,6 +71,8 @@ pub enum Refusal {
     PortNameTaken(Name),
     /// A guest sits at a guest port only.
     NotAGuestPort(Name),
+    /// What a mirror copies goes to a port of its own: no guest's, and not the one it is of.
+    MirrorsPort(Name),
     /// An access list is of a guest port.
     AccessOfUplink(Name),
     /// A station's MAC is no group address and not zero.
@@ -141,6 +150,9 @@ impl fmt::Display for Refusal {
             Refusal::PortNameTaken(name) => write!(f, "another port is called {name}"),
             Refusal::NotAGuestPort(name) => {
                 write!(f, "port {name} is an uplink; a guest needs a guest port")
+            }
+            Refusal::MirrorsPort(name) => {
+                write!(f, "port {name} gets the copies of a mirror, so it can be nothing else")
             }
             Refusal::AccessOfUplink(name) => {
                 write!(f, "port {name} is an uplink; access rules are for guest ports")

@@ -49,8 +49,8 @@ use crate::switch::police::Meters;
 use crate::tables::Tables;
 use crate::wire::{Ethernet, Ip, Offload, Transport, ethernet, icmp};
 use crate::{
-    Command, DropReason, Endings, Instant, MacAddr, PortId, Protocol, RealId, Refusal, ServiceId,
-    Verdict,
+    Command, CopyEnd, DropReason, Endings, Instant, MacAddr, PortId, Protocol, RealId, Refusal,
+    ServiceId, Verdict,
 };
 use follow::Course;
 pub use local::{ReportCounters, Reports};
@@ -146,9 +146,9 @@ impl Dataplane {
         let bound_before = self.bindings(command);
         let forgotten = self.forgotten_clients(command);
         self.place_static(command, now)?;
-        let rested = self.tables.resting();
+        let (rested, closed) = (self.tables.resting(), self.tables.closed());
         self.tables.apply(command, now)?;
-        self.follow_uplinks(rested);
+        self.follow_uplinks(rested, closed);
         self.follow_places(command, &bound_before, now);
         self.follow_port(command);
         self.recovery.follow(command);
@@ -274,6 +274,11 @@ impl Dataplane {
     /// How the frames of a port ended.
     pub fn endings(&self, port: PortId) -> &Endings {
         &self.endings[port.index()]
+    }
+
+    /// What became of a copy that [`crate::Mirrors::wanted`] told of.
+    pub fn count_copy(&mut self, mirror: usize, end: CopyEnd) {
+        self.tables.count_copy(mirror, end);
     }
 
     /// Frames, and copies of frames, that a port was to send and did not, for its policer.

@@ -54,6 +54,8 @@ pub use service::{
     ServiceId, ServiceSpec,
 };
 pub use switch::access::{AccessList, AccessRule};
+pub use switch::filter::{Filter, Proto, Way};
+pub use switch::mirror::{CopyEnd, Mirror, MirrorCounters, MirrorSpec, Mirrors};
 pub use switch::police::{Policer, StormLimits};
 pub use switch::port::{Port, PortId, PortRules, PortSet, Role};
 pub use switch::vlan::{Departure, Entry, PortVlan, VlanId, VlanSet};

@@ -10,6 +10,8 @@ pub const GUESTS_MAX: usize = 256;
 pub const GUEST_ADDRESSES_MAX: usize = 4;
 /// Rules of one port's access list.
 pub const ACCESS_RULES_MAX: usize = 64;
+/// Mirrors that may be set; a frame that all of them take is copied as many times.
+pub const MIRRORS_MAX: usize = 8;
 /// Services that may be defined.
 pub const SERVICES_MAX: usize = 128;
 /// Services that place their flows by `mh`; each has a table of 64 KiB.

@@ -9,6 +9,7 @@ mod check;
 mod ejections;
 mod hops;
 mod lists;
+mod mirrors;
 mod own;
 mod placements;
 mod ports;
@@ -30,8 +31,8 @@ use crate::service::{Announcements, Empty, Forwarding};
 use crate::wire::ip::Version;
 use crate::wire::{Address, Endpoint};
 use crate::{
-    AdminState, Command, Guest, GuestId, GuestSpec, Instant, MacAddr, Name, Port, PortId, PortSet,
-    Protocol, Real, RealId, RealSpec, Refusal, Role, Service, ServiceId, ServiceSpec,
+    AdminState, Command, Guest, GuestId, GuestSpec, Instant, MacAddr, Mirrors, Name, Port, PortId,
+    PortSet, Protocol, Real, RealId, RealSpec, Refusal, Role, Service, ServiceId, ServiceSpec,
 };
 pub(crate) use bindings::{Bindings, Bound};
 use hops::Hops;
@@ -52,6 +53,7 @@ pub struct Tables {
     bindings: Bindings,
     hops: Hops,
     lists: Lists,
+    mirrors: Mirrors,
     vips: VipIndex,
     own: Own,
     placements: Placements,
@@ -95,6 +97,7 @@ impl Tables {
             bindings: Bindings::new(),
             hops: hops::none(),
             lists: Lists::new(),
+            mirrors: Mirrors::default(),
             vips: VipIndex::default(),
             own: Own::default(),
             placements: Placements::default(),
@@ -128,6 +131,8 @@ impl Tables {
                 self.administer(service.as_ref(), guest, *state)?;
             }
             Command::SetManagement(spec) => self.set_management(spec.as_deref(), now)?,
+            Command::SetMirror(spec) => self.set_mirror(spec, now)?,
+            Command::DeleteMirror(name) => self.delete_mirror(name, now),
             // Of the FDB alone.
             Command::SetMac { .. } | Command::DeleteMac { .. } | Command::SetAgeing(_) => {}
         }
@@ -169,6 +174,7 @@ impl Tables {
     fn set_guest(&mut self, spec: &GuestSpec) -> Result<(), Refusal> {
         let known = self.guest_by_name(&spec.name);
         self.check_guest(spec, known)?;
+        self.check_no_mirrors(spec.port)?;
         if let Some(guest) = known.and_then(|id| self.guest_mut(id)) {
             guest.redefine(spec.clone());
             return Ok(());
@@ -496,7 +502,7 @@ impl Tables {
         self.map_bindings();
         self.compile_lists();
         let up = self.ports().filter(|(_, port)| port.link_up).map(|(id, _)| id);
-        let up = up.collect::<PortSet>().minus(self.resting());
+        let up = up.collect::<PortSet>().minus(self.closed());
         let is_uplink = |&(_, port): &(PortId, &Port)| port.role == Role::Uplink;
         let uplinks = self.ports().filter(is_uplink).map(|(id, _)| id).collect();
         let guest_of = |(_, real): (RealId, &Real)| Some(self.guest(real.guest)?.spec.port);

@@ -80,6 +80,8 @@ drop_reasons! {
     VlanIngress = "vlan_ingress",
     /// From an uplink that stands by for another one.
     Standby = "standby",
+    /// From a port that only gets the copies of a mirror.
+    MirrorPort = "mirror_port",
     /// To a port that does not carry the frame's VLAN.
     VlanEgress = "vlan_egress",
     /// From an isolated port, or one of a group, to another that is not of its group.

@@ -1,6 +1,9 @@
 //! Nothing of a port ever leaves by a port that the configuration does not allow: random configurations
 //! and frames, against a model that asks one question after the other and keeps nothing.
 //!
+//! A mirror is the one other way: it leads from the port that it is of to the one that it names, which
+//! has no other.
+//!
 //! What a service carries is told from what is switched by where it was sent: to a MAC of the switch's.
 //! A real's answer is neither; it is to go to the client of a call that has been seen.
 
@@ -50,6 +53,15 @@ struct Model {
     calls: BTreeSet<(u16, IpAddr, u16)>,
     /// Fragments that wait for their first.
     held: Vec<(Sent, Vec<u8>)>,
+    mirror: Option<Mirror>,
+}
+
+/// Copies of what passes a port, on their way to another: one where nobody is defined.
+#[derive(Clone, Copy, Debug)]
+struct Mirror {
+    from: usize,
+    way: Option<Way>,
+    to: usize,
 }
 
 fn setup() -> impl Strategy<Value = Setup> {
@@ -60,6 +72,13 @@ fn setup() -> impl Strategy<Value = Setup> {
         let link_up = !down || group > 0;
         Setup { vlan, isolated: isolated && group == 0, group, flood, learning, link_up, list }
     })
+}
+
+fn mirror() -> impl Strategy<Value = Option<Mirror>> {
+    let way = prop_oneof![Just(None), Just(Some(Way::In)), Just(Some(Way::Out))];
+    let one = (0..PORTS, way, prop_oneof![4..=5usize, Just(STANDBY)]);
+    let one = one.prop_filter("another port", |(from, _, to)| from != to);
+    prop::option::of(one.prop_map(|(from, way, to)| Mirror { from, way, to }))
 }
 
 fn sent() -> impl Strategy<Value = Sent> {
@@ -235,6 +254,7 @@ impl Model {
         let is_apart = |setup: &Setup| setup.isolated || group(setup).is_some();
         let is_one_group = group(from).is_some() && group(from) == group(to);
         let no = |is_wrong: bool, why| if is_wrong { Err(why) } else { Ok(()) };
+        no(self.mirror.is_some_and(|mirror| mirror.to == egress), "to a mirror's port")?;
         no(egress == sent.ingress, "back")?;
         no(is_uplink(sent.ingress) && is_uplink(egress), "from uplink to uplink")?;
         no(!to.link_up, "to a link that is down")?;
@@ -294,6 +314,12 @@ impl Model {
     /// Whether a frame that leaves may leave there.
     fn check(&mut self, sent: &Sent, inside: &[u8], out: &Out) -> Result<(), String> {
         let vlan = sent.vlan;
+        if let Some(mirror) = self.mirror {
+            let is_its = sent.ingress == mirror.to && !out.ports.is_empty();
+            if is_its || out.ports.contains(&mirror.to) {
+                return Err("a mirror's port takes part".into());
+            }
+        }
         for &egress in &out.ports {
             let judged = match () {
                 () if egress == sent.ingress && out.ports.len() == 1 => Ok(()),
@@ -308,6 +334,9 @@ impl Model {
 
     /// A frame that the switch says by itself, or a fragment that has waited.
     fn check_said(&mut self, said: &Out) -> Result<(), String> {
+        if self.mirror.is_some_and(|mirror| said.ports.contains(&mirror.to)) {
+            return Err("a word of ours to a mirror's port".into());
+        }
         if said.frame[6..8] == SWITCH_MAC[..2] {
             return Ok(());
         }
@@ -346,6 +375,22 @@ impl Model {
     }
 }
 
+impl Mirror {
+    fn command(self) -> Command {
+        let Mirror { from, way, to } = self;
+        let (from, to) = (port(from), port(to));
+        Command::SetMirror(MirrorSpec { name: name("m"), from, way, filter: Filter::default(), to })
+    }
+}
+
+/// Whether the copies that are wanted as a frame passes are those that the mirror is to make.
+fn check_copies(world: &World, mirror: Option<Mirror>, at: usize, way: Way, frame: &[u8]) {
+    let wanted = world.plane.tables().mirrors().wanted(port(at), way, frame);
+    let to: Vec<usize> = wanted.iter().map(|wanted| wanted.to.index()).collect();
+    let expected = mirror.filter(|m| m.from == at && m.way.is_none_or(|its| its == way));
+    assert_eq!(to, expected.map(|mirror| mirror.to).into_iter().collect::<Vec<_>>());
+}
+
 /// What becomes of a frame; those that were held may end along with it.
 fn receive(world: &mut World, ingress: usize, frame: &[u8]) -> (Verdict, Out) {
     let mut bytes = frame.to_vec();
@@ -375,10 +420,12 @@ proptest! {
     #[test]
     fn nothing_leaves_where_it_must_not(
         setups in prop::collection::vec(setup(), PORTS),
+        mirror in mirror(),
         frames in prop::collection::vec(sent(), 1..80),
     ) {
         let mut world = world(&setups);
-        let mut model = Model { setups, calls: BTreeSet::new(), held: vec![] };
+        mirror.into_iter().for_each(|mirror| world.apply(mirror.command()));
+        let mut model = Model { setups, calls: BTreeSet::new(), held: vec![], mirror };
         for (at, sent) in frames.iter().enumerate() {
             if at % 16 == 15 {
                 world.now = world.now + Duration::from_millis(300);
@@ -392,7 +439,9 @@ proptest! {
                 Ok(Entry::Push(vlan)) => inside = tagged(vlan.get(), &frame),
                 Ok(Entry::Name(_)) | Err(_) => continue,
             }
+            check_copies(&world, mirror, sent.ingress, Way::In, &frame);
             let (verdict, out) = receive(&mut world, sent.ingress, &inside);
+            out.ports.iter().for_each(|&at| check_copies(&world, mirror, at, Way::Out, &out.frame));
             let judged = model.check(sent, &inside, &out);
             prop_assert!(judged.is_ok(), "{:?}: {}", sent, judged.unwrap_err());
             if verdict == Verdict::Hold {
@@ -423,7 +472,8 @@ fn the_model_tells_right_from_wrong() {
     setups[3].list[0] = Some((false, 0, 0));
     setups[4].vlan = 2;
     setups[5].link_up = false;
-    let model = Model { setups: setups.to_vec(), calls: BTreeSet::new(), held: vec![] };
+    let mirror = Some(Mirror { from: 1, way: None, to: STANDBY });
+    let model = Model { setups: setups.to_vec(), calls: BTreeSet::new(), held: vec![], mirror };
     let sent = |ingress, to_whom| Sent { ingress, as_whom: ingress, to_whom, vlan: 0, kind: 2 };
     for (ingress, egress, why) in [
         (1, 2, Err("between ports that are apart")),
@@ -432,7 +482,7 @@ fn the_model_tells_right_from_wrong() {
         (1, 4, Err("into another VLAN")),
         (1, 5, Err("to a link that is down")),
         (1, 1, Err("back")),
-        (UPLINK, STANDBY, Err("from uplink to uplink")),
+        (1, STANDBY, Err("to a mirror's port")),
     ] {
         let sent = sent(ingress, egress);
         assert_eq!(model.may_be_switched(&sent, &sent.frame(), egress), why, "{sent:?}");

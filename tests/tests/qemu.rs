@@ -27,6 +27,8 @@ mod load;
 mod machines;
 #[path = "qemu/management.rs"]
 mod management;
+#[path = "qemu/mirror.rs"]
+mod mirror;
 #[path = "qemu/nics.rs"]
 mod nics;
 #[path = "qemu/peers.rs"]

@@ -21,7 +21,6 @@
 //! end gives way to the next after [`READING_MAX`].
 
 mod base64;
-mod filter;
 mod pcap;
 
 use alloc::collections::VecDeque;
@@ -29,10 +28,9 @@ use core::mem;
 use core::time::Duration;
 
 use drivers::Frame;
-use lb::{Instant, PortId};
+use lb::{Filter, Instant, PortId, Way};
 
 pub use base64::Base64;
-pub use filter::{Ends, Filter, Proto};
 
 /// Bytes that wait for the console: 160 full frames, or 3,000 small ones.
 pub const RING_BYTES: usize = 256 * 1024;
@@ -43,16 +41,13 @@ pub const READING_MAX: Duration = Duration::from_secs(30);
 /// The most frames in one go.
 pub const FRAMES_MAX: u16 = 1000;
 
-/// Which way a frame passed its port, as seen from the appliance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    In,
-    Out,
-}
-
 /// What is wanted of a capture.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
+    /// `None`: at every one.
+    pub port: Option<PortId>,
+    /// `None`: both.
+    pub way: Option<Way>,
     pub filter: Filter,
     pub frames: u16,
     /// How much of each frame is kept.
@@ -165,7 +160,7 @@ impl Capture {
 
     /// Looks at a frame that passes a port.
     pub fn see(&mut self, port: PortId, way: Way, frame: &Frame, now: Instant) {
-        if !self.is_on || !self.wanted.filter.takes(port, way, frame) {
+        if !self.is_on || !self.wanted.takes(port, way, frame) {
             return;
         }
         let (len, snap) = (frame.total_len(), usize::from(self.wanted.snap_bytes));
@@ -192,6 +187,14 @@ impl Capture {
     fn take_back(&mut self, Mark { ring_len, tally }: Mark) {
         self.is_on |= mem::replace(&mut self.tally, tally) != tally;
         self.ring.truncate(ring_len);
+    }
+}
+
+impl Wanted {
+    fn takes(&self, port: PortId, way: Way, frame: &Frame) -> bool {
+        let is_here = self.port.is_none_or(|wanted| wanted == port);
+        let goes_so = self.way.is_none_or(|wanted| wanted == way);
+        is_here && goes_so && self.filter.takes(frame)
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod guests;
 mod management;
+mod mirrors;
 mod services;
 mod switching;
 
@@ -14,9 +15,10 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use lb::{GuestSpec, ManagementSpec, Name, PortRules, RealSpec, Role, ServiceSpec};
+use lb::{GuestSpec, ManagementSpec, MirrorSpec, Name, PortRules, RealSpec, Role, ServiceSpec};
 
 use self::guests::Guests;
+use self::mirrors::Mirrors;
 use self::services::Services;
 pub use self::switching::Macs;
 use super::ports::name_ports;
@@ -34,6 +36,7 @@ pub struct Plan {
     pub management: Option<ManagementSpec>,
     pub guests: BTreeMap<Name, GuestSpec>,
     pub services: BTreeMap<Name, ServicePlan>,
+    pub mirrors: BTreeMap<Name, MirrorSpec>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,11 +58,13 @@ pub fn check(config: &Config, site: &Site) -> Result<Plan, Vec<Finding>> {
     let ports = name_ports(&config.ports, site, &mut findings);
     let guests = Guests { config, ports: &ports }.check(&mut findings);
     let services = Services { config, guests: &guests }.check(&mut findings);
+    let refers = Mirrors { config, ports: &ports, guests: &guests, services: &services };
+    let mirrors = refers.check(&mut findings);
     let macs = switching::check_macs(config, &ports, &mut findings);
     switching::check_rules(config, &ports, &mut findings);
     let (rules, mac_ageing) = (switching::rules(config, &ports), config.mac_ageing);
     let management = management::check(config, site, &ports, &mut findings);
-    let plan = Plan { ports, rules, macs, mac_ageing, management, guests, services };
+    let plan = Plan { ports, rules, macs, mac_ageing, management, guests, services, mirrors };
     if findings.is_empty() { Ok(plan) } else { Err(findings) }
 }
 

@@ -31,6 +31,7 @@ enum Subject<'a> {
     Guest(&'a Name, bool),
     Mac(StaticMac),
     Service(&'a Name, Aspect<'a>),
+    Mirror(&'a Name),
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +86,7 @@ fn subject(statement: &Statement) -> Option<Subject<'_>> {
         Setting::PortDescription { port, .. } => Subject::Port(port, OfPort::Description),
         Setting::Port { port, .. } => Subject::Port(port, OfPort::Role),
         Setting::PortRule { port, rule } => Subject::Port(port, OfPort::Rule(rule.part())),
+        Setting::Mirror { name, .. } => Subject::Mirror(name),
         Setting::Mac { mac, .. } => Subject::Mac(*mac),
         Setting::Guest { guest, description, .. } => Subject::Guest(guest, description.is_none()),
         Setting::Service { service, setting } => {

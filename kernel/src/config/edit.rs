@@ -28,15 +28,15 @@ impl Config {
         }
     }
 
-    /// How many things are stated: its own addresses, ports, static MACs, guests and their addresses, services and
-    /// their reals.
+    /// How many things are stated: its own addresses, ports, static MACs, mirrors, guests and their
+    /// addresses, services and their reals.
     pub fn things(&self) -> usize {
         let guests = self.guests.values();
         let of_guests = guests.map(|guest| 1 + guest.addresses.len() + guest.probe_sources.len());
         let of_services = self.services.values().map(|service| 1 + service.reals.len());
         let of_switch =
             self.addresses.iter().flatten().count() + self.ports.len() + self.macs.len();
-        of_switch + of_guests.sum::<usize>() + of_services.sum::<usize>()
+        self.mirrors.len() + of_switch + of_guests.sum::<usize>() + of_services.sum::<usize>()
     }
 
     /// Everything that was stated, sorted, in an order in which each line holds when it is typed.
@@ -52,6 +52,9 @@ impl Config {
             settings.push(Setting::Mac { mac, port: port.clone() });
         }
         self.services.iter().for_each(|(name, config)| settings.extend(service(name, config)));
+        for (name, mirror) in &self.mirrors {
+            settings.push(Setting::Mirror { name: name.clone(), mirror: mirror.clone() });
+        }
         settings.into_iter().map(Statement::Set).collect()
     }
 
@@ -73,6 +76,9 @@ impl Config {
             }
             Setting::MacAgeing(time) => self.mac_ageing = Some(*time),
             Setting::Address(said) => self.addresses[said.version() as usize] = Some(*said),
+            Setting::Mirror { name, mirror } => {
+                self.mirrors.insert(name.clone(), mirror.clone());
+            }
             Setting::Mac { mac, port } => _ = self.macs.insert(*mac, port.clone()),
             Setting::Guest { guest, port, mac, addresses, probe_sources, trusts, description } => {
                 let guest = self.guests.entry(guest.clone()).or_default();
@@ -116,6 +122,7 @@ impl Config {
                 self.ports.get_mut(port).is_some_and(|port| part.delete(&mut port.rules))
             }
             Item::Mac(mac) => self.macs.remove(mac).is_some(),
+            Item::Mirror(name) => self.mirrors.remove(name).is_some(),
             Item::MacAgeing => self.mac_ageing.take().is_some(),
             Item::Address(None) => take(&mut self.addresses) != [None, None],
             Item::Address(Some(version)) => self.addresses[*version as usize].take().is_some(),

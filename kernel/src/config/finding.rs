@@ -75,9 +75,21 @@ pub enum Wrong {
     AccessOfUplink,
     /// A guest's port that is to stand by.
     StandbyOfGuest,
-    /// A rule that names no service.
+    /// What is named is no service, and by whom.
     NoSuchService {
+        who: &'static str,
         service: Name,
+    },
+    MirrorToItself,
+    /// Where a mirror leads, another begins.
+    MirrorOfMirror {
+        port: Name,
+        mirror: Name,
+    },
+    /// Where a mirror leads there is a guest.
+    MirrorToGuest {
+        port: Name,
+        guest: Name,
     },
     AddressTaken {
         address: IpAddr,
@@ -185,6 +197,9 @@ impl Finding {
             Wrong::UplinkPort { .. }
             | Wrong::AccessOfUplink
             | Wrong::StandbyOfGuest
+            | Wrong::MirrorToItself
+            | Wrong::MirrorOfMirror { .. }
+            | Wrong::MirrorToGuest { .. }
             | Wrong::NothingUntagged { .. }
             | Wrong::NotCarried { .. }
             | Wrong::NotInVlan { .. }
@@ -243,8 +258,16 @@ impl fmt::Display for Finding {
             }
             Wrong::AccessOfUplink => f.write_str("it is an uplink; rules are for guests' ports")?,
             Wrong::StandbyOfGuest => f.write_str("it is a guest's; only uplinks stand by")?,
-            Wrong::NoSuchService { service } => {
-                write!(f, "a rule names {service}, which is no service (set service {service} …)")?;
+            Wrong::NoSuchService { who, service } => {
+                write!(f, "{who} names {service}, which is no service (set service {service} …)")?;
+            }
+            Wrong::MirrorToItself => f.write_str("its copies would go to the port they are of")?,
+            Wrong::MirrorOfMirror { port, mirror } => {
+                write!(f, "port {port} gets copies and nothing else, so mirror {mirror} ")?;
+                f.write_str("has nothing to copy there")?;
+            }
+            Wrong::MirrorToGuest { port, guest } => {
+                write!(f, "port {port} would get copies and nothing else, but is guest {guest}'s")?;
             }
             Wrong::AddressTaken { address, guest } => {
                 write!(f, "{address} is also guest {guest}'s")?

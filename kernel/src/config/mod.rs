@@ -15,6 +15,7 @@ mod description;
 mod edit;
 mod finding;
 mod management;
+mod mirroring;
 mod nic;
 mod ports;
 mod print;
@@ -41,6 +42,7 @@ pub use compare::{Difference, compare};
 pub use description::{Description, is_unseen};
 pub use finding::{Finding, Wrong};
 pub use management::word_of;
+pub use mirroring::{FilterConfig, MirrorConfig, way};
 pub use nic::{NicId, NicMatch, parse_pci};
 pub use ports::{awaited, seat};
 pub use print::InWords;
@@ -96,6 +98,7 @@ pub struct Config {
     /// Static MACs, and the port of each.
     pub macs: BTreeMap<StaticMac, Name>,
     pub services: BTreeMap<Name, ServiceConfig>,
+    pub mirrors: BTreeMap<Name, MirrorConfig>,
 }
 
 /// `set port …`

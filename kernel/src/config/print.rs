@@ -45,6 +45,7 @@ impl fmt::Display for Setting {
                 trusts.iter().try_for_each(|trust| write!(f, " trust {}", trust.as_str()))?;
                 clause(f, "description", description)
             }
+            Setting::Mirror { name, mirror } => write!(f, "mirror {name} {mirror}"),
             Setting::Service { service, setting } => write!(f, "service {service} {setting}"),
             Setting::Real { service, guest, real } => {
                 write!(f, "service {service} real {guest}")?;
@@ -136,6 +137,7 @@ impl Item {
             | Item::PortDescription(port)
             | Item::PortPart(port, _) => write!(f, "port {port}"),
             Item::Mac(mac) => write!(f, "{mac}"),
+            Item::Mirror(name) => write!(f, "mirror {name}"),
             Item::Guest(guest)
             | Item::GuestPort(guest)
             | Item::GuestMac(guest)
@@ -169,6 +171,7 @@ impl fmt::Display for Item {
             Item::PortDescription(port) => write!(f, "port {port} description"),
             Item::PortPart(port, part) => write!(f, "port {port} {part}"),
             Item::Mac(mac) => write!(f, "{mac}"),
+            Item::Mirror(name) => write!(f, "mirror {name}"),
             Item::Guest(guest) => write!(f, "guest {guest}"),
             Item::GuestPort(guest) => write!(f, "guest {guest} port"),
             Item::GuestMac(guest) => write!(f, "guest {guest} mac"),

@@ -13,7 +13,8 @@ use lb::{
 
 use super::management;
 use super::{
-    AgentConfig, CheckConfig, Description, NicMatch, PortPart, PortRule, RealConfig, StaticMac, Vip,
+    AgentConfig, CheckConfig, Description, MirrorConfig, NicMatch, PortPart, PortRule, RealConfig,
+    StaticMac, Vip,
 };
 use crate::shell::grammar::{Action, Aspect};
 use crate::shell::parse::Sentence;
@@ -70,6 +71,10 @@ pub enum Setting {
         service: Name,
         guest: Name,
         real: RealConfig,
+    },
+    Mirror {
+        name: Name,
+        mirror: MirrorConfig,
     },
 }
 
@@ -142,6 +147,7 @@ pub enum Item {
     RealWeight(Name, Name),
     RealFlowsMax(Name, Name),
     RealCheck(Name, Name),
+    Mirror(Name),
 }
 
 impl Statement {
@@ -190,6 +196,9 @@ fn setting(aspect: Aspect, said: &Sentence) -> Option<Setting> {
         (Aspect::Address, _) => Setting::Address(management::address(said)),
         (Aspect::PortPart(part), _) => {
             Setting::PortRule { port: said.port()?, rule: PortRule::of(part, said)? }
+        }
+        (Aspect::Mirror, _) => {
+            Setting::Mirror { name: said.mirror()?, mirror: MirrorConfig::of(said)? }
         }
         (Aspect::Mac, _) => Setting::Mac { mac: static_mac(said)?, port: said.port()? },
         (Aspect::Port, Some(Choice::Role(role))) => {
@@ -274,6 +283,7 @@ fn item(aspect: Aspect, said: &Sentence) -> Option<Item> {
         Aspect::PortPart(part) => Item::PortPart(said.port()?, part.of(said)?),
         Aspect::Mac => Item::Mac(static_mac(said)?),
         Aspect::MacAgeing => Item::MacAgeing,
+        Aspect::Mirror => Item::Mirror(said.mirror()?),
         Aspect::Address => Item::Address(management::which(said)),
         Aspect::Guest => Item::Guest(said.guest()?),
         Aspect::GuestAddress => Item::GuestAddress(said.guest()?, said.address()?),

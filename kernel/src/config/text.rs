@@ -180,6 +180,7 @@ fn item(setting: &Setting, value: &Value) -> Option<Item> {
         (Setting::PortRule { port, rule }, value) if rule.part().begins(value) => {
             Item::PortPart(port.clone(), rule.part())
         }
+        (Setting::Mirror { name, .. }, Value::Mirror(_)) => Item::Mirror(name.clone()),
         (Setting::Mac { mac, .. }, Value::Mac(_)) => Item::Mac(*mac),
         (Setting::Port { port, .. }, Value::Pci(_) | Value::Mac(_)) => {
             Item::PortMatch(port.clone())

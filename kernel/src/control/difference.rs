@@ -22,7 +22,8 @@ pub(super) struct Step {
 
 /// The steps from the old plan to the new one.
 pub(super) fn difference(old: &Plan, new: &Plan) -> Vec<Step> {
-    let mut steps = gone_reals_and_services(old, new);
+    let mut steps = switching::gone_mirrors(old, new);
+    steps.extend(gone_reals_and_services(old, new));
     steps.extend(switching::gone_macs(old, new));
     steps.extend(gone_guests(old, new));
     steps.extend(ports_before_guests(&old.ports, &new.ports));
@@ -33,6 +34,7 @@ pub(super) fn difference(old: &Plan, new: &Plan) -> Vec<Step> {
     steps.extend(switching::macs(old, new));
     steps.extend(switching::ageing(old, new));
     steps.extend(management(old, new));
+    steps.extend(switching::mirrors(old, new));
     steps
 }
 

@@ -1,10 +1,11 @@
-//! Steps about the switch itself: what ports let through, where static MACs are, how MACs age.
+//! Steps about the switch itself: what ports let through, where static MACs are, how MACs age, and
+//! who looks on.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
 use lb::switch::fdb::AGEING;
-use lb::{Command, PortId, PortRules};
+use lb::{Command, MirrorSpec, PortId, PortRules};
 
 use super::difference::Step;
 use crate::config::{Plan, StaticMac};
@@ -39,6 +40,32 @@ pub(super) fn ageing(old: &Plan, new: &Plan) -> Option<Step> {
     let set = |plan: &Plan| Command::SetAgeing(plan.mac_ageing.unwrap_or(AGEING));
     let changes = old.mac_ageing != new.mac_ageing;
     changes.then(|| Step { go: set(new), back: vec![set(old)] })
+}
+
+/// One that leads elsewhere opens the port that it led to before others come there. One that stays
+/// where it is keeps its counters, whatever it copies.
+pub(super) fn gone_mirrors(old: &Plan, new: &Plan) -> Vec<Step> {
+    let stays = |spec: &MirrorSpec| {
+        let after = new.mirrors.get(&spec.name);
+        after.is_some_and(|after| (after.from, after.to) == (spec.from, spec.to))
+    };
+    let gone = old.mirrors.values().filter(|spec| !stays(spec));
+    let step = |spec: &MirrorSpec| Step {
+        go: Command::DeleteMirror(spec.name.clone()),
+        back: vec![Command::SetMirror(spec.clone())],
+    };
+    gone.map(step).collect()
+}
+
+pub(super) fn mirrors(old: &Plan, new: &Plan) -> Vec<Step> {
+    let changed = new.mirrors.values().filter(|spec| old.mirrors.get(&spec.name) != Some(spec));
+    let step = |spec: &MirrorSpec| {
+        let before = old.mirrors.get(&spec.name).cloned();
+        let before = before.filter(|before| (before.from, before.to) == (spec.from, spec.to));
+        let back = before.map_or(Command::DeleteMirror(spec.name.clone()), Command::SetMirror);
+        Step { go: Command::SetMirror(spec.clone()), back: vec![back] }
+    };
+    changed.map(step).collect()
 }
 
 fn set(StaticMac { mac, vlan }: StaticMac, port: PortId) -> Command {

@@ -13,18 +13,17 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 use core::time::Duration;
 
-use lb::wire::Endpoint;
-use lb::{Instant, Name, Real, Service};
+use lb::switch::filter::Ends;
+use lb::{Instant, Name, PortId};
 
 use super::Desk;
 use super::job::{Job, Step};
 use super::parse::Sentence;
 use super::problem::{Error, Problem};
-use super::value::{Choice, Value};
-use crate::capture::{Base64, Ends, FRAMES_MAX, Filter, Number, SNAP_BYTES_MAX, Tally, Wanted};
+use crate::capture::{Base64, FRAMES_MAX, Number, SNAP_BYTES_MAX, Tally, Wanted};
+use crate::config::{FilterConfig, way};
 
 const BEGIN: &str = "-----BEGIN PCAP-----\n";
 const END: &str = "-----END PCAP-----\n";
@@ -48,9 +47,13 @@ impl Capturing {
         if let Some(left) = desk.appliance.capture.is_taken_for(now) {
             return Err(Problem::CaptureTaken { left });
         }
+        let filter = FilterConfig::of(said);
+        let ends = filter.service.as_ref().map(|service| ends(service, desk)).transpose()?;
         let until = now + said.look().unwrap_or(TIME_DEFAULT);
         let wanted = Wanted {
-            filter: filter(said, desk)?,
+            port: port(said, desk)?,
+            way: way(said),
+            filter: filter.resolved(ends),
             frames: said.frames().unwrap_or(FRAMES_DEFAULT).min(FRAMES_MAX),
             snap_bytes: said.snap_bytes().unwrap_or(SNAP_BYTES_MAX),
             until,
@@ -112,51 +115,28 @@ fn frames(count: u64) -> String {
     if count == 1 { "1 frame".to_string() } else { format!("{count} frames") }
 }
 
-fn filter(said: &Sentence, desk: &Desk<'_>) -> Result<Filter, Problem> {
-    let mut filter = Filter {
-        vlan: said.vlan(),
-        host: said.address(),
-        l4_port: said.l4_port().map(|port| port.get()),
-        ..Filter::default()
-    };
-    for value in said.said.iter().map(|said| &said.value) {
-        match value {
-            Value::Choice(Choice::Way(way)) => filter.way = Some(*way),
-            Value::Choice(Choice::Proto(proto)) => filter.proto = Some(*proto),
-            _ => {}
-        }
-    }
-    if let Some(name) = said.port() {
-        let ports = || desk.appliance.dataplane.tables().ports();
-        let found = ports().find(|(_, port)| port.name == name);
-        let known = || ports().map(|(_, port)| port.name.to_string()).collect();
-        filter.port = Some(found.map(|(id, _)| id).ok_or_else(|| absent("port", &name, known()))?);
-    }
-    if let Some(name) = said.service() {
-        filter.ends = Some(ends(&name, desk)?);
-    }
-    Ok(filter)
+/// The port that a line names, or none.
+fn port(said: &Sentence, desk: &Desk<'_>) -> Result<Option<PortId>, Problem> {
+    let Some(name) = said.port() else { return Ok(None) };
+    let tables = desk.appliance.dataplane.tables();
+    let known = || tables.ports().map(|(_, port)| port.name.to_string()).collect();
+    tables.port_by_name(&name).map(Some).ok_or_else(|| absent("port", &name, known()))
 }
 
-/// The ends at which a service's segments are seen: its VIP's, and its reals'.
+/// The ends at which a service's segments are seen.
 fn ends(name: &Name, desk: &Desk<'_>) -> Result<Ends, Problem> {
     let tables = desk.appliance.dataplane.tables();
-    let named = |(_, service): &(_, &Service)| service.spec.name == *name && !service.retired;
-    let Some((id, service)) = tables.services().find(named) else {
+    let found = tables.service_by_name(name).and_then(|id| Some((id, tables.service(id)?)));
+    let Some((id, service)) = found else {
         let known = tables.services().map(|(_, service)| service.spec.name.to_string()).collect();
         return Err(absent("service", name, known));
     };
-    let spec = &service.spec;
-    let at_real = |real: &Real| {
-        let port = real.spec.port.unwrap_or(spec.port).get();
-        let addresses = tables.guest(real.guest).map(|guest| guest.spec.addresses.clone());
-        let end = move |address: IpAddr| Endpoint { address: address.into(), port };
-        addresses.into_iter().flatten().map(end)
-    };
     let reals = tables.reals().filter(|(_, real)| real.service == id && !real.retired);
-    let vip = Endpoint { address: spec.vip.into(), port: spec.port.get() };
-    let ends = reals.flat_map(|(_, real)| at_real(real)).chain([vip]).collect();
-    Ok(Ends { protocol: spec.protocol, ends })
+    let reals = reals.map(|(_, real)| {
+        let guest = tables.guest(real.guest);
+        (&real.spec, guest.map_or(&[][..], |guest| &guest.spec.addresses))
+    });
+    Ok(Ends::of(&service.spec, reals))
 }
 
 fn absent(what: &'static str, name: &Name, known: Vec<String>) -> Problem {

@@ -130,7 +130,7 @@ fn names(kind: Kind, said: &[Said], known: &Known<'_>) -> Vec<String> {
         _ => None,
     });
     match kind {
-        Kind::Port => {
+        Kind::Port | Kind::Destination => {
             let named = known.plan.ports.iter().map(|port| &port.name);
             let is_new = |name: &&Name| known.plan.ports.iter().all(|port| port.name != **name);
             let new = config.ports.keys().filter(is_new);
@@ -138,6 +138,7 @@ fn names(kind: Kind, said: &[Said], known: &Known<'_>) -> Vec<String> {
         }
         Kind::Guest => config.guests.keys().map(|name| name.to_string()).collect(),
         Kind::Service => config.services.keys().map(|name| name.to_string()).collect(),
+        Kind::Mirror => config.mirrors.keys().map(|name| name.to_string()).collect(),
         Kind::Group => {
             let groups = config.ports.values().filter_map(|port| port.rules.group.as_ref());
             groups.map(|name| name.to_string()).collect::<BTreeSet<_>>().into_iter().collect()

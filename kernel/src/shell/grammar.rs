@@ -159,6 +159,7 @@ pub enum Show {
     Load,
     Log,
     Macs,
+    Mirrors,
     Neighbors,
     /// What would become of a frame.
     Packet,
@@ -186,6 +187,7 @@ pub enum Aspect {
     PortPart(PortPart),
     Mac,
     MacAgeing,
+    Mirror,
     Guest,
     GuestAddress,
     GuestProbeSource,

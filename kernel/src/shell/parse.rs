@@ -303,7 +303,10 @@ impl Sentence {
     /// Where a name was said.
     pub fn column_of(&self, name: &str) -> Option<usize> {
         let is_it = |value: &Value| match value {
-            Value::Port(said) | Value::Guest(said) | Value::Service(said) => said.as_str() == name,
+            Value::Port(said)
+            | Value::Guest(said)
+            | Value::Service(said)
+            | Value::Destination(said) => said.as_str() == name,
             _ => false,
         };
         self.said.iter().find(|said| is_it(&said.value)).map(|said| said.column)
@@ -342,6 +345,8 @@ macro_rules! accessors {
 }
 
 accessors! {
+    mirror: Mirror(Name),
+    destination: Destination(Name),
     hostname: Hostname(Name),
     port: Port(Name),
     guest: Guest(Name),

@@ -417,6 +417,7 @@ fn refusal_code(refusal: &Refusal) -> u16 {
         Refusal::NoAddressForReal { .. } => 204,
         Refusal::NotAGuestPort(_)
         | Refusal::AccessOfUplink(_)
+        | Refusal::MirrorsPort(_)
         | Refusal::NotAStation(_)
         | Refusal::NotAHostAddress(_)
         | Refusal::DirectPort { .. }

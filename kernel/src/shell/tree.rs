@@ -8,6 +8,7 @@ mod check;
 mod configuration;
 mod delete;
 mod look;
+mod mirror;
 mod ping;
 mod set;
 mod tenants;
@@ -181,6 +182,7 @@ static SHOW: &[Node] = &[
         "the forwarding database: which MAC is where",
         EndOr(Action::Show(Show::Macs), &[alias("address-table", show(Show::Macs))]),
     ),
+    word("mirror", "mirrors, and how many frames they copied", show(Show::Mirrors)),
     word("neighbor", "guests' addresses and whether they answer", show(Show::Neighbors)),
     word("port", "ports and their NICs", EndOr(Action::Show(Show::Ports), SHOW_PORT)),
     word("real", "the guests behind services", EndOr(Action::Show(Show::Reals), SHOW_REAL)),

@@ -27,8 +27,8 @@ use lb::switch::vlan::VlanError;
 use lb::wire::ethernet::{self, VLAN_MAX};
 use lb::wire::ip::Version;
 use lb::{
-    Expect, Forwarding, MacAddr, Name, OnDown, Protocol, RealSpec, Role, Scheduler, Trust, VlanSet,
-    addr, switch::access,
+    Expect, Forwarding, MacAddr, Name, OnDown, Proto, Protocol, RealSpec, Role, Scheduler, Trust,
+    VlanSet, Way, addr, switch::access,
 };
 
 pub use prefix::Prefix;
@@ -36,7 +36,7 @@ pub use rate::{FrameRate, Rate};
 pub use time::Time;
 
 use self::time::{AGEING, INTERVAL, LIFETIME, LOOK, RAMP, TIMEOUT};
-use crate::capture::{FRAMES_MAX, Proto, SNAP_BYTES_MAX, Way};
+use crate::capture::{FRAMES_MAX, SNAP_BYTES_MAX};
 use crate::config::archive::{COMMENT_CHARS_MAX, COMMITS_MAX};
 use crate::config::{Asking, Description, FLOWS, is_unseen, parse_pci};
 
@@ -47,6 +47,9 @@ pub enum Kind {
     Port,
     Guest,
     Service,
+    Mirror,
+    /// The port that a mirror leads to.
+    Destination,
     /// A guest that is a real of the service named before.
     Real,
     /// An address that a host may have.
@@ -176,6 +179,8 @@ pub enum Value {
     Port(Name),
     Guest(Name),
     Service(Name),
+    Mirror(Name),
+    Destination(Name),
     Address(IpAddr),
     Mac(MacAddr),
     Pci(Address),
@@ -256,9 +261,10 @@ impl Kind {
     pub const fn label(self) -> &'static str {
         match self {
             Kind::Hostname => "NAME",
-            Kind::Port => "PORT",
+            Kind::Port | Kind::Destination => "PORT",
             Kind::Guest | Kind::Real => "GUEST",
             Kind::Service => "SERVICE",
+            Kind::Mirror => "MIRROR",
             Kind::Address | Kind::ProbeSource | Kind::Gateway => "ADDRESS",
             Kind::OwnAddress => "ADDRESS/LENGTH",
             Kind::Mac => "MAC",
@@ -309,6 +315,8 @@ impl Kind {
             Kind::Port => name(text, "a port's name").map(Value::Port),
             Kind::Guest | Kind::Real => name(text, "a guest's name").map(Value::Guest),
             Kind::Service => name(text, "a service's name").map(Value::Service),
+            Kind::Mirror => name(text, "a mirror's name").map(Value::Mirror),
+            Kind::Destination => name(text, "a port's name").map(Value::Destination),
             Kind::Address => address(text).map(Value::Address),
             Kind::Mac => mac(text).map(Value::Mac),
             Kind::Pci => pci(text).map(Value::Pci),

@@ -2,5 +2,6 @@
 
 mod bench;
 mod edges;
+mod mirrors;
 mod offload;
 mod turns;

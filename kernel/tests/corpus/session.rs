@@ -241,7 +241,8 @@ impl Line {
 fn values(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Hostname => &["edge1", "edge2", "-"],
-        Kind::Port => &["p1", "p2", "up0", "lan"],
+        Kind::Port | Kind::Destination => &["p1", "p2", "up0", "lan"],
+        Kind::Mirror => &["m1", "m2"],
         Kind::Guest | Kind::Real => &["g1", "g2", "g3"],
         Kind::Service => &["web", "dns"],
         Kind::Address | Kind::ProbeSource => {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use drivers::pci::Address;
 use kernel::config::{
-    AgentConfig, Asks, CheckConfig, Config, Description, Difference, FLOWS, GuestConfig, Item,
-    NicMatch, PortConfig, PortPart, RealConfig, ServiceConfig, ServicePart, Setting, Statement,
-    StaticMac, Vip, compare, read,
+    AgentConfig, Asks, CheckConfig, Config, Description, Difference, FLOWS, FilterConfig,
+    GuestConfig, Item, MirrorConfig, NicMatch, PortConfig, PortPart, RealConfig, ServiceConfig,
+    ServicePart, Setting, Statement, StaticMac, Vip, compare, read,
 };
 use kernel::shell::parse::parse;
 use kernel::shell::tree::CONFIGURATION;
@@ -18,8 +18,8 @@ use lb::wire::ethernet::VLAN_MAX;
 use lb::wire::ip::Version;
 use lb::{
     AccessRule, AddressSource, AddressSpec, Empty, Expect, Forwarding, HostAddress, MacAddr, Name,
-    OnDown, Persistence, Policer, PortRules, PortVlan, Protocol, RealSpec, Role, Scheduler,
-    StormLimits, Trust, VlanId,
+    OnDown, Persistence, Policer, PortRules, PortVlan, Proto, Protocol, RealSpec, Role, Scheduler,
+    StormLimits, Trust, VlanId, Way,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -293,6 +293,26 @@ fn own_addresses() -> impl Strategy<Value = [Option<AddressSpec>; 2]> {
     })
 }
 
+fn mirror_config() -> impl Strategy<Value = MirrorConfig> {
+    let (way, proto) = (select(&Way::ALL[..]), select(&Proto::ALL[..]));
+    let (host, l4_port) = (option::of(address()), any::<Option<NonZeroU16>>());
+    let (service, vlan) = (option::of(name()), option::of(1..=VLAN_MAX));
+    let filter = (host, l4_port, option::of(proto), service, vlan);
+    let filter = filter.prop_map(|(host, l4_port, proto, service, vlan)| FilterConfig {
+        host,
+        l4_port,
+        proto,
+        service,
+        vlan,
+    });
+    (name(), name(), option::of(way), filter).prop_map(|(from, to, way, filter)| MirrorConfig {
+        from,
+        to,
+        way,
+        filter,
+    })
+}
+
 fn config() -> impl Strategy<Value = Config> {
     let hostname = option::of(name());
     let flows = FLOWS.prop_map(NonZeroU32::new);
@@ -302,8 +322,9 @@ fn config() -> impl Strategy<Value = Config> {
     let services = btree_map(name(), service_config(), 0..4);
     let macs = btree_map(static_mac(), name(), 0..4);
     let mac_ageing = option::of((10..=1_000_000u64).prop_map(Duration::from_secs));
-    (hostname, flows, mac_ageing, own_addresses(), ports, guests, macs, services).prop_map(
-        |(hostname, flows, mac_ageing, addresses, ports, guests, macs, services)| Config {
+    let mirrors = btree_map(name(), mirror_config(), 0..4);
+    (hostname, flows, mac_ageing, own_addresses(), ports, guests, macs, services, mirrors).prop_map(
+        |(hostname, flows, mac_ageing, addresses, ports, guests, macs, services, mirrors)| Config {
             hostname,
             flows,
             mac_ageing,
@@ -312,6 +333,7 @@ fn config() -> impl Strategy<Value = Config> {
             guests,
             macs,
             services,
+            mirrors,
         },
     )
 }
@@ -333,7 +355,7 @@ fn deletable() -> impl Strategy<Value = Item> {
         ServicePart::SlowStart,
         ServicePart::Panic,
     ];
-    let one = (0..10usize, name(), address()).prop_map(|(which, name, address)| match which {
+    let one = (0..11usize, name(), address()).prop_map(|(which, name, address)| match which {
         0 => Item::Hostname,
         1 => Item::Port(name),
         2 => Item::PortMatch(name),
@@ -343,6 +365,7 @@ fn deletable() -> impl Strategy<Value = Item> {
         6 => Item::GuestProbeSource(name, address),
         7 => Item::GuestDescription(name),
         8 => Item::PortDescription(name),
+        9 => Item::Mirror(name),
         _ => Item::Flows,
     });
     let rule =
@@ -447,6 +470,7 @@ proptest! {
                 Setting::Port { .. } => continue,
                 Setting::PortRule { port, rule } => Item::PortPart(port, rule.part()),
                 Setting::Mac { mac, .. } => Item::Mac(mac),
+                Setting::Mirror { name, .. } => Item::Mirror(name),
                 Setting::PortDescription { port, .. } => Item::PortDescription(port),
                 Setting::Guest { guest, description: Some(_), .. } => Item::GuestDescription(guest),
                 Setting::Guest { guest, .. } => Item::Guest(guest),

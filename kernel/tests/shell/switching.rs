@@ -29,12 +29,13 @@ const FILES: &[(&str, &str, &[&str])] = &[
     ),
     (
         "said twice, and of no port",
-        "set port p1 vlan access 10\nset port p1 role guest\nset port p1 isolated\nset port p1 vlan trunk 10\nset port p1 role guest\nset mac 52:54:00:00:00:01 port p1\nset mac 52:54:00:00:00:01 port p2\nset system mac-ageing 20s\nset system mac-ageing 30s",
+        "set port p1 vlan access 10\nset port p1 role guest\nset port p1 isolated\nset port p1 vlan trunk 10\nset port p1 role guest\nset mac 52:54:00:00:00:01 port p1\nset mac 52:54:00:00:00:01 port p2\nset system mac-ageing 20s\nset system mac-ageing 30s\nset mirror m from p1 to p2\nset mirror m from p1 to p3",
         &[
             "% E203 line 4, column 18: port p1 vlan was stated on line 1",
             "% E203 line 5, column 18: port p1 role was stated on line 2",
             "% E203 line 7, column 9: mac 52:54:00:00:00:01 was stated on line 6",
             "% E203 line 9, column 23: system mac-ageing was stated on line 8",
+            "% E203 line 11, column 12: mirror m was stated on line 10",
         ],
     ),
     (
@@ -42,6 +43,18 @@ const FILES: &[(&str, &str, &[&str])] = &[
         "set port p9 isolated",
         &[
             "% E201 line 1, column 10: port p9: no NIC is called so by itself (ports: up0 p1 p2 p3); say which it is: match pci … or match mac …",
+        ],
+    ),
+    (
+        "mirrors that cannot be",
+        "set guest web1 port p1 mac 52:54:00:01:00:01\nset mirror a from p2 to p2\nset mirror b from up0 to p1\nset mirror c from up0 to p2\nset mirror d from p9 to p3\nset mirror e from up0 to p9 in\nset mirror f from up0 to p3 service web\nset mirror g from up0 to p3 in out vlan 10",
+        &[
+            "% E205 line 2, column 12: mirror a: its copies would go to the port they are of",
+            "% E205 line 3, column 12: mirror b: port p1 would get copies and nothing else, but is guest web1's (line 1)",
+            "% E205 line 4, column 12: mirror c: port p2 gets copies and nothing else, so mirror a has nothing to copy there (line 2)",
+            "% E201 line 5, column 12: mirror d: there is no port p9 (ports: up0 p1 p2 p3)",
+            "% E201 line 6, column 12: mirror e: there is no port p9 (ports: up0 p1 p2 p3)",
+            "% E201 line 7, column 12: mirror f: its filter names web, which is no service (set service web …)",
         ],
     ),
     (

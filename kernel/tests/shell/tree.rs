@@ -52,7 +52,13 @@ fn example(token: Token) -> &'static str {
             word
         }
         Token::Value(kind) => match kind {
-            Kind::Hostname | Kind::Port | Kind::Guest | Kind::Service | Kind::Real => "a",
+            Kind::Hostname
+            | Kind::Port
+            | Kind::Destination
+            | Kind::Guest
+            | Kind::Mirror
+            | Kind::Service
+            | Kind::Real => "a",
             Kind::Address | Kind::ProbeSource | Kind::Gateway => "10.0.0.1",
             Kind::OwnAddress => "10.0.0.9/24",
             Kind::Flows => "2048",

@@ -55,8 +55,8 @@ type Glances = heapless::Vec<Result<Glance, DropReason>, BATCH_FRAMES>;
 impl Dataplane {
     /// Decides about a frame that came in on `ingress`, rewrites it in place and counts its end.
     pub fn receive(&mut self, ingress: PortId, frame: &mut Frame<'_>, now: Instant) -> Verdict {
-        if self.tables.resting().contains(ingress) {
-            return self.end_resting(ingress);
+        if self.tables.closed().contains(ingress) {
+            return self.end_closed(ingress);
         }
         let mut glance = self.glance(ingress, frame.head);
         if let Ok(glance) = &mut glance {
@@ -86,8 +86,8 @@ impl Dataplane {
         now: Instant,
     ) {
         assert_eq!(frames.len(), verdicts.len(), "a place for each verdict");
-        if self.tables.resting().contains(ingress) {
-            verdicts.iter_mut().for_each(|verdict| *verdict = self.end_resting(ingress));
+        if self.tables.closed().contains(ingress) {
+            verdicts.iter_mut().for_each(|verdict| *verdict = self.end_closed(ingress));
             return;
         }
         let are_measured = self.meters.are_on();
@@ -162,12 +162,21 @@ impl Dataplane {
         verdict
     }
 
-    /// What comes from an uplink that stands by has come by another one, or will.
+    /// What comes from an uplink that stands by has come by another one, or will; and who looks on has
+    /// nothing to say.
     #[cold]
-    fn end_resting(&mut self, ingress: PortId) -> Verdict {
-        let verdict = Verdict::Drop(DropReason::Standby);
+    fn end_closed(&mut self, ingress: PortId) -> Verdict {
+        let verdict = Verdict::Drop(self.closed_for(ingress));
         self.endings[ingress.index()].count(verdict);
         verdict
+    }
+
+    /// Why nothing is taken from a port.
+    pub(super) fn closed_for(&self, port: PortId) -> DropReason {
+        match self.tables.mirrors().destinations().contains(port) {
+            true => DropReason::MirrorPort,
+            false => DropReason::Standby,
+        }
     }
 
     /// The same where some port has a policer.

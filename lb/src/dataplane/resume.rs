@@ -189,6 +189,8 @@ impl Recovery {
             | Command::SetMac { .. }
             | Command::DeleteMac { .. }
             | Command::SetAgeing(_)
+            | Command::SetMirror(_)
+            | Command::DeleteMirror(_)
             | Command::SetManagement(_)
             | Command::Administer { .. } => {}
             Command::SetPortRules { .. }

@@ -260,11 +260,12 @@ impl Dataplane {
         }
     }
 
-    /// What a command means for which uplink stands by: who was behind one that does now is elsewhere.
-    pub(super) fn follow_uplinks(&mut self, rested: PortSet) {
+    /// What a command means for which uplink stands by, and which port is a mirror's: who was behind
+    /// one that is now is elsewhere, or nowhere.
+    pub(super) fn follow_uplinks(&mut self, rested: PortSet, closed: PortSet) {
         let Dataplane { tables, fdb, events, .. } = self;
         let resting = tables.resting();
-        resting.minus(rested).for_each(|port| fdb.forget_port(port));
+        tables.closed().minus(closed).for_each(|port| fdb.forget_port(port));
         for port in rested.minus(resting).filter_map(|port| tables.port(port)) {
             if port.link_up && port.rules.standby {
                 events.push(Event::TakesOver { port: port.name.clone() });

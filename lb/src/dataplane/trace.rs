@@ -37,7 +37,7 @@ impl Dataplane {
         let mut bytes = frame.head.to_vec();
         let mut copy = Frame { head: &mut bytes, len: frame.len, offload: frame.offload };
         let verdict = match self.meters.lets_in(ingress, now) {
-            _ if self.tables.resting().contains(ingress) => Verdict::Drop(DropReason::Standby),
+            _ if self.tables.closed().contains(ingress) => Verdict::Drop(self.closed_for(ingress)),
             true => walk.decide(&mut copy).unwrap_or_else(Verdict::Drop),
             false => Verdict::Drop(DropReason::PoliceIn),
         };

@@ -75,7 +75,7 @@ impl Tables {
 
     /// Whoever is behind a link, or in a VLAN, that a port was not in has not heard where VIPs are, nor
     /// where the management address is.
-    fn announce(&mut self, now: Instant) {
+    pub(super) fn announce(&mut self, now: Instant) {
         for service in self.services.iter_mut().flatten() {
             service.announcements = Announcements::due(now);
         }
@@ -112,10 +112,23 @@ impl Tables {
         self.reach.resting()
     }
 
-    /// Ports whose edges touch tags ([`crate::switch::vlan`]).
+    /// Ports that carry nothing: uplinks that stand by, and those that get the copies of a mirror.
+    #[inline]
+    pub fn closed(&self) -> PortSet {
+        self.reach.closed()
+    }
+
+    /// Ports at whose edges something is done: tags are touched ([`crate::switch::vlan`]), or frames
+    /// copied ([`crate::switch::mirror`]).
     #[inline]
     pub fn edges(&self) -> PortSet {
         self.reach.edges()
+    }
+
+    /// Those of them whose frames some mirror may want.
+    #[inline]
+    pub fn copied(&self) -> PortSet {
+        self.reach.copied()
     }
 
     /// Of these ports, those that a frame leaves without a tag coming to light that it hides.
@@ -124,9 +137,9 @@ impl Tables {
         ports.filter(|&id| !self.port(id).is_some_and(exposes)).collect()
     }
 
-    fn map_reach(&mut self) {
-        let Tables { reach, ports, .. } = self;
+    pub(super) fn map_reach(&mut self) {
+        let Tables { reach, ports, mirrors, .. } = self;
         let ports = ports.iter().enumerate();
-        reach.map(ports.filter_map(|(at, port)| Some((PortId::new(at)?, port.as_ref()?))));
+        reach.map(ports.filter_map(|(at, port)| Some((PortId::new(at)?, port.as_ref()?))), mirrors);
     }
 }

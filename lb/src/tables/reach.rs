@@ -9,7 +9,7 @@ use alloc::vec;
 
 use crate::limits::PORTS_MAX;
 use crate::switch::vlan::{PortVlan, VLANS};
-use crate::{Port, PortId, PortSet, Role};
+use crate::{Mirrors, Port, PortId, PortSet, Role};
 
 pub(crate) struct Reach {
     /// By VLAN: the ports that carry it, whose link is up, and that do not stand by.
@@ -19,12 +19,16 @@ pub(crate) struct Reach {
     /// The same for what no service carries: not between ports that are isolated or in groups either,
     /// unless it is one group.
     switched: [PortSet; PORTS_MAX],
-    /// Ports with VLANs of their own, whose edges touch tags.
+    /// Ports with VLANs of their own, whose edges touch tags, and those of which frames are copied.
     edges: PortSet,
+    /// Ports of which frames are copied.
+    copied: PortSet,
     /// Ports that get what nobody knows the place of.
     flooded: PortSet,
     /// Uplinks that stand by for another one.
     resting: PortSet,
+    /// These, and ports that get copies alone: nothing goes to them, and what comes from them ends.
+    closed: PortSet,
 }
 
 impl Reach {
@@ -35,26 +39,35 @@ impl Reach {
             served: [PortSet::EMPTY; PORTS_MAX],
             switched: [PortSet::EMPTY; PORTS_MAX],
             edges: PortSet::EMPTY,
+            copied: PortSet::EMPTY,
             flooded: PortSet::EMPTY,
             resting: PortSet::EMPTY,
+            closed: PortSet::EMPTY,
         }
     }
 
-    /// Follows the ports.
-    pub fn map<'a>(&mut self, ports: impl Iterator<Item = (PortId, &'a Port)> + Clone) {
+    /// Follows the ports, and the mirrors.
+    pub fn map<'a>(
+        &mut self,
+        ports: impl Iterator<Item = (PortId, &'a Port)> + Clone,
+        mirrors: &Mirrors,
+    ) {
         let those = |is_one: fn(&Port) -> bool| -> PortSet {
             ports.clone().filter(|(_, port)| is_one(port)).map(|(id, _)| id).collect()
         };
         let uplinks = those(|port| port.role == Role::Uplink);
         self.flooded = those(|port| port.rules.flood);
-        self.edges = those(|port| port.rules.vlan != PortVlan::Transparent);
+        let with_vlans = those(|port| port.rules.vlan != PortVlan::Transparent);
+        self.copied = mirrors.sources();
+        self.edges = with_vlans.chain(self.copied).collect();
         let standbys = those(|port| port.role == Role::Uplink && port.rules.standby);
-        let up = those(|port| port.link_up);
+        let up = those(|port| port.link_up).minus(mirrors.destinations());
         // The first of those that are there, and all that never stand by.
         let ready = uplinks.minus(standbys).and(up);
         let serves = if ready.is_empty() { standbys.and(up).next() } else { None };
         self.resting = serves.into_iter().fold(standbys, PortSet::without);
-        let carrying = up.minus(self.resting);
+        self.closed = self.resting.chain(mirrors.destinations()).collect();
+        let carrying = up.minus(self.closed);
         let all = those(|_| true);
         for (id, port) in ports.clone() {
             let served = all.without(id).minus(uplinks.if_in(id));
@@ -99,6 +112,14 @@ impl Reach {
 
     pub fn resting(&self) -> PortSet {
         self.resting
+    }
+
+    pub fn closed(&self) -> PortSet {
+        self.closed
+    }
+
+    pub fn copied(&self) -> PortSet {
+        self.copied
     }
 
     pub fn edges(&self) -> PortSet {

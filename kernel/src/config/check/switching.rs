@@ -48,7 +48,7 @@ pub(super) fn check_rules(config: &Config, ports: &[PortPlan], findings: &mut Ve
             }
             match &rule.to {
                 Target::Service(service) if !config.services.contains_key(service) => {
-                    found(Wrong::NoSuchService { service: service.clone() });
+                    found(Wrong::NoSuchService { who: "a rule", service: service.clone() });
                 }
                 Target::Any | Target::Service(_) | Target::Hosts(_) => {}
             }

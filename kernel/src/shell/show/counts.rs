@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use lb::service::{RealCounters, ServiceCounters, Traffic};
-use lb::{Name, PortId, Real, Service};
+use lb::{Mirror, MirrorCounters, Name, PortId, Real, Service};
 
 use super::absent;
 use super::services::find;
@@ -61,6 +61,10 @@ pub fn clear(desk: &mut Desk<'_>, said: &Sentence) -> Result<(), Problem> {
             counts
                 .extend(reals.map(|(_, real)| (owner(its, real), of_real(&real.counters).into())));
         }
+    }
+    if port.is_none() && service.is_none() {
+        let mirrors = tables.mirrors().iter();
+        counts.extend(mirrors.map(|m| (Owner::Mirror(m.spec.name.clone()), raw_mirror(m).into())));
     }
     for (owner, counts) in counts {
         desk.appliance.cleared.clear(&owner, counts.into_iter());
@@ -141,6 +145,12 @@ pub fn real(desk: &Desk<'_>, real: &Real) -> RealCounters {
     RealCounters { flows_new, flows_ended, traffic: traffic_of(traffic), ..real.counters }
 }
 
+/// Copies that were sent, and those that were not, by why.
+pub fn mirror(desk: &Desk<'_>, mirror: &Mirror) -> [u64; 3] {
+    let owner = Owner::Mirror(mirror.spec.name.clone());
+    raw_mirror(mirror).map(|(name, count)| desk.appliance.cleared.since(&owner, name, count))
+}
+
 fn owner(service: &Service, real: &Real) -> Owner {
     Owner::Real { service: service.spec.name.clone(), guest: real.spec.guest.clone() }
 }
@@ -196,6 +206,11 @@ fn raw_reports(desk: &Desk<'_>, id: PortId) -> impl Iterator<Item = Count> {
         ("rate", reports.rate),
     ];
     counts.into_iter()
+}
+
+fn raw_mirror(mirror: &Mirror) -> [Count; 3] {
+    let MirrorCounters { copies, no_room, not_taken } = mirror.counters;
+    [("copies", copies), ("no_room", no_room), ("not_taken", not_taken)]
 }
 
 fn of_service(counters: &ServiceCounters) -> [Count; 9] {

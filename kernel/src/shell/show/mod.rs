@@ -9,6 +9,7 @@ mod flows;
 mod guests;
 mod health;
 mod management;
+mod mirrors;
 mod packet;
 mod reals;
 mod services;
@@ -58,6 +59,7 @@ pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Proble
         Show::Load => Ok(reals::load(desk)),
         Show::Log => Ok(log()),
         Show::Macs => Ok(switch::macs(desk)),
+        Show::Mirrors => Ok(mirrors::mirrors(desk)),
         Show::Neighbors => Ok(guests::neighbors(desk)),
         Show::Packet => packet::trace(desk, said),
         Show::Ports => match said.port() {

@@ -16,6 +16,7 @@ pub(super) const fn delete(aspect: Aspect) -> Then {
 pub(super) static DELETE: &[Node] = &[
     word("guest", "a guest, or one of its addresses", Next(DELETE_GUEST)),
     word("mac", "a static MAC", Next(DELETE_MAC)),
+    word("mirror", "a mirror; its port is one again", Next(DELETE_MIRROR)),
     word("port", "what is said of a port", Next(DELETE_PORT)),
     word("service", "a service, or a part of it", Next(DELETE_SERVICE)),
     word("system", "what is said of the appliance itself", Next(DELETE_SYSTEM)),
@@ -84,6 +85,7 @@ static DELETE_MAC: &[Node] = &[value(
         )],
     ),
 )];
+static DELETE_MIRROR: &[Node] = &[value(Kind::Mirror, "which mirror", delete(Aspect::Mirror))];
 static DELETE_GUEST: &[Node] = &[value(
     Kind::Guest,
     "which guest",

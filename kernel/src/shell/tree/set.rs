@@ -3,6 +3,7 @@
 use lb::{Forwarding, OnDown, Protocol, Role, Scheduler};
 
 use super::check::{SET_AGENT, SET_CHECK, SET_REAL_CHECK};
+use super::mirror::SET_MIRROR;
 use super::tenants::{GROUP, MAX_MACS, POLICE, RULE, STORM_LIMIT, TRUST};
 use super::{choice, value, word};
 use crate::config::{PortPart, ServicePart};
@@ -19,6 +20,7 @@ pub(super) const fn set(aspect: Aspect) -> Action {
 static SET_NEXT: &[Node] = &[
     word("guest", "a VM on this host: its port, MAC and addresses", Next(SET_GUEST)),
     word("mac", "where a MAC is for good", Next(SET_MAC)),
+    SET_MIRROR,
     word("port", "a port: its role, NIC, VLANs and rules", Next(SET_PORT)),
     word("service", "a virtual address and the guests behind it", Next(SET_SERVICE)),
     word("system", "the appliance itself", Next(SET_SYSTEM)),

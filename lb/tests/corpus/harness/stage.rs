@@ -218,7 +218,12 @@ impl Stage {
             // Some ports do not even look.
             [
                 verdict,
-                Verdict::Drop(DropReason::Runt | DropReason::PoliceIn | DropReason::Standby),
+                Verdict::Drop(
+                    DropReason::Runt
+                    | DropReason::PoliceIn
+                    | DropReason::Standby
+                    | DropReason::MirrorPort,
+                ),
             ] => verdict,
             _ => panic!("{verdicts:?}"),
         }

@@ -26,6 +26,7 @@ impl Script<'_> {
         let command = match which % 10 {
             // What came later has numbers that hardly any scene of before has.
             _ if which == 255 => self.of_tenants(),
+            _ if which == 254 => self.of_mirrors(),
             _ if which >= 250 => self.of_switch(),
             _ if which >= 248 => self.set_management(),
             247 => return self.ping(stage),
@@ -113,6 +114,21 @@ impl Script<'_> {
         let rules =
             PortRules { police_in, police_out, storm, standby, macs_max, group, access, ..rules };
         Command::SetPortRules { port, rules }
+    }
+
+    /// Who looks on.
+    fn of_mirrors(&mut self) -> Command {
+        let which = self.byte();
+        let name = cast::name(["a", "b", "c"][usize::from(which) % 3]);
+        if which & 128 != 0 {
+            return Command::DeleteMirror(name);
+        }
+        let (from, to) = (self.port(), self.port());
+        let way = self.pick(&[None, Some(Way::In), Some(Way::Out)]);
+        let proto = self.pick(&[None, Some(Proto::Arp), Some(Proto::Transport(Protocol::Tcp))]);
+        let filter =
+            Filter { proto, vlan: (which & 64 != 0).then(|| self.vlan()), ..Filter::default() };
+        Command::SetMirror(MirrorSpec { name, from, way, filter, to })
     }
 
     fn access(&mut self) -> Vec<AccessRule> {

@@ -1,21 +1,18 @@
-//! Which frames are captured: every word that was said must hold.
+//! Which frames somebody wants to see: every word that was said must hold.
 //!
 //! A filter reads a frame as it is, with no table at hand but the ends of a service, copied when the
-//! capture began. What cannot be read has no address and no port, so no filter by these takes it.
+//! filter was made. What cannot be read has no address and no port, so no filter by these takes it.
+//! A capture at the console and a mirror ask by the same one.
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use lb::wire::{Endpoint, Headers, Transport, icmp, nd};
-use lb::{PortId, Protocol};
-
-use super::Way;
+use crate::wire::{Endpoint, Headers, Transport, icmp, nd};
+use crate::{Protocol, RealSpec, ServiceSpec};
 
 /// What is said of the frames that are wanted; nothing takes all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    pub port: Option<PortId>,
-    pub way: Option<Way>,
     /// 0 is untagged.
     pub vlan: Option<u16>,
     pub proto: Option<Proto>,
@@ -24,6 +21,13 @@ pub struct Filter {
     /// TCP's or UDP's, at one of the two ends.
     pub l4_port: Option<u16>,
     pub ends: Option<Ends>,
+}
+
+/// Which way a frame passes its port, as seen from the switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    In,
+    Out,
 }
 
 /// What a frame carries.
@@ -51,21 +55,61 @@ struct Facts {
     segment: Option<Transport>,
 }
 
+impl Way {
+    pub const ALL: [Way; 2] = [Way::In, Way::Out];
+
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Way::In => "in",
+            Way::Out => "out",
+        }
+    }
+}
+
+impl Proto {
+    pub const ALL: [Proto; 4] =
+        [Proto::Arp, Proto::Icmp, Proto::Transport(Protocol::Tcp), Proto::Transport(Protocol::Udp)];
+
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Proto::Arp => "arp",
+            Proto::Icmp => "icmp",
+            Proto::Transport(Protocol::Tcp) => "tcp",
+            Proto::Transport(Protocol::Udp) => "udp",
+        }
+    }
+}
+
+impl Ends {
+    /// Where a service's segments are seen; `reals` come with the addresses of their guests.
+    pub fn of<'a>(
+        service: &ServiceSpec,
+        reals: impl Iterator<Item = (&'a RealSpec, &'a [IpAddr])>,
+    ) -> Ends {
+        let at_real = |(real, addresses): (&'a RealSpec, &'a [IpAddr])| {
+            let port = real.port.unwrap_or(service.port).get();
+            addresses.iter().map(move |&address| Endpoint { address: address.into(), port })
+        };
+        let vip = Endpoint { address: service.vip.into(), port: service.port.get() };
+        let ends = reals.flat_map(at_real).chain([vip]).collect();
+        Ends { protocol: service.protocol, ends }
+    }
+}
+
 impl Filter {
-    /// Whether a frame that passes this port is wanted.
-    pub fn takes(&self, port: PortId, way: Way, frame: &[u8]) -> bool {
-        let is_here = self.port.is_none_or(|wanted| wanted == port);
-        let goes_so = self.way.is_none_or(|wanted| wanted == way);
-        is_here && goes_so && (self.asks_nothing_of_frames() || self.takes_frame(frame))
+    /// Whether a frame is wanted, of which this is the first buffer.
+    pub fn takes(&self, frame: &[u8]) -> bool {
+        self.asks_nothing() || self.takes_by(&Facts::of(frame).unwrap_or_default())
     }
 
-    fn asks_nothing_of_frames(&self) -> bool {
-        let Filter { vlan, proto, host, l4_port, ends, .. } = self;
+    fn asks_nothing(&self) -> bool {
+        let Filter { vlan, proto, host, l4_port, ends } = self;
         vlan.is_none() && proto.is_none() && host.is_none() && l4_port.is_none() && ends.is_none()
     }
 
-    fn takes_frame(&self, frame: &[u8]) -> bool {
-        let facts = Facts::of(frame).unwrap_or_default();
+    fn takes_by(&self, facts: &Facts) -> bool {
         let ends = facts.segment.map(|segment| [segment.source, segment.destination]);
         let is_of = |Ends { protocol, ends: wanted }: &Ends| {
             facts.proto == Some(Proto::Transport(*protocol))
@@ -103,3 +147,6 @@ impl Facts {
         Some(facts)
     }
 }
+
+#[cfg(test)]
+mod tests;
