@@ -9,6 +9,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::management::ManagementSpec;
+use crate::switch::groups::GroupRules;
 use crate::wire::ethernet::VLAN_MAX;
 use crate::wire::ip::Version;
 use crate::{
@@ -33,6 +34,8 @@ pub enum Command {
     SetMirror(MirrorSpec),
     /// A mirror goes, if there is one of this name.
     DeleteMirror(Name),
+    /// How multicast groups are listened for and asked for.
+    SetGroups(GroupRules),
     /// What the appliance is as a host; `None` if it is none.
     SetManagement(Option<Box<ManagementSpec>>),
     /// The NIC of a port says that its link went up or down.

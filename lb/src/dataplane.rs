@@ -14,6 +14,7 @@ mod access;
 mod balance;
 mod begin;
 mod follow;
+mod groups;
 mod guard;
 mod icmp_error;
 mod local;
@@ -45,6 +46,7 @@ use crate::service::persist::PersistenceTable;
 use crate::service::probe::Probes;
 use crate::service::standing::Standing;
 use crate::switch::fdb::Fdb;
+use crate::switch::groups::Groups;
 use crate::switch::police::Meters;
 use crate::tables::Tables;
 use crate::wire::{Ethernet, Ip, Offload, Transport, ethernet, icmp};
@@ -72,6 +74,7 @@ pub struct Capacity {
 pub struct Dataplane {
     tables: Tables,
     fdb: Fdb,
+    groups: Groups,
     flows: FlowTable,
     outbox: Outbox,
     events: Events,
@@ -116,6 +119,7 @@ impl Dataplane {
         Dataplane {
             tables: Tables::new(),
             fdb: Fdb::new(capacity.macs, secret),
+            groups: Groups::new(secret),
             flows: FlowTable::new(capacity.flows, secret.rotate_left(32)),
             outbox: Outbox::new(),
             events: Events::default(),
@@ -151,6 +155,7 @@ impl Dataplane {
         self.follow_uplinks(rested, closed);
         self.follow_places(command, &bound_before, now);
         self.follow_port(command);
+        self.follow_groups(command, now);
         self.recovery.follow(command);
         self.follow_management(command, now);
         match forgotten {
@@ -184,6 +189,7 @@ impl Dataplane {
         self.probe(now);
         self.announce_vips(now);
         self.manage(now);
+        self.look_round_groups(now);
         self.tables.build_placements();
         self.look_at_drops(now);
         let Dataplane { tables, events, .. } = self;
@@ -202,7 +208,7 @@ impl Dataplane {
             return Instant::START;
         }
         let lease = self.management.lease.as_ref().map(|client| client.next());
-        let words = [self.tables.next_word(), lease];
+        let words = [self.tables.next_word(), lease, self.groups.next_due()];
         words.into_iter().flatten().fold(self.probes.next(), Instant::min)
     }
 
@@ -226,6 +232,11 @@ impl Dataplane {
 
     pub fn fdb(&self) -> &Fdb {
         &self.fdb
+    }
+
+    /// Who is in which multicast group.
+    pub fn groups(&self) -> &Groups {
+        &self.groups
     }
 
     pub fn flows(&self) -> &FlowTable {

@@ -55,6 +55,7 @@ pub use service::{
 };
 pub use switch::access::{AccessList, AccessRule};
 pub use switch::filter::{Filter, Proto, Way};
+pub use switch::groups::{GroupRules, Querier, Vlans};
 pub use switch::mirror::{CopyEnd, Mirror, MirrorCounters, MirrorSpec, Mirrors};
 pub use switch::police::{Policer, StormLimits};
 pub use switch::port::{Port, PortId, PortRules, PortSet, Role};

@@ -8,6 +8,8 @@ pub const PORTS_MAX: usize = 64;
 pub const GUESTS_MAX: usize = 256;
 /// Addresses of one guest.
 pub const GUEST_ADDRESSES_MAX: usize = 4;
+/// Multicast groups of which is known who is in them, each in its VLAN.
+pub const GROUPS_MAX: usize = 1024;
 /// Rules of one port's access list.
 pub const ACCESS_RULES_MAX: usize = 64;
 /// Mirrors that may be set; a frame that all of them take is copied as many times.

@@ -133,8 +133,11 @@ impl Tables {
             Command::SetManagement(spec) => self.set_management(spec.as_deref(), now)?,
             Command::SetMirror(spec) => self.set_mirror(spec, now)?,
             Command::DeleteMirror(name) => self.delete_mirror(name, now),
-            // Of the FDB alone.
-            Command::SetMac { .. } | Command::DeleteMac { .. } | Command::SetAgeing(_) => {}
+            // Of the FDB alone, and of groups.
+            Command::SetMac { .. }
+            | Command::DeleteMac { .. }
+            | Command::SetAgeing(_)
+            | Command::SetGroups(_) => {}
         }
         self.epoch += 1;
         self.collect();

@@ -150,6 +150,12 @@ drop_reasons! {
     DhcpGuard = "dhcp_guard",
     /// A guest asks for members of multicast groups.
     QueryGuard = "query_guard",
+    /// IGMP or MLD that is cut short, comes from afar, or whose sum is wrong.
+    GroupMessage = "group_msg",
+    /// Who is in which group is told to routers, and none is there; the switch has heard it.
+    GroupReport = "group_report",
+    /// To a group that nobody is in whom it may reach.
+    NoMember = "no_member",
     /// A guest announces its address more than once a second.
     ArpRate = "arp_rate",
     /// To a VIP, but no service listens there.

@@ -55,6 +55,12 @@ fn to_all(source: IpAddr) -> Ends {
     Ends { destination_mac: mac, destination: (everybody, 67), ..from(source) }
 }
 
+/// MLD as it has to be sent: to neighbours alone, and with a router alert.
+fn of_groups(mut frame: Vec<u8>) -> Vec<u8> {
+    frame[21] = 1;
+    with_extensions(&frame, 14, &[(0, &[0, 0, 5, 2, 0, 0, 1, 0])])
+}
+
 /// What becomes of frames that guest 2 sends: nothing but these drops, or they go on as they are.
 fn expect(world: &mut World, rows: Vec<(&str, Vec<u8>, Result<(), DropReason>)>) {
     for (what, frame, end) in rows {
@@ -111,7 +117,7 @@ fn packets_come_from_own_addresses() {
             ),
             (
                 "no address of IPv6, and joins groups",
-                to_all(ANY_V6).icmp(143, 0, [0; 4], b""),
+                of_groups(to_all(ANY_V6).icmp(143, 0, [0; 4], b"")),
                 Ok(()),
             ),
             ("no address of IPv6, and calls", whole(ANY_V6), Err(DropReason::Martian)),
@@ -287,6 +293,7 @@ fn who_is_trusted_may() {
     };
     let (own, own_v6) = (guest_address(2), guest_address_v6(2));
     let advertisement = to_all(own_v6).icmp(ROUTER_ADVERTISEMENT, 0, [0; 4], &[0; 8]);
+    let query = to_all(LINK_LOCAL_V6).icmp(130, 0, [0; 4], &[0; 16]);
     let behind = {
         let mut frame = from(own).udp(b"?");
         frame[6..12].copy_from_slice(&STRANGER);
@@ -298,7 +305,7 @@ fn who_is_trusted_may() {
         (Trust::Dhcp, server(from(own)).udp(b"offer"), DropReason::DhcpGuard),
         (Trust::Mac, behind, DropReason::SpoofMac),
         (Trust::Querier, to_all(own).raw(2, &[0x11, 0, 0, 0, 0, 0, 0, 0]), DropReason::QueryGuard),
-        (Trust::Querier, to_all(own_v6).icmp(130, 0, [0; 4], &[0; 16]), DropReason::QueryGuard),
+        (Trust::Querier, of_groups(query), DropReason::QueryGuard),
         (Trust::Router, advertisement, DropReason::RaGuard),
         (Trust::Router, from(own).icmp(5, 1, [0; 4], &[0x45; 28]), DropReason::RaGuard),
     ];

@@ -267,7 +267,15 @@ impl Dataplane {
         match decided {
             Some(verdict) => Ok(verdict),
             None if to_us => Err(DropReason::NotForUs),
-            None => self.switch_to(glance.destination, ingress, header, now),
+            None => match self.fdb.lookup_at(glance.destination, now) {
+                None if header.destination.is_group() => {
+                    self.switch_to_many(ingress, header, (frame.head, frame.len), now)
+                }
+                station => {
+                    let egress = self.tables.switched(ingress, header.vlan);
+                    self.send_to(station, egress, (ingress, header), now)
+                }
+            },
         }
     }
 

@@ -191,6 +191,7 @@ impl Recovery {
             | Command::SetAgeing(_)
             | Command::SetMirror(_)
             | Command::DeleteMirror(_)
+            | Command::SetGroups(_)
             | Command::SetManagement(_)
             | Command::Administer { .. } => {}
             Command::SetPortRules { .. }

@@ -108,28 +108,16 @@ impl Dataplane {
         }
     }
 
-    /// The ordinary work of a switch.
+    /// The ordinary work of a switch, for a frame to one station.
     pub(super) fn switch(
         &self,
         ingress: PortId,
         header: &Ethernet,
         now: Instant,
     ) -> Result<Verdict, DropReason> {
-        let spot = self.fdb.spot(header.destination, header.vlan);
-        self.switch_to(spot, ingress, header, now)
-    }
-
-    /// The same where it is known already where to look; a group is never learned.
-    #[inline(always)]
-    pub(super) fn switch_to(
-        &self,
-        destination: fdb::Spot,
-        ingress: PortId,
-        header: &Ethernet,
-        now: Instant,
-    ) -> Result<Verdict, DropReason> {
+        let station = self.fdb.lookup(header.destination, header.vlan, now);
         let egress = self.tables.switched(ingress, header.vlan);
-        self.send_to(self.fdb.lookup_at(destination, now), egress, (ingress, header), now)
+        self.send_to(station, egress, (ingress, header), now)
     }
 
     /// What a real answers goes its way, be ports isolated or not.

@@ -86,6 +86,10 @@ impl Walk<'_> {
                 self.note(Step::Whom(Whom::Station));
                 let destination = plane.fdb.spot(header.destination, header.vlan);
                 let station = plane.fdb.foresee_lookup(destination, source, ingress, now);
+                if station.is_none() && header.destination.is_group() {
+                    let frame = (&*frame.head, frame.len);
+                    return plane.judge_to_many(ingress, header, frame, now)?.verdict;
+                }
                 let egress = plane.tables.switched(ingress, header.vlan);
                 plane.send_to(station, egress, (ingress, header), now)
             }

@@ -502,7 +502,7 @@ impl FdbEntry {
 }
 
 /// Whole seconds since the start: 136 years fit.
-fn seconds(now: Instant) -> u32 {
+pub(crate) fn seconds(now: Instant) -> u32 {
     (now.as_nanos() / 1_000_000_000) as u32
 }
 

@@ -42,6 +42,8 @@ pub struct PortRules {
     pub standby: bool,
     /// What may go from here to many ports; what its role says if nothing else is said.
     pub storm: Option<StormLimits>,
+    /// Who leaves a group here leaves nobody behind in it.
+    pub fast_leave: bool,
 }
 
 impl PortRules {
@@ -107,6 +109,7 @@ impl Default for PortRules {
             police_out: Policer::default(),
             standby: false,
             storm: None,
+            fast_leave: false,
         }
     }
 }
@@ -127,6 +130,11 @@ impl PortSet {
     #[must_use]
     pub const fn minus(self, other: PortSet) -> PortSet {
         PortSet(self.0 & !other.0)
+    }
+
+    #[must_use]
+    pub const fn or(self, other: PortSet) -> PortSet {
+        PortSet(self.0 | other.0)
     }
 
     /// The whole set to a member of it, to others nothing.

@@ -49,6 +49,11 @@ impl Bindings {
         self.bound.contains(port)
     }
 
+    /// Whether one guest is defined here, and nobody else may send.
+    pub fn has_one(&self, port: PortId) -> bool {
+        self.binds(port) && self.of_port(port).len() == 1
+    }
+
     pub fn with_guests(&self) -> PortSet {
         self.with_guests
     }

@@ -30,6 +30,7 @@ impl Script<'_> {
             _ if which >= 250 => self.of_switch(),
             _ if which >= 248 => self.set_management(),
             247 => return self.ping(stage),
+            246 => self.set_groups(),
             0 => self.set_port(),
             1 => Command::SetLink { port: self.port(), up: self.byte() & 1 != 0 },
             2 => Command::SetGuest(self.guest()),
@@ -63,6 +64,17 @@ impl Script<'_> {
             spec.addresses.extend([AddressSpec { source: AddressSource::Static(host), vlan }]);
         }
         Command::SetManagement((what != 3).then(|| Box::new(spec)))
+    }
+
+    fn set_groups(&mut self) -> Command {
+        let (what, interval) = (self.byte(), Duration::from_secs(self.word().into()));
+        let in_one = VlanId::new(self.vlan()).into_iter().collect();
+        let vlans = if what & 1 == 0 { Vlans::All } else { Vlans::These(Box::new(in_one)) };
+        Command::SetGroups(GroupRules {
+            unheard: (what & 2 != 0).then(|| vlans.clone()),
+            querier: (what & 4 != 0).then_some(Querier { interval, vlans }),
+            flood_unknown: what & 8 != 0,
+        })
     }
 
     fn ping(&mut self, stage: &mut Stage) {
@@ -110,9 +122,18 @@ impl Script<'_> {
         let macs_max = (which & 8 != 0).then_some(NonZeroU32::MIN);
         let group = (which & 16 != 0).then(|| cast::name("a"));
         let access = if which & 32 != 0 { self.access() } else { vec![] };
-        let standby = which & 64 != 0;
-        let rules =
-            PortRules { police_in, police_out, storm, standby, macs_max, group, access, ..rules };
+        let [standby, fast_leave] = [64, 128].map(|bit| which & bit != 0);
+        let rules = PortRules {
+            police_in,
+            police_out,
+            storm,
+            standby,
+            macs_max,
+            group,
+            access,
+            fast_leave,
+            ..rules
+        };
         Command::SetPortRules { port, rules }
     }
 
