@@ -68,6 +68,7 @@ pub struct Tables {
 /// looks round looks no further.
 #[derive(Clone, Copy, Debug, Default)]
 struct Ends {
+    ports: usize,
     guests: usize,
     services: usize,
     reals: usize,
@@ -497,6 +498,7 @@ impl Tables {
     /// Makes anew what is only read out of the tables; changes are rare and the tables small.
     fn index(&mut self) {
         self.ends = Ends {
+            ports: end(&self.ports),
             guests: end(&self.guests),
             services: end(&self.services),
             reals: end(&self.reals),

@@ -7,10 +7,8 @@ use crate::{Instant, Name, Port, PortId, PortRules, PortSet, Refusal, Role};
 
 impl Tables {
     pub fn ports(&self) -> impl Iterator<Item = (PortId, &Port)> {
-        self.ports
-            .iter()
-            .enumerate()
-            .filter_map(|(at, port)| Some((PortId::new(at)?, port.as_ref()?)))
+        let ports = self.ports[..self.ends.ports].iter().enumerate();
+        ports.filter_map(|(at, port)| Some((PortId::new(at)?, port.as_ref()?)))
     }
 
     pub fn port(&self, id: PortId) -> Option<&Port> {

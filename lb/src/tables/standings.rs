@@ -138,6 +138,9 @@ impl Tables {
     fn look_at_slice(&mut self, now: Instant, events: &mut Events) {
         let first = self.standings.look_round_at;
         self.standings.look_round_at = (first + 1) % LOOK_ROUND_TURNS;
+        if first >= self.ends.services.max(self.ends.reals) {
+            return;
+        }
         self.look_at_severances(first, LOOK_ROUND_TURNS, now);
         self.tell_severances(first, LOOK_ROUND_TURNS, events);
         for at in (first..self.ends.services).step_by(LOOK_ROUND_TURNS) {
