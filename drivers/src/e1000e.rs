@@ -299,6 +299,10 @@ impl<R: Registers> Nic for E1000e<R> {
         }
     }
 
+    fn is_waiting(&self) -> bool {
+        !self.health.is_broken() && self.receive.is_waiting()
+    }
+
     fn abilities(&self) -> Abilities {
         Abilities { checksum: true, tcp_v4: true, tcp_v6: true, udp: false }
     }

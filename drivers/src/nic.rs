@@ -45,6 +45,9 @@ pub trait Nic {
     /// buffers for those taken.
     fn receive(&mut self, batch: &mut Batch);
 
+    /// Whether `receive` would find something: a look that costs less, for who looks again and again.
+    fn is_waiting(&self) -> bool;
+
     /// What it does with a frame on sending; nothing, unless it says so. That may change when the
     /// device was reset.
     fn abilities(&self) -> Abilities {

@@ -7,9 +7,10 @@
 //! device's ring, where nobody can reach its bytes.
 //!
 //! What is known of a buffer is a record, for which a frame is another word: the frame is the one
-//! reference to it that there is, and as small as that. The free list is a stack of those, so the buffer
-//! used next is the one used last, whose first lines are still in the cache. Records lie outside of the
-//! buffers: a device that writes where it must not can spoil a frame, not a list.
+//! reference to it that there is, and as small as that. Free buffers are a chain, as those of a frame
+//! are, and a stack: the one used next is the one used last, whose first lines are still in the cache.
+//! Records lie outside of the buffers: a device that writes where it must not can spoil a frame, not a
+//! list.
 //!
 //! ```text
 //! first    0             64                                              2112
@@ -32,7 +33,7 @@ use alloc::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 use alloc::boxed::Box;
 use core::cell::Cell;
 use core::fmt;
-use core::mem::ManuallyDrop;
+use core::mem::{self, ManuallyDrop};
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::slice;
@@ -63,9 +64,10 @@ const _: () = assert!(BUFFER_BYTES / CACHE_LINE_BYTES % 2 == 1);
 
 /// A fixed number of buffers for one core.
 pub struct Pool {
-    /// The stack: the first `free` entries are the buffers that nobody owns.
-    stack: Box<[Cell<Option<Frame>>]>,
+    /// The first of the buffers that nobody owns, and how many there are.
+    top: Cell<Option<Frame>>,
     free: Cell<usize>,
+    total: usize,
 }
 
 /// An Ethernet frame and the buffers it lies in. One word, so that moving it costs nothing.
@@ -80,7 +82,7 @@ struct Record {
     /// Where in it the frame's bytes begin, and how many there are.
     head: NonNull<u8>,
     head_len: u32,
-    /// How the frame goes on, in how many buffers and bytes.
+    /// How the frame goes on, in how many buffers and bytes. Of a free buffer, the next free one.
     next: Option<Frame>,
     further_buffers: u32,
     further_bytes: u32,
@@ -91,8 +93,7 @@ const _: () = assert!(size_of::<Record>() == CACHE_LINE_BYTES, "found in one lin
 
 impl Pool {
     /// Memory that each buffer takes, what is kept beside it included.
-    pub const BYTES_PER_BUFFER: usize =
-        BUFFER_BYTES + size_of::<Record>() + size_of::<Cell<Option<Frame>>>();
+    pub const BYTES_PER_BUFFER: usize = BUFFER_BYTES + size_of::<Record>();
 
     /// A pool of `count` buffers. Its memory is never given back: an appliance has one pool for
     /// life, and devices know its addresses.
@@ -108,8 +109,8 @@ impl Pool {
         // SAFETY: the layout's size is not zero.
         let region = NonNull::new(unsafe { alloc_zeroed(layout) })
             .unwrap_or_else(|| handle_alloc_error(layout));
-        let stack = (0..count).map(|_| Cell::new(None)).collect();
-        let pool: &Pool = Box::leak(Box::new(Pool { stack, free: Cell::new(0) }));
+        let pool = Pool { top: Cell::new(None), free: Cell::new(0), total: count };
+        let pool: &Pool = Box::leak(Box::new(pool));
         let record = |at| {
             // SAFETY: the region was made of `count` buffers, and `at` is below that.
             let buffer = unsafe { region.add(at * BUFFER_BYTES) };
@@ -125,9 +126,9 @@ impl Pool {
     /// An empty frame, or `None` when every buffer is owned by somebody.
     #[inline]
     pub fn take(&self) -> Option<Frame> {
-        let top = self.free.get().checked_sub(1)?;
-        let mut frame = self.stack[top].take()?;
-        self.free.set(top);
+        let mut frame = self.top.take()?;
+        self.set_top(frame.0.next.take());
+        self.free.set(self.free.get() - 1);
         frame.0.begin_at(HEADROOM_BYTES);
         frame.0.offload = Offload::default();
         Some(frame)
@@ -156,15 +157,20 @@ impl Pool {
 
     /// All buffers.
     pub fn total(&self) -> usize {
-        self.stack.len()
+        self.total
     }
 
     #[inline]
     fn put_back(&self, record: &'static mut Record) {
-        let free = self.free.get();
-        // There is a place for each, so this one's is empty.
-        self.stack[free].set(Some(Frame(ManuallyDrop::new(record))));
-        self.free.set(free + 1);
+        mem::forget(mem::replace(&mut record.next, self.top.take()));
+        self.set_top(Some(Frame(ManuallyDrop::new(record))));
+        self.free.set(self.free.get() + 1);
+    }
+
+    /// Its place is empty: nobody need look for a frame to drop.
+    #[inline]
+    fn set_top(&self, frame: Option<Frame>) {
+        mem::forget(self.top.replace(frame));
     }
 }
 

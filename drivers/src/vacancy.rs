@@ -27,6 +27,10 @@ impl Nic for Vacancy {
 
     fn receive(&mut self, _: &mut Batch) {}
 
+    fn is_waiting(&self) -> bool {
+        false
+    }
+
     fn send(&mut self, frame: Frame) -> Result<(), Frame> {
         self.counters.tx_broken += 1;
         Err(frame)

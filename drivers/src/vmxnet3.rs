@@ -354,6 +354,10 @@ impl<R: Registers> Nic for Vmxnet3<R> {
         }
     }
 
+    fn is_waiting(&self) -> bool {
+        !self.health.is_broken() && self.receive.is_waiting()
+    }
+
     fn abilities(&self) -> Abilities {
         Abilities { checksum: true, tcp_v4: true, tcp_v6: true, udp: false }
     }

@@ -124,6 +124,9 @@ fn segments(gso_type: u8, gso_size: u16, agreed: Abilities) -> Option<Segments> 
 /// The header of a frame that is sent, `num_buffers` zero as it must be (5.1.6.2.1).
 pub fn transmit(frame: &Frame) -> Header {
     let mut header = [0; HEADER_BYTES];
+    if frame.offload().is_none() {
+        return header;
+    }
     if let Some(PartialChecksum { start, offset }) = frame.offload().checksum {
         header[0] = NEEDS_CSUM;
         put(&mut header, 6, start);

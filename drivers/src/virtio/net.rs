@@ -191,7 +191,7 @@ impl<T: Transport, D: Doorbell> VirtioNet<T, D> {
     }
 
     fn take_received(&mut self, mut waiting: u16, batch: &mut Batch) -> Result<(), RingFault> {
-        let merging = self.features.merging();
+        let (merging, agreed) = (self.features.merging(), self.features.our_abilities());
         while waiting > 0 && !batch.is_full() {
             let Used { mut frame, written_bytes } = self.receive.pop()?;
             waiting -= 1;
@@ -204,7 +204,7 @@ impl<T: Transport, D: Doorbell> VirtioNet<T, D> {
                 }
                 Err(misfit) => Err(misfit),
             };
-            match gathered.and_then(|()| self.judge(&header, &mut frame)) {
+            match gathered.and_then(|()| self.judge(&header, &mut frame, agreed)) {
                 Ok(()) => batch.push(frame).expect("a batch that is not full takes a frame"),
                 Err(misfit) => self.count_misfit(misfit),
             }
@@ -228,8 +228,12 @@ impl<T: Transport, D: Doorbell> VirtioNet<T, D> {
     }
 
     /// Notes what the header says of the frame, if that can be.
-    fn judge(&mut self, header: &Header, frame: &mut Frame) -> Result<(), Misfit> {
-        let agreed = self.features.our_abilities();
+    fn judge(
+        &mut self,
+        header: &Header,
+        frame: &mut Frame,
+        agreed: Abilities,
+    ) -> Result<(), Misfit> {
         let (offload, claim) = header::judge(header, frame.len(), frame.total_len(), agreed)?;
         frame.set_offload(offload);
         self.counters.rx_frames += 1;
@@ -376,6 +380,10 @@ impl<T: Transport, D: Doorbell> Nic for VirtioNet<T, D> {
             Ok(waiting) => self.take_and_refill(waiting, batch),
             Err(fault) => self.fail(fault.into()),
         }
+    }
+
+    fn is_waiting(&self) -> bool {
+        !self.is_broken() && self.receive.pending() != Ok(0)
     }
 
     fn abilities(&self) -> Abilities {

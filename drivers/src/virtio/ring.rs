@@ -29,8 +29,7 @@ use super::memory::{Descriptor, RingAddresses, RingMemory, RingSize};
 use crate::nic::RingFault;
 use crate::pool::{FURTHER_BYTES_MAX, Frame};
 use alloc::boxed::Box;
-use alloc::vec::Vec;
-use core::mem;
+use core::{iter, mem};
 
 #[cfg(test)]
 mod tests;
@@ -77,8 +76,9 @@ pub struct Ring {
     direction: Direction,
     /// By descriptor number: the frame whose first buffer is behind it, if any.
     slots: Box<[Slot]>,
-    /// Numbers of descriptors without a buffer; never longer than the ring.
-    free: Vec<u16>,
+    /// The first descriptor without a buffer; each names the next. How many there are.
+    free: u16,
+    room: u16,
     pushed: u16,
     published: u16,
     consumed: u16,
@@ -89,8 +89,9 @@ struct Slot {
     frame: Option<Frame>,
     /// The available index that the frame was pushed with.
     index: u16,
-    /// The descriptor of the frame's next buffer. Ours to remember: the one in shared memory may
-    /// say something else by now.
+    /// The descriptor of the frame's next buffer, or the next free one: those of a frame are taken in
+    /// the order in which they are free, so this stays as it is when they are. Ours to remember: the one
+    /// in shared memory may say something else by now.
     next: u16,
 }
 
@@ -101,7 +102,8 @@ impl Ring {
             memory: RingMemory::new(size)?,
             direction,
             slots: (0..size.get()).map(|_| Slot::default()).collect(),
-            free: Vec::with_capacity(usize::from(size.get())),
+            free: 0,
+            room: 0,
             pushed: 0,
             published: 0,
             consumed: 0,
@@ -119,8 +121,9 @@ impl Ring {
     }
 
     /// Buffers that `push` would still take.
+    #[inline]
     pub fn room(&self) -> usize {
-        self.free.len()
+        self.room.into()
     }
 
     /// Frames that the device has been shown and has not answered.
@@ -134,18 +137,23 @@ impl Ring {
     }
 
     /// Takes a frame in. It comes back when the ring has too little room.
+    #[inline(always)]
     pub fn push(&mut self, frame: Frame) -> Result<(), Frame> {
-        let further = frame.buffers() - 1;
-        if further >= self.room() {
+        let buffers = frame.buffers();
+        if buffers > self.room() {
             return Err(frame);
         }
-        let first = self.describe(frame.device_head(), further);
-        if further > 0 {
-            self.describe_further(&frame, further);
+        let first = self.free;
+        match buffers {
+            1 => self.free = self.describe(first, frame.device_head(), 0),
+            _ => self.describe_chain(&frame),
         }
+        self.room -= buffers as u16;
         self.memory.write_available(self.pushed, first);
         let slot = &mut self.slots[usize::from(first)];
-        (slot.frame, slot.index) = (Some(frame), self.pushed);
+        // A free descriptor has no frame, and nobody need look for one to drop.
+        mem::forget(slot.frame.replace(frame));
+        slot.index = self.pushed;
         self.pushed = self.pushed.wrapping_add(1);
         Ok(())
     }
@@ -169,15 +177,12 @@ impl Ring {
     }
 
     /// The next answer. To be called as often as `pending` said.
+    #[inline(always)]
     pub fn pop(&mut self) -> Result<Used, RingFault> {
         let answer = self.memory.used_element(self.consumed);
-        // Compared before it is made smaller: 0x10000 is not 0.
-        if answer.id >= u32::from(self.size().get()) {
-            return Err(RingFault::UsedId);
-        }
-        let id = answer.id as u16;
         let queued = self.pushed.wrapping_sub(self.published);
-        let slot = &mut self.slots[usize::from(id)];
+        // The number as it is: 0x10000 is not 0.
+        let slot = self.slots.get_mut(answer.id as usize).ok_or(RingFault::UsedId)?;
         let frame = slot.frame.as_ref().ok_or(RingFault::UsedNotHead)?;
         // Pushed, but not yet published.
         if slot.index.wrapping_sub(self.published) < queued {
@@ -188,7 +193,13 @@ impl Ring {
             return Err(RingFault::UsedLen);
         }
         let frame = slot.frame.take().ok_or(RingFault::UsedNotHead)?;
-        self.release(id, frame.buffers());
+        let first = answer.id as u16;
+        match frame.buffers() {
+            1 => slot.next = self.free,
+            buffers => self.join_free(first, buffers),
+        }
+        self.free = first;
+        self.room += frame.buffers() as u16;
         self.consumed = self.consumed.wrapping_add(1);
         Ok(Used { frame, written_bytes: answer.len })
     }
@@ -210,43 +221,44 @@ impl Ring {
     fn begin(&mut self) {
         self.memory.take_back();
         self.memory.refuse_interrupts();
-        self.slots.fill_with(Slot::default);
-        self.free.clear();
-        self.free.extend((0..self.size().get()).rev());
+        for (at, slot) in (1..).zip(&mut self.slots) {
+            *slot = Slot { frame: None, index: 0, next: at };
+        }
+        (self.free, self.room) = (0, self.size().get());
         (self.pushed, self.published, self.consumed) = (0, 0, 0);
     }
 
-    /// Uses up a descriptor for a buffer, after which `left` more of the same frame follow; its number.
-    fn describe(&mut self, (address, len): (u64, u32), left: usize) -> u16 {
-        let id = self.free.pop().expect("room was seen to before");
-        let (next, next_flag) = match self.free.last() {
-            Some(&next) if left > 0 => (next, NEXT),
-            _ => (0, 0),
-        };
+    /// Puts a buffer behind a free descriptor, after which `left` more of the same frame follow; the
+    /// descriptor that is free next.
+    #[inline(always)]
+    fn describe(&mut self, id: u16, (address, len): (u64, u32), left: usize) -> u16 {
+        let next = self.slots[usize::from(id)].next;
+        let next_flag = if left > 0 { NEXT } else { 0 };
         let (len, write) = match self.direction {
             Direction::Receive => (RECEIVE_BYTES, WRITE),
             Direction::Transmit => (len, 0),
         };
         let flags = write | next_flag;
         self.memory.write_descriptor(id, Descriptor { address, len, flags, next });
-        self.slots[usize::from(id)].next = next;
-        id
+        next
     }
 
+    /// The same for all buffers of a frame.
     #[inline(never)]
-    fn describe_further(&mut self, frame: &Frame, mut left: usize) {
-        for part in frame.further_parts() {
-            left -= 1;
-            self.describe(part, left);
+    fn describe_chain(&mut self, frame: &Frame) {
+        let parts = iter::once(frame.device_head()).chain(frame.further_parts());
+        for (part, left) in parts.zip((0..frame.buffers()).rev()) {
+            self.free = self.describe(self.free, part, left);
         }
     }
 
-    /// Frees a frame's descriptors, the first one and those that follow it.
-    fn release(&mut self, first: u16, count: usize) {
-        let mut id = first;
-        for _ in 0..count {
-            self.free.push(id);
-            id = self.slots[usize::from(id)].next;
+    /// Has those descriptors that are free follow a frame's last.
+    #[inline(never)]
+    fn join_free(&mut self, first: u16, buffers: usize) {
+        let next_of = |id: &u16| Some(self.slots[usize::from(*id)].next);
+        let last = iter::successors(Some(first), next_of).nth(buffers - 1);
+        if let Some(last) = last {
+            self.slots[usize::from(last)].next = self.free;
         }
     }
 }

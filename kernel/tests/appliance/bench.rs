@@ -65,6 +65,10 @@ impl Nic for FakeNic {
         }
     }
 
+    fn is_waiting(&self) -> bool {
+        !self.cable.borrow().to_switch.is_empty()
+    }
+
     fn abilities(&self) -> Abilities {
         self.cable.borrow().abilities
     }

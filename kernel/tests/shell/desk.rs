@@ -61,6 +61,10 @@ impl Nic for QueueNic {
         }
     }
 
+    fn is_waiting(&self) -> bool {
+        !self.cable.borrow().0.is_empty()
+    }
+
     fn send(&mut self, frame: Frame) -> Result<(), Frame> {
         self.counters.tx_frames += 1;
         self.counters.tx_bytes += frame.len() as u64;

@@ -175,7 +175,7 @@ fn d2_used_id_of_the_middle_of_a_chain() {
     bench.push_chain(4);
     assert!(bench.ring.publish());
     let posted = bench.device.fetch()[0].clone();
-    let middle = (0..8).find(|&id| id != posted.id && !bench.ring.free.contains(&id)).unwrap();
+    let middle = bench.ring.slots[usize::from(posted.id)].next;
     assert_eq!(bench.answered(middle.into(), 12), Err(UsedNotHead));
     bench.end(4);
 }
