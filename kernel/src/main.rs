@@ -172,9 +172,9 @@ fn run(
     let mut pace = Pace::begin(machine.now());
     loop {
         let now = machine.now();
-        match appliance.turn(now) {
-            Turn::Busy => pace.worked(now),
-            Turn::Idle => (0..pace.found_nothing()).for_each(|_| core::hint::spin_loop()),
+        let turn = appliance.turn(now);
+        if turn == Turn::Busy {
+            pace.worked(now);
         }
         if let Some(news) = control.tick(appliance) {
             seats.tell(&news);
@@ -201,7 +201,11 @@ fn run(
                 watchdog.feed();
             }
         }
-        if pace.may_rest(now) && machine.idle.is_usable() && appliance.arm() {
+        let may_rest = pace.may_rest(now) && machine.idle.is_usable();
+        if turn == Turn::Idle && !may_rest {
+            pace.look_for_frames(|| appliance.is_waiting());
+        }
+        if may_rest && appliance.arm() {
             // What no interrupt tells of is looked for as often as housekeeping is done.
             let is_awaited = control.is_saving() || seats.is_polled() || seats.waiting() > 0;
             let most = if is_awaited { TICK } else { Duration::MAX };

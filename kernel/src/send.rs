@@ -62,7 +62,7 @@ pub enum Many {
 
 impl Many {
     /// `None` for a frame to one station.
-    #[cfg_attr(feature = "image", optimize(speed))]
+    #[inline(always)]
     pub fn of(frame: &[u8]) -> Option<Many> {
         let &[first, ..] = frame else { return None };
         let is_group = first & 1 != 0;
@@ -71,7 +71,7 @@ impl Many {
 }
 
 impl SoftwareCounters {
-    #[cfg_attr(feature = "image", optimize(speed))]
+    #[inline(always)]
     pub fn count_in(&mut self, many: Option<Many>) {
         match many {
             None => {}
@@ -80,7 +80,7 @@ impl SoftwareCounters {
         }
     }
 
-    #[cfg_attr(feature = "image", optimize(speed))]
+    #[inline(always)]
     fn count_out(&mut self, many: Option<Many>) {
         match many {
             None => {}
@@ -128,19 +128,14 @@ impl Egress<'_> {
         }
     }
 
-    /// A frame that comes back found the ring full; the NIC has counted it.
     #[cfg_attr(feature = "image", optimize(speed))]
     fn hand_over(&mut self, frame: Frame) -> Sent {
         let seen = self.tap.as_mut().map(|tap| tap.see(&frame));
-        let many = Many::of(&frame);
-        if self.nic.send(frame).is_ok() {
-            self.counters.count_out(many);
-            return Sent::Queued;
-        }
-        if let Some((tap, mark)) = self.tap.as_mut().zip(seen) {
+        let sent = hand_over(self.nic, self.counters, frame);
+        if let (Sent::Nothing, Some((tap, mark))) = (sent, self.tap.as_mut().zip(seen)) {
             tap.take_back(mark);
         }
-        Sent::Nothing
+        sent
     }
 
     fn cut(&mut self, frame: &Frame) -> Sent {
@@ -169,6 +164,19 @@ impl Egress<'_> {
             sent = Sent::Queued;
         }
         sent
+    }
+}
+
+/// Gives a NIC a frame that it takes. One that comes back found the ring full; the NIC has counted it.
+#[inline(always)]
+pub fn hand_over(nic: &mut dyn Nic, counters: &mut SoftwareCounters, frame: Frame) -> Sent {
+    let many = Many::of(&frame);
+    match nic.send(frame) {
+        Ok(()) => {
+            counters.count_out(many);
+            Sent::Queued
+        }
+        Err(_) => Sent::Nothing,
     }
 }
 
@@ -207,8 +215,11 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Payload<'a, I> {
 }
 
 /// What a frame leaves undone, as `lb` says it.
-#[cfg_attr(feature = "image", optimize(speed))]
+#[inline(always)]
 pub fn offload_of(frame: &Frame) -> Offload {
+    if frame.offload().is_none() {
+        return Offload::default();
+    }
     let drivers::Offload { checksum, segments } = frame.offload();
     let kind_of = |kind| match kind {
         drivers::SegmentKind::TcpV4 => SegmentKind::TcpV4,

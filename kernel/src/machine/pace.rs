@@ -5,9 +5,10 @@
 //! go and for [`CONSOLE_LINGER`] afterwards, because the host needs a moment to fill the UART's 16
 //! bytes again: a paste of 5,000 lines takes 2.5 s under emulation, and 4.4 s without that moment.
 //!
-//! A loop that looks in vain looks a little later the next time: after one pause of the processor, then
-//! two, four, up to [`PAUSES_MAX`], which is less than a microsecond and takes a tenth of the
-//! instructions. An emulator, or a host with more machines than cores, does something better with each.
+//! A loop that looks in vain looks a little later the next time: after four pauses of the processor, then
+//! eight, up to [`PAUSES_MAX`], which is about a microsecond and takes a tenth of the instructions. An
+//! emulator, or a host with more machines than cores, does something better with each. Nor is each look a
+//! whole turn: only after [`LOOKS`] of them is it seen what time brings.
 //!
 //! Going to sleep and waking up costs more than some looks in vain, and a frame that comes meanwhile
 //! waits for it. So the loop polls on for a while, and how long is learned (as Linux's haltpoll does): a
@@ -15,6 +16,7 @@
 //! came after [`PATIENCE_MAX`] was not worth any. Who sends without a stop never finds the loop asleep,
 //! and who sends now and then costs no more than he needs.
 
+use core::hint;
 use core::time::Duration;
 
 use lb::Instant;
@@ -24,8 +26,11 @@ const CONSOLE_BUSY_INTERVAL: Duration = Duration::from_micros(100);
 const CONSOLE_LINGER: Duration = Duration::from_millis(20);
 const PATIENCE_MIN: Duration = Duration::from_micros(20);
 const PATIENCE_MAX: Duration = Duration::from_micros(500);
-/// Pauses between two looks, at most.
-const PAUSES_MAX: u32 = 16;
+/// Pauses between two looks, at least and at most.
+const PAUSES_MIN: u32 = 4;
+const PAUSES_MAX: u32 = 32;
+/// Looks at NICs alone, between two turns that find nothing.
+const LOOKS: usize = 8;
 /// The longest rest: consoles and NICs are looked after as often.
 const REST_MAX: Duration = Duration::from_millis(100);
 /// While a console is in use: no interrupt tells that its UART can take the next bytes.
@@ -44,7 +49,7 @@ pub struct Pace {
 impl Pace {
     pub fn begin(now: Instant) -> Self {
         let patience_ns = nanos(PATIENCE_MAX);
-        Self { console_at: now, linger_until: now, worked_at: now, patience_ns, pauses: 1 }
+        Self { console_at: now, linger_until: now, worked_at: now, patience_ns, pauses: PAUSES_MIN }
     }
 
     /// Frames came or went.
@@ -55,11 +60,21 @@ impl Pace {
         } else if gap_ns > self.patience_ns {
             self.patience_ns = (2 * self.patience_ns).min(nanos(PATIENCE_MAX));
         }
-        (self.worked_at, self.pauses) = (now, 1);
+        (self.worked_at, self.pauses) = (now, PAUSES_MIN);
     }
 
-    /// Pauses of the processor before the next look, as nothing was found at this one.
-    pub fn found_nothing(&mut self) -> u32 {
+    /// Looks for frames after a turn that found none, until one is there or another turn is due.
+    #[inline(always)]
+    pub fn look_for_frames(&mut self, is_there: impl Fn() -> bool) {
+        for _ in 0..LOOKS {
+            pause(self.next_pauses());
+            if is_there() {
+                return;
+            }
+        }
+    }
+
+    fn next_pauses(&mut self) -> u32 {
         let pauses = self.pauses;
         self.pauses = (2 * pauses).min(PAUSES_MAX);
         pauses
@@ -74,7 +89,7 @@ impl Pace {
         if moved_bytes {
             self.linger_until = now + CONSOLE_LINGER;
             // A key says nothing of how soon frames come.
-            (self.worked_at, self.pauses) = (now, 1);
+            (self.worked_at, self.pauses) = (now, PAUSES_MIN);
         }
         let is_busy = now < self.linger_until;
         self.console_at = now + if is_busy { CONSOLE_BUSY_INTERVAL } else { CONSOLE_INTERVAL };
@@ -97,7 +112,15 @@ impl Pace {
     /// taken before the next rest, else it would not wake the loop again. Without work the loop may
     /// rest again at once.
     pub fn woke(&mut self, now: Instant) {
-        (self.console_at, self.pauses) = (now, 1);
+        (self.console_at, self.pauses) = (now, PAUSES_MIN);
+    }
+}
+
+/// So many pauses of the processor, by fours: an instruction each and hardly any more.
+#[inline(always)]
+fn pause(pauses: u32) {
+    for _ in 0..pauses / PAUSES_MIN {
+        (0..PAUSES_MIN).for_each(|_| hint::spin_loop());
     }
 }
 
@@ -108,6 +131,9 @@ const fn nanos(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use core::array;
+    use core::cell::Cell;
+
     use super::*;
 
     const fn us(micros: u64) -> Instant {
@@ -169,10 +195,22 @@ mod tests {
     #[test]
     fn looks_in_vain_become_rarer() {
         let mut pace = Pace::begin(us(0));
-        let pauses: [u32; 7] = core::array::from_fn(|_| pace.found_nothing());
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 16, 16]);
+        let pauses: [u32; 6] = array::from_fn(|_| pace.next_pauses());
+        assert_eq!(pauses, [4, 8, 16, 32, 32, 32]);
         pace.worked(us(1));
-        assert_eq!(pace.found_nothing(), 1);
+        assert_eq!(pace.next_pauses(), 4);
+    }
+
+    #[test]
+    fn looks_end_when_a_frame_is_there() {
+        for (there_at, looks) in [(1, 1), (3, 3), (LOOKS, LOOKS), (LOOKS + 1, LOOKS)] {
+            let seen = Cell::new(0);
+            Pace::begin(us(0)).look_for_frames(|| {
+                seen.set(seen.get() + 1);
+                seen.get() == there_at
+            });
+            assert_eq!(seen.get(), looks, "one that is there at look {there_at}");
+        }
     }
 
     #[test]
