@@ -231,6 +231,13 @@ impl Default for Endings {
 }
 
 impl Endings {
+    /// What [`Endings::count`] does for [`Verdict::Forward`].
+    #[inline(always)]
+    pub(crate) fn forwarded(&mut self) {
+        self.rx += 1;
+        self.forwarded += 1;
+    }
+
     pub fn count(&mut self, verdict: Verdict) {
         self.rx += 1;
         match verdict {

@@ -148,7 +148,8 @@ impl Dataplane {
         glance.named = glance.flow.and_then(|hash| self.flows.named(hash));
     }
 
-    /// Pass 4.
+    /// Pass 4. Nearly all frames go out of one port: those have a way of their own to the end, on which
+    /// a verdict is one byte in a register.
     #[inline(always)]
     pub(super) fn end(
         &mut self,
@@ -157,9 +158,17 @@ impl Dataplane {
         glance: &Result<Glance, DropReason>,
         now: Instant,
     ) -> Verdict {
-        let verdict = self.verdict(ingress, frame, glance, now);
-        self.endings[ingress.index()].count(verdict);
-        verdict
+        match self.decide_at(ingress, frame, glance, now) {
+            Ok(Verdict::Forward(port)) => {
+                self.endings[ingress.index()].forwarded();
+                Verdict::Forward(port)
+            }
+            decided => {
+                let verdict = self.settle(ingress, glance, decided, now);
+                self.endings[ingress.index()].count(verdict);
+                verdict
+            }
+        }
     }
 
     /// What comes from an uplink that stands by has come by another one, or will; and who looks on has
@@ -189,7 +198,10 @@ impl Dataplane {
         now: Instant,
     ) -> Verdict {
         let verdict = match self.meters.let_in(ingress, frame.len, now) {
-            true => self.verdict(ingress, frame, glance, now),
+            true => {
+                let decided = self.decide_at(ingress, frame, glance, now);
+                self.settle(ingress, glance, decided, now)
+            }
             false => Verdict::Drop(DropReason::PoliceIn),
         };
         let verdict = self.meters.leave(verdict, frame.len, now);
@@ -197,23 +209,33 @@ impl Dataplane {
         verdict
     }
 
+    /// By itself, as it is for the few that are not sent out of one port.
+    #[inline(never)]
+    fn settle(
+        &mut self,
+        ingress: PortId,
+        glance: &Result<Glance, DropReason>,
+        decided: Result<Verdict, DropReason>,
+        now: Instant,
+    ) -> Verdict {
+        let verdict = decided.unwrap_or_else(Verdict::Drop);
+        if let (Verdict::Flood(_), Ok(glance)) = (verdict, glance) {
+            self.meters.flooded(ingress, glance.header.destination, now);
+        }
+        verdict
+    }
+
     #[inline(always)]
-    fn verdict(
+    fn decide_at(
         &mut self,
         ingress: PortId,
         frame: &mut Frame<'_>,
         glance: &Result<Glance, DropReason>,
         now: Instant,
-    ) -> Verdict {
+    ) -> Result<Verdict, DropReason> {
         match glance {
-            Ok(glance) => {
-                let verdict = settled(self.decide(ingress, frame, glance, now));
-                if let Verdict::Flood(_) = verdict {
-                    self.meters.flooded(ingress, glance.header.destination, now);
-                }
-                verdict
-            }
-            Err(reason) => Verdict::Drop(*reason),
+            Ok(glance) => self.decide(ingress, frame, glance, now),
+            Err(reason) => Err(*reason),
         }
     }
 
@@ -351,20 +373,6 @@ impl Dataplane {
         }
         let Inbound { ingress, header, ip, ref head, .. } = *packet;
         Ok(self.is_lease(ingress, header, ip, head).then_some(Verdict::Punt))
-    }
-}
-
-/// Case by case, which stays in registers: a verdict copied whole, of which only a part has just
-/// been written, waits until its parts have met in the cache (4 ns).
-#[inline(always)]
-fn settled(decided: Result<Verdict, DropReason>) -> Verdict {
-    match decided {
-        Ok(Verdict::Forward(port)) => Verdict::Forward(port),
-        Ok(Verdict::Flood(ports)) => Verdict::Flood(ports),
-        Ok(Verdict::Reply) => Verdict::Reply,
-        Ok(Verdict::Punt) => Verdict::Punt,
-        Ok(Verdict::Hold) => Verdict::Hold,
-        Ok(Verdict::Drop(reason)) | Err(reason) => Verdict::Drop(reason),
     }
 }
 

@@ -371,7 +371,7 @@ impl Fdb {
     pub fn sweep(&mut self, now: Instant) {
         for _ in 0..self.buckets.len().div_ceil(SWEEP_TURNS) {
             let at = self.sweep_at;
-            self.sweep_at = (at + 1) % self.buckets.len();
+            self.sweep_at = (at + 1) & (self.buckets.len() - 1);
             if self.buckets[at].is_empty() {
                 continue;
             }

@@ -129,18 +129,19 @@ impl Tables {
     /// second, so all are seen within that.
     pub(crate) fn look_round(&mut self, now: Instant, events: &mut Events) {
         let passed = now.since(self.standings.looked_round).as_nanos() / SLICE.as_nanos();
+        let turns = passed.clamp(1, LOOK_ROUND_TURNS as u128) as usize;
+        let first = self.standings.look_round_at;
         self.standings.looked_round = now;
-        for _ in 0..passed.clamp(1, LOOK_ROUND_TURNS as u128) {
-            self.look_at_slice(now, events);
-        }
+        self.standings.look_round_at = (first + turns) % LOOK_ROUND_TURNS;
+        // Slices from the end on are empty.
+        let end = self.ends.services.max(self.ends.reals);
+        let slices = (first..first + turns).map(|at| at % LOOK_ROUND_TURNS);
+        slices
+            .filter(|&first| first < end)
+            .for_each(|first| self.look_at_slice(first, now, events));
     }
 
-    fn look_at_slice(&mut self, now: Instant, events: &mut Events) {
-        let first = self.standings.look_round_at;
-        self.standings.look_round_at = (first + 1) % LOOK_ROUND_TURNS;
-        if first >= self.ends.services.max(self.ends.reals) {
-            return;
-        }
+    fn look_at_slice(&mut self, first: usize, now: Instant, events: &mut Events) {
         self.look_at_severances(first, LOOK_ROUND_TURNS, now);
         self.tell_severances(first, LOOK_ROUND_TURNS, events);
         for at in (first..self.ends.services).step_by(LOOK_ROUND_TURNS) {
