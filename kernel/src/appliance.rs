@@ -489,7 +489,7 @@ impl Appliance {
         let Some(port) = self.dataplane.tables().port(id) else {
             return;
         };
-        let up = state == NicState::Up;
+        let up = matches!(state, NicState::Up);
         if core::mem::replace(&mut slot.state, state) != state {
             match state {
                 NicState::Up => log::info!("port {}: link up", port.name),

@@ -116,11 +116,14 @@ impl Pace {
     }
 }
 
-/// So many pauses of the processor, by fours: an instruction each and hardly any more.
+/// So many pauses of the processor, by [`PAUSES_MIN`]: an instruction each and hardly any more.
 #[inline(always)]
 fn pause(pauses: u32) {
     for _ in 0..pauses / PAUSES_MIN {
-        (0..PAUSES_MIN).for_each(|_| hint::spin_loop());
+        hint::spin_loop();
+        hint::spin_loop();
+        hint::spin_loop();
+        hint::spin_loop();
     }
 }
 
