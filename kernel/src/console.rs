@@ -155,6 +155,9 @@ impl Console {
     }
 
     fn write(&mut self, tty: &mut dyn Tty) {
+        if self.output.is_empty() {
+            return;
+        }
         let (front, _) = self.output.as_slices();
         let written = tty.write(&front[..front.len().min(WRITE_MAX)]);
         self.output.drain(..written);
