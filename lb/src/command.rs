@@ -13,7 +13,7 @@ use crate::switch::groups::GroupRules;
 use crate::wire::ethernet::VLAN_MAX;
 use crate::wire::ip::Version;
 use crate::{
-    AdminState, GuestSpec, MacAddr, MirrorSpec, Name, PortId, PortRules, RealSpec, Role,
+    AdminState, GuestSpec, Identity, MacAddr, MirrorSpec, Name, PortId, PortRules, RealSpec, Role,
     ServiceSpec,
 };
 
@@ -36,6 +36,8 @@ pub enum Command {
     DeleteMirror(Name),
     /// How multicast groups are listened for and asked for.
     SetGroups(GroupRules),
+    /// What the appliance says of itself by LLDP; `None`: nothing.
+    SetIdentity(Option<Box<Identity>>),
     /// What the appliance is as a host; `None` if it is none.
     SetManagement(Option<Box<ManagementSpec>>),
     /// The NIC of a port says that its link went up or down.

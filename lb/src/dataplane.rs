@@ -17,6 +17,7 @@ mod follow;
 mod groups;
 mod guard;
 mod icmp_error;
+mod lldp;
 mod local;
 mod management;
 mod pass;
@@ -47,6 +48,7 @@ use crate::service::probe::Probes;
 use crate::service::standing::Standing;
 use crate::switch::fdb::Fdb;
 use crate::switch::groups::Groups;
+use crate::switch::lldp::{Peers, Turn};
 use crate::switch::police::Meters;
 use crate::tables::Tables;
 use crate::wire::{Ethernet, Ip, Offload, Transport, ethernet, icmp};
@@ -91,6 +93,8 @@ pub struct Dataplane {
     chances: SecondChances,
     management: Management,
     meters: Meters,
+    peers: Peers,
+    turn: Turn,
     watch: Watch,
     endings: Box<[Endings]>,
 }
@@ -135,6 +139,8 @@ impl Dataplane {
             chances: SecondChances::new(secret),
             management: Management::default(),
             meters: Meters::new(),
+            peers: Peers::new(),
+            turn: Turn::default(),
             watch: Watch::new(),
             endings: vec![Endings::default(); PORTS_MAX].into_boxed_slice(),
         }
@@ -156,6 +162,7 @@ impl Dataplane {
         self.follow_places(command, &bound_before, now);
         self.follow_port(command);
         self.follow_groups(command, now);
+        self.follow_lldp(command);
         self.recovery.follow(command);
         self.follow_management(command, now);
         match forgotten {
@@ -190,6 +197,7 @@ impl Dataplane {
         self.announce_vips(now);
         self.manage(now);
         self.look_round_groups(now);
+        self.speak_lldp(now);
         self.tables.build_placements();
         self.look_at_drops(now);
         let Dataplane { tables, events, .. } = self;
@@ -208,7 +216,7 @@ impl Dataplane {
             return Instant::START;
         }
         let lease = self.management.lease.as_ref().map(|client| client.next());
-        let words = [self.tables.next_word(), lease, self.groups.next_due()];
+        let words = [self.tables.next_word(), lease, self.groups.next_due(), self.next_lldp()];
         words.into_iter().flatten().fold(self.probes.next(), Instant::min)
     }
 
@@ -262,6 +270,11 @@ impl Dataplane {
 
     pub fn probes(&self) -> &Probes {
         &self.probes
+    }
+
+    /// Who is at the other end of links.
+    pub fn peers(&self) -> &Peers {
+        &self.peers
     }
 
     pub fn outbox(&mut self) -> &mut Outbox {

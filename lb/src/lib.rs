@@ -56,6 +56,7 @@ pub use service::{
 pub use switch::access::{AccessList, AccessRule};
 pub use switch::filter::{Filter, Proto, Way};
 pub use switch::groups::{GroupRules, Querier, Vlans};
+pub use switch::lldp::{Identity, Lldp, LldpCounters, Peer, Peers};
 pub use switch::mirror::{CopyEnd, Mirror, MirrorCounters, MirrorSpec, Mirrors};
 pub use switch::police::{Policer, StormLimits};
 pub use switch::port::{Port, PortId, PortRules, PortSet, Role};

@@ -14,6 +14,8 @@ pub const GROUPS_MAX: usize = 1024;
 pub const ACCESS_RULES_MAX: usize = 64;
 /// Mirrors that may be set; a frame that all of them take is copied as many times.
 pub const MIRRORS_MAX: usize = 8;
+/// Those who say by LLDP that they are at the other end of one port's link.
+pub const LLDP_PEERS_PER_PORT: usize = 2;
 /// Services that may be defined.
 pub const SERVICES_MAX: usize = 128;
 /// Services that place their flows by `mh`; each has a table of 64 KiB.

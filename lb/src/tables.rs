@@ -31,8 +31,9 @@ use crate::service::{Announcements, Empty, Forwarding};
 use crate::wire::ip::Version;
 use crate::wire::{Address, Endpoint};
 use crate::{
-    AdminState, Command, Guest, GuestId, GuestSpec, Instant, MacAddr, Mirrors, Name, Port, PortId,
-    PortSet, Protocol, Real, RealId, RealSpec, Refusal, Role, Service, ServiceId, ServiceSpec,
+    AdminState, Command, Guest, GuestId, GuestSpec, Identity, Instant, MacAddr, Mirrors, Name,
+    Port, PortId, PortSet, Protocol, Real, RealId, RealSpec, Refusal, Role, Service, ServiceId,
+    ServiceSpec,
 };
 pub(crate) use bindings::{Bindings, Bound};
 use hops::Hops;
@@ -54,6 +55,7 @@ pub struct Tables {
     hops: Hops,
     lists: Lists,
     mirrors: Mirrors,
+    identity: Option<Box<Identity>>,
     vips: VipIndex,
     own: Own,
     placements: Placements,
@@ -99,6 +101,7 @@ impl Tables {
             hops: hops::none(),
             lists: Lists::new(),
             mirrors: Mirrors::default(),
+            identity: None,
             vips: VipIndex::default(),
             own: Own::default(),
             placements: Placements::default(),
@@ -134,6 +137,7 @@ impl Tables {
             Command::SetManagement(spec) => self.set_management(spec.as_deref(), now)?,
             Command::SetMirror(spec) => self.set_mirror(spec, now)?,
             Command::DeleteMirror(name) => self.delete_mirror(name, now),
+            Command::SetIdentity(identity) => self.identity.clone_from(identity),
             // Of the FDB alone, and of groups.
             Command::SetMac { .. }
             | Command::DeleteMac { .. }
@@ -145,6 +149,11 @@ impl Tables {
         self.ask_guests(now);
         self.look_at_all_severances(now);
         Ok(())
+    }
+
+    /// What the appliance says of itself.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_deref()
     }
 
     // Guests.

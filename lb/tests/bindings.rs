@@ -425,8 +425,8 @@ fn what_no_honest_station_sends_is_told() {
         }
         let bpdu = [&[1, 0x80, 0xc2, 0, 0, 0][..], &guest_mac(2), &[0, 38], &[0x42; 38]].concat();
         assert_eq!(world.send(2, &bpdu), Err(DropReason::LinkLocal), "P7");
-        let lldp = [&[1, 0x80, 0xc2, 0, 0, 14][..], &CLIENT_MAC, &[0x88, 0xcc], &[0; 46]].concat();
-        assert_eq!(world.send(UPLINK, &lldp), Err(DropReason::LinkLocal));
+        let lacp = [&[1, 0x80, 0xc2, 0, 0, 2][..], &CLIENT_MAC, &[0x88, 0x09], &[0; 46]].concat();
+        assert_eq!(world.send(UPLINK, &lacp), Err(DropReason::LinkLocal));
         // Looked at after a second, and a minute later again.
         world.pass(Duration::from_secs(if minute == 1 { 20 } else { 61 }));
         while let Some(event) = world.plane.events().pop() {

@@ -3,8 +3,8 @@
 //! Each station has a thread that takes frames off the wire, so that the switch's ARP checks are
 //! answered while the test thinks of other things. What a living host's kernel would answer by
 //! itself (ARP for its own address) is answered there and not shown to the test; announcements of
-//! the switch are kept apart, since they come when time has come; everything else waits in the
-//! inbox, in order.
+//! the switch are kept apart, since they come when time has come, and so is what it says of itself by
+//! LLDP; everything else waits in the inbox, in order.
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -14,6 +14,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
 use lb::MacAddr;
+use lb::wire::lldp::NEAREST_BRIDGE;
 
 use crate::LIMIT;
 use crate::frame::{Arp, ArpKind, Frame, Raw, describe};
@@ -54,6 +55,8 @@ struct Boxes {
     inbox: VecDeque<Vec<u8>>,
     announcements: Vec<Arp>,
     probes: usize,
+    /// What the appliance says of itself by LLDP.
+    introductions: Vec<Vec<u8>>,
 }
 
 impl Station {
@@ -140,6 +143,18 @@ impl Station {
     pub fn await_announcement(&self) -> Arp {
         let found = self.wires.wait(|boxes| boxes[self.port].announcements.first().copied());
         found.unwrap_or_else(|| panic!("no announcement came to port {}", self.port))
+    }
+
+    /// Waits for what the switch says of itself by LLDP: the frame.
+    #[track_caller]
+    pub fn await_introduction(&self) -> Vec<u8> {
+        let found = self.wires.wait(|boxes| boxes[self.port].introductions.pop());
+        found.unwrap_or_else(|| panic!("no introduction came to port {}", self.port))
+    }
+
+    /// How often it has said so and nobody has asked for it.
+    pub fn introductions(&self) -> usize {
+        self.wires.boxes.lock().unwrap()[self.port].introductions.len()
     }
 
     /// Waits until the switch has checked this station by ARP so many times more.
@@ -276,6 +291,9 @@ impl Wires {
                     // A machine that is just ending takes no answer, and needs none.
                     let _ = self.socket(port).send(&answer);
                 }
+            }
+            _ if bytes.starts_with(&NEAREST_BRIDGE.0) => {
+                boxes[port].introductions.push(bytes.to_vec());
             }
             _ => boxes[port].inbox.push_back(bytes.to_vec()),
         }

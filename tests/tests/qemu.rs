@@ -21,6 +21,8 @@ mod health;
 mod hostile;
 #[path = "qemu/life.rs"]
 mod life;
+#[path = "qemu/lldp.rs"]
+mod lldp;
 #[path = "qemu/load.rs"]
 mod load;
 #[path = "qemu/machines.rs"]

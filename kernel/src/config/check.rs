@@ -6,6 +6,7 @@
 //! the line.
 
 mod guests;
+mod identity;
 mod management;
 mod mirrors;
 mod services;
@@ -15,7 +16,9 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use lb::{GuestSpec, ManagementSpec, MirrorSpec, Name, PortRules, RealSpec, Role, ServiceSpec};
+use lb::{
+    GuestSpec, Identity, ManagementSpec, MirrorSpec, Name, PortRules, RealSpec, Role, ServiceSpec,
+};
 
 use self::guests::Guests;
 use self::mirrors::Mirrors;
@@ -34,6 +37,8 @@ pub struct Plan {
     pub macs: Macs,
     pub mac_ageing: Option<Duration>,
     pub management: Option<ManagementSpec>,
+    /// `None`: it has nobody's MAC to be known by.
+    pub identity: Option<Identity>,
     pub guests: BTreeMap<Name, GuestSpec>,
     pub services: BTreeMap<Name, ServicePlan>,
     pub mirrors: BTreeMap<Name, MirrorSpec>,
@@ -64,7 +69,9 @@ pub fn check(config: &Config, site: &Site) -> Result<Plan, Vec<Finding>> {
     switching::check_rules(config, &ports, &mut findings);
     let (rules, mac_ageing) = (switching::rules(config, &ports), config.mac_ageing);
     let management = management::check(config, site, &ports, &mut findings);
-    let plan = Plan { ports, rules, macs, mac_ageing, management, guests, services, mirrors };
+    let identity = identity::identity(config, site, &ports);
+    let plan =
+        Plan { ports, rules, macs, mac_ageing, management, identity, guests, services, mirrors };
     if findings.is_empty() { Ok(plan) } else { Err(findings) }
 }
 

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use core::num::NonZeroU32;
 
 use lb::switch::access::{Hosts, Ports, Target, Transport};
-use lb::{AccessRule, MacAddr, Name, Policer, PortRules, PortVlan, StormLimits, VlanId};
+use lb::{AccessRule, Lldp, MacAddr, Name, Policer, PortRules, PortVlan, StormLimits, VlanId};
 
 use super::print::InWords;
 use crate::shell::parse::Sentence;
@@ -21,6 +21,7 @@ pub enum PortRule {
     Isolated,
     /// Nothing is learned there.
     NoLearning,
+    Lldp(Lldp),
     Locked,
     MaxMacs(NonZeroU32),
     PoliceIn(Policer),
@@ -39,6 +40,7 @@ pub enum PortPart {
     Group,
     Isolated,
     Learning,
+    Lldp,
     Locked,
     MaxMacs,
     PoliceIn,
@@ -65,6 +67,7 @@ impl PortRule {
             PortPart::Group => PortRule::Group(said.group()?),
             PortPart::Isolated => PortRule::Isolated,
             PortPart::Learning => PortRule::NoLearning,
+            PortPart::Lldp => PortRule::Lldp(lldp(said)?),
             PortPart::Locked => PortRule::Locked,
             PortPart::MaxMacs => PortRule::MaxMacs(said.macs_max()?),
             PortPart::PoliceIn => PortRule::PoliceIn(policer(said)?),
@@ -88,6 +91,7 @@ impl PortRule {
             PortRule::Group(_) => PortPart::Group,
             PortRule::Isolated => PortPart::Isolated,
             PortRule::NoLearning => PortPart::Learning,
+            PortRule::Lldp(_) => PortPart::Lldp,
             PortRule::Locked => PortPart::Locked,
             PortRule::MaxMacs(_) => PortPart::MaxMacs,
             PortRule::PoliceIn(_) => PortPart::PoliceIn,
@@ -105,6 +109,7 @@ impl PortRule {
             PortRule::Group(group) => rules.group = Some(group.clone()),
             PortRule::Isolated => rules.isolated = true,
             PortRule::NoLearning => rules.learning = false,
+            PortRule::Lldp(lldp) => rules.lldp = Some(*lldp),
             PortRule::Locked => rules.locked = true,
             PortRule::MaxMacs(max) => rules.macs_max = Some(*max),
             PortRule::PoliceIn(policer) => rules.police_in = *policer,
@@ -131,6 +136,7 @@ impl PortRule {
             rules.group.clone().map(PortRule::Group),
             rules.isolated.then_some(PortRule::Isolated),
             (!rules.learning).then_some(PortRule::NoLearning),
+            rules.lldp.map(PortRule::Lldp),
             rules.locked.then_some(PortRule::Locked),
             rules.macs_max.map(PortRule::MaxMacs),
             policer(rules.police_in).map(PortRule::PoliceIn),
@@ -144,6 +150,13 @@ impl PortRule {
         ];
         before.into_iter().flatten().chain(access).chain(behind.into_iter().flatten())
     }
+}
+
+fn lldp(said: &Sentence) -> Option<Lldp> {
+    said.choices().find_map(|choice| match choice {
+        Choice::Lldp(lldp) => Some(lldp),
+        _ => None,
+    })
 }
 
 /// At least one of bits and frames.
@@ -188,11 +201,12 @@ fn access_rule(said: &Sentence) -> Option<AccessRule> {
 }
 
 impl PortPart {
-    pub const ALL: [PortPart; 12] = [
+    pub const ALL: [PortPart; 13] = [
         PortPart::Flood,
         PortPart::Group,
         PortPart::Isolated,
         PortPart::Learning,
+        PortPart::Lldp,
         PortPart::Locked,
         PortPart::MaxMacs,
         PortPart::PoliceIn,
@@ -210,6 +224,7 @@ impl PortPart {
             PortPart::Group => "group",
             PortPart::Isolated => "isolated",
             PortPart::Learning => "learning",
+            PortPart::Lldp => "lldp",
             PortPart::Locked => "locked",
             PortPart::MaxMacs => "max-macs",
             PortPart::PoliceIn => "police in",
@@ -239,6 +254,7 @@ impl PortPart {
             PortPart::Flood
             | PortPart::Isolated
             | PortPart::Learning
+            | PortPart::Lldp
             | PortPart::Locked
             | PortPart::PoliceIn
             | PortPart::PoliceOut
@@ -254,6 +270,7 @@ impl PortPart {
             PortPart::Group => rules.group.take().is_some(),
             PortPart::Isolated => take(&mut rules.isolated),
             PortPart::Learning => !core::mem::replace(&mut rules.learning, true),
+            PortPart::Lldp => rules.lldp.take().is_some(),
             PortPart::Locked => take(&mut rules.locked),
             PortPart::MaxMacs => rules.macs_max.take().is_some(),
             PortPart::PoliceIn => take(&mut rules.police_in) != Policer::default(),
@@ -290,6 +307,7 @@ impl fmt::Display for PortRule {
             | PortRule::Standby
             | PortRule::Vlan(PortVlan::Transparent) => Ok(()),
             PortRule::Group(group) => write!(f, " {group}"),
+            PortRule::Lldp(lldp) => write!(f, " {}", lldp.as_str()),
             PortRule::MaxMacs(max) => write!(f, " {max}"),
             PortRule::PoliceIn(policer) | PortRule::PoliceOut(policer) => {
                 let bits = policer.bits.map(Rate::Bits);

@@ -34,6 +34,7 @@ pub(super) fn difference(old: &Plan, new: &Plan) -> Vec<Step> {
     steps.extend(switching::macs(old, new));
     steps.extend(switching::ageing(old, new));
     steps.extend(management(old, new));
+    steps.extend(identity(old, new));
     steps.extend(switching::mirrors(old, new));
     steps
 }
@@ -41,6 +42,12 @@ pub(super) fn difference(old: &Plan, new: &Plan) -> Vec<Step> {
 fn management(old: &Plan, new: &Plan) -> Option<Step> {
     let set = |plan: &Plan| Command::SetManagement(plan.management.clone().map(Box::new));
     let changes = old.management != new.management;
+    changes.then(|| Step { go: set(new), back: vec![set(old)] })
+}
+
+fn identity(old: &Plan, new: &Plan) -> Option<Step> {
+    let set = |plan: &Plan| Command::SetIdentity(plan.identity.clone().map(Box::new));
+    let changes = old.identity != new.identity;
     changes.then(|| Step { go: set(new), back: vec![set(old)] })
 }
 

@@ -156,6 +156,7 @@ pub enum Show {
     Foretold,
     Guests,
     Health,
+    Lldp,
     Load,
     Log,
     Macs,

@@ -175,6 +175,7 @@ static SHOW: &[Node] = &[
     word("guest", "guests, their ports and health", show(Show::Guests)),
     word("health", "who may have new flows, and by whose word", show(Show::Health)),
     word("lb", "how flows get their reals", Next(SHOW_LB)),
+    word("lldp", "who is at the other ends of links", show(Show::Lldp)),
     word("load", "what guests say of their load, and what it does", show(Show::Load)),
     word("log", "what happened", show(Show::Log)),
     word(

@@ -27,8 +27,8 @@ use lb::switch::vlan::VlanError;
 use lb::wire::ethernet::{self, VLAN_MAX};
 use lb::wire::ip::Version;
 use lb::{
-    Expect, Forwarding, MacAddr, Name, OnDown, Proto, Protocol, RealSpec, Role, Scheduler, Trust,
-    VlanSet, Way, addr, switch::access,
+    Expect, Forwarding, Lldp, MacAddr, Name, OnDown, Proto, Protocol, RealSpec, Role, Scheduler,
+    Trust, VlanSet, Way, addr, switch::access,
 };
 
 pub use prefix::Prefix;
@@ -156,6 +156,7 @@ pub enum Choice {
     Isolated,
     Standby,
     Locked,
+    Lldp(Lldp),
     Off,
     Check(Asking),
     State(FlowState),

@@ -17,9 +17,9 @@ use lb::switch::access::{Action, Hosts, Ports, Target, Transport};
 use lb::wire::ethernet::VLAN_MAX;
 use lb::wire::ip::Version;
 use lb::{
-    AccessRule, AddressSource, AddressSpec, Empty, Expect, Forwarding, HostAddress, MacAddr, Name,
-    OnDown, Persistence, Policer, PortRules, PortVlan, Proto, Protocol, RealSpec, Role, Scheduler,
-    StormLimits, Trust, VlanId, Way,
+    AccessRule, AddressSource, AddressSpec, Empty, Expect, Forwarding, HostAddress, Lldp, MacAddr,
+    Name, OnDown, Persistence, Policer, PortRules, PortVlan, Proto, Protocol, RealSpec, Role,
+    Scheduler, StormLimits, Trust, VlanId, Way,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -54,9 +54,10 @@ fn port_rules() -> impl Strategy<Value = PortRules> {
     ];
     let of_switch = (vlan, any::<[bool; 5]>());
     let of_tenants = (option::of(name()), option::of(1..=u32::from(u16::MAX)), access());
-    let limits = (policer(), policer(), option::of(storm_limits()));
+    let lldp = option::of(select(&Lldp::ALL[..]));
+    let limits = (policer(), policer(), option::of(storm_limits()), lldp);
     (of_switch, of_tenants, limits).prop_map(
-        |((vlan, flags), (group, macs_max, access), (police_in, police_out, storm))| {
+        |((vlan, flags), (group, macs_max, access), (police_in, police_out, storm, lldp))| {
             let [isolated, learning, flood, locked, standby] = flags;
             let macs_max = macs_max.and_then(NonZeroU32::new);
             let rules = PortRules {
@@ -70,7 +71,7 @@ fn port_rules() -> impl Strategy<Value = PortRules> {
                 access,
                 ..PortRules::default()
             };
-            PortRules { police_in, police_out, standby, storm, ..rules }
+            PortRules { police_in, police_out, standby, storm, lldp, ..rules }
         },
     )
 }

@@ -1,14 +1,16 @@
 //! The worlds that consoles stand in, and the transcripts of what was typed there.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use drivers::NicState;
 use drivers::nic::{Fault, RingFault};
+use lb::MacAddr;
+use lb::wire::lldp::{Advertisement, BRIDGE, Id, NEAREST_BRIDGE, text};
 
-use crate::desk::{Bench, CLIENT, CLIENT_MAC, guest_address_v6};
+use crate::desk::{Bench, CLIENT, CLIENT_MAC, guest_address_v6, guest_mac};
 use crate::lender::Lender;
 use crate::plate::Plate;
 
@@ -29,6 +31,7 @@ pub fn enter(world: &str) -> Bench {
         "# world: three guests that serve the web" => serve(&mut bench),
         "# world: three guests that answer questions over IPv6" => answer(&mut bench),
         "# world: an appliance with an address of its own" => manage(&mut bench),
+        "# world: switches say who they are, and somebody lies" => introduce(&mut bench),
         "# world: much goes wrong" => go_wrong(&mut bench),
         "# world: a disk, of which the last commit is damaged" => start_again(&mut bench),
         other => panic!("there is no world {other:?}"),
@@ -104,6 +107,30 @@ fn manage(bench: &mut Bench) {
     );
     let (server, lent) = (CLIENT, Ipv4Addr::new(10, 0, 2, 77));
     bench.lender = Some(Lender { mac: CLIENT_MAC, server, lent, lease_s: 600 });
+    bench.run(Duration::from_secs(2));
+}
+
+/// A switch at the uplink, and at a guest's port that is heard somebody who plays with terminals.
+fn introduce(bench: &mut Bench) {
+    bench.configure("set port p2 lldp on\nset port p3 lldp send\n");
+    let leaf = Advertisement {
+        system_name: Some(text(b"leaf1.example")),
+        description: Some(text(b"48 ports, 10G")),
+        capabilities: Some([0x14, BRIDGE]),
+        management: [IpAddr::from([192, 0, 2, 1])].into_iter().collect(),
+        ..Advertisement::new(Id::mac(MacAddr(CLIENT_MAC)), Id::name("Ethernet1/7"), 120)
+    };
+    let liar = Advertisement {
+        system_name: Some(text(b"\x1b[2Jgone\r\nfulcrum> \xff")),
+        ..Advertisement::new(Id::name("\u{202e}evil"), Id::mac(MacAddr(guest_mac(2))), 9)
+    };
+    for (at, mac, said) in
+        [(0, CLIENT_MAC, leaf), (2, guest_mac(2), liar.clone()), (3, guest_mac(3), liar)]
+    {
+        let packet = said.packet();
+        bench.put(at, [&NEAREST_BRIDGE.0[..], &mac, &[0x88, 0xcc], &packet].concat());
+    }
+    bench.put(0, [&NEAREST_BRIDGE.0[..], &CLIENT_MAC, &[0x88, 0xcc, 2, 0xff]].concat());
     bench.run(Duration::from_secs(2));
 }
 

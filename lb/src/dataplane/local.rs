@@ -76,6 +76,9 @@ impl Dataplane {
         let Ok(header) = Ethernet::parse(frame) else {
             return;
         };
+        if header.destination.is_reserved_group() {
+            return self.hear_lldp(ingress, &header, frame, now);
+        }
         if header.ethertype == ETHERTYPE_ARP {
             if let Ok(arp) = Arp::parse(frame, header.payload_at)
                 && arp.operation == Operation::Reply

@@ -56,7 +56,7 @@ impl Dataplane {
     /// Decides about a frame that came in on `ingress`, rewrites it in place and counts its end.
     pub fn receive(&mut self, ingress: PortId, frame: &mut Frame<'_>, now: Instant) -> Verdict {
         if self.tables.closed().contains(ingress) {
-            return self.end_closed(ingress);
+            return self.end_closed(ingress, frame.head);
         }
         let mut glance = self.glance(ingress, frame.head);
         if let Ok(glance) = &mut glance {
@@ -87,7 +87,9 @@ impl Dataplane {
     ) {
         assert_eq!(frames.len(), verdicts.len(), "a place for each verdict");
         if self.tables.closed().contains(ingress) {
-            verdicts.iter_mut().for_each(|verdict| *verdict = self.end_closed(ingress));
+            for (frame, verdict) in frames.iter().zip(verdicts) {
+                *verdict = self.end_closed(ingress, frame.head);
+            }
             return;
         }
         let are_measured = self.meters.are_on();
@@ -174,18 +176,22 @@ impl Dataplane {
     /// What comes from an uplink that stands by has come by another one, or will; and who looks on has
     /// nothing to say.
     #[cold]
-    fn end_closed(&mut self, ingress: PortId) -> Verdict {
-        let verdict = Verdict::Drop(self.closed_for(ingress));
+    fn end_closed(&mut self, ingress: PortId, head: &[u8]) -> Verdict {
+        let verdict = self.closed_to(ingress, head);
         self.endings[ingress.index()].count(verdict);
         verdict
     }
 
-    /// Why nothing is taken from a port.
-    pub(super) fn closed_for(&self, port: PortId) -> DropReason {
-        match self.tables.mirrors().destinations().contains(port) {
+    /// Of what comes by a port that is closed only what is about the link itself is heard.
+    pub(super) fn closed_to(&self, port: PortId, head: &[u8]) -> Verdict {
+        let reason = match self.tables.mirrors().destinations().contains(port) {
             true => DropReason::MirrorPort,
             false => DropReason::Standby,
-        }
+        };
+        let header = Ethernet::parse(head).ok();
+        let header = header.filter(|header| header.destination.is_reserved_group());
+        let heard = header.and_then(|header| self.of_the_link(port, &header).ok());
+        heard.unwrap_or(Verdict::Drop(reason))
     }
 
     /// The same where some port has a policer.
@@ -249,7 +255,7 @@ impl Dataplane {
     ) -> Result<Verdict, DropReason> {
         let header = &glance.header;
         if header.destination.is_reserved_group() {
-            return Err(DropReason::LinkLocal);
+            return self.of_the_link(ingress, header);
         }
         if let Err(reason) = frame.check(header) {
             if reason == DropReason::TooBig {

@@ -189,6 +189,7 @@ impl Recovery {
             | Command::SetMac { .. }
             | Command::DeleteMac { .. }
             | Command::SetAgeing(_)
+            | Command::SetIdentity(_)
             | Command::SetMirror(_)
             | Command::DeleteMirror(_)
             | Command::SetGroups(_)

@@ -37,7 +37,7 @@ impl Dataplane {
         let mut bytes = frame.head.to_vec();
         let mut copy = Frame { head: &mut bytes, len: frame.len, offload: frame.offload };
         let verdict = match self.meters.lets_in(ingress, now) {
-            _ if self.tables.closed().contains(ingress) => Verdict::Drop(self.closed_for(ingress)),
+            _ if self.tables.closed().contains(ingress) => self.closed_to(ingress, frame.head),
             true => walk.decide(&mut copy).unwrap_or_else(Verdict::Drop),
             false => Verdict::Drop(DropReason::PoliceIn),
         };
@@ -56,7 +56,7 @@ impl Walk<'_> {
         let header = &Ethernet::parse(frame.head)?;
         self.note(Step::Frame(*header));
         if header.destination.is_reserved_group() {
-            return Err(DropReason::LinkLocal);
+            return plane.of_the_link(ingress, header);
         }
         frame.check(header)?;
         plane.check_source(header)?;

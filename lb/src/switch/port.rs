@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 use crate::limits::PORTS_MAX;
-use crate::{AccessRule, Name, Policer, PortVlan, StormLimits};
+use crate::{AccessRule, Lldp, Name, Policer, PortVlan, StormLimits};
 
 /// A port's number: its index in every per-port table, below [`PORTS_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +44,8 @@ pub struct PortRules {
     pub storm: Option<StormLimits>,
     /// Who leaves a group here leaves nobody behind in it.
     pub fast_leave: bool,
+    /// Who is told who we are, and heard; what its role says if nothing else is said.
+    pub lldp: Option<Lldp>,
 }
 
 impl PortRules {
@@ -63,6 +65,13 @@ pub struct Port {
     pub rules: PortRules,
     /// Whether the NIC says that its link is up.
     pub link_up: bool,
+}
+
+impl Port {
+    /// What it does about LLDP.
+    pub fn lldp(&self) -> Lldp {
+        self.rules.lldp.unwrap_or(Lldp::of(self.role))
+    }
 }
 
 /// A set of ports.
@@ -110,6 +119,7 @@ impl Default for PortRules {
             standby: false,
             storm: None,
             fast_leave: false,
+            lldp: None,
         }
     }
 }

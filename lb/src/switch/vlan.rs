@@ -127,6 +127,8 @@ impl PortVlan {
             return Ok(Entry::AsIs);
         };
         match (header.is_tagged(), header.vlan) {
+            // What is about the link itself is of no VLAN.
+            _ if header.destination.is_reserved_group() => Ok(Entry::AsIs),
             (false, _) => own.map(Entry::Push).ok_or(DropReason::VlanIngress),
             (true, 0) if header.hides_tag() => Err(DropReason::VlanIngress),
             (true, 0) => own.map(Entry::Name).ok_or(DropReason::VlanIngress),
@@ -143,6 +145,7 @@ impl PortVlan {
             return Departure::AsIs;
         };
         match self.pops(header.vlan) {
+            _ if header.destination.is_reserved_group() => Departure::AsIs,
             _ if !self.carries(header.vlan) => Departure::Never,
             true if header.hides_tag() => Departure::Never,
             true => Departure::Pop,

@@ -16,6 +16,7 @@ pub mod igmp;
 pub mod ip;
 pub mod ipv4;
 pub mod ipv6;
+pub mod lldp;
 pub mod mld;
 pub mod nd;
 pub mod offload;

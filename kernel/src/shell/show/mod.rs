@@ -8,6 +8,7 @@ mod counts;
 mod flows;
 mod guests;
 mod health;
+mod lldp;
 mod management;
 mod mirrors;
 mod packet;
@@ -56,6 +57,7 @@ pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Proble
         Show::Flows => flows::flows(desk, said),
         Show::Guests => Ok(guests::guests(desk)),
         Show::Health => Ok(health::health(desk)),
+        Show::Lldp => Ok(lldp::lldp(desk)),
         Show::Load => Ok(reals::load(desk)),
         Show::Log => Ok(log()),
         Show::Macs => Ok(switch::macs(desk)),

@@ -57,6 +57,7 @@ static DELETE_PORT: &[Node] = &[value(
             delete_rule(PortPart::Group, "back to all other ports"),
             delete_rule(PortPart::Isolated, "back to all other ports"),
             delete_rule(PortPart::Learning, "back to learning"),
+            delete_rule(PortPart::Lldp, "back to uplinks alone"),
             delete_rule(PortPart::Locked, "back to everybody"),
             word("match", "only which NIC it is", delete(Aspect::PortMatch)),
             delete_rule(PortPart::MaxMacs, "back to a share of the table"),

@@ -1,6 +1,6 @@
 //! `set …`: everything that can be stated, in the order of the words.
 
-use lb::{Forwarding, OnDown, Protocol, Role, Scheduler};
+use lb::{Forwarding, Lldp, OnDown, Protocol, Role, Scheduler};
 
 use super::check::{SET_AGENT, SET_CHECK, SET_REAL_CHECK};
 use super::mirror::SET_MIRROR;
@@ -102,6 +102,7 @@ static SET_PORT_ASPECTS: &[Node] = &[
         rule(PortPart::Isolated),
     ),
     word("learning", "where stations are, by what they send", Next(SET_LEARNING)),
+    word("lldp", "who is at the other end; default: on at uplinks", Next(SET_LLDP)),
     choice(
         "locked",
         Choice::Locked,
@@ -132,6 +133,16 @@ static SET_FLOOD: &[Node] =
     &[choice("off", Choice::Off, "is not sent here; groups are", rule(PortPart::Flood))];
 static SET_LEARNING: &[Node] =
     &[choice("off", Choice::Off, "is not learned here", rule(PortPart::Learning))];
+static SET_LLDP: &[Node] = &[
+    lldp(Lldp::Off, "it is not told who we are, and not heard"),
+    lldp(Lldp::On, "it is told who we are, and heard"),
+    lldp(Lldp::Send, "it is told who we are, and not heard"),
+];
+
+const fn lldp(lldp: Lldp, help: &'static str) -> Node {
+    choice(lldp.as_str(), Choice::Lldp(lldp), help, rule(PortPart::Lldp))
+}
+
 static SET_PORT_VLAN: &[Node] = &[
     choice(
         "access",

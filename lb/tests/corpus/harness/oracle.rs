@@ -192,6 +192,11 @@ pub fn check_origin(plane: &Dataplane, origin: &Origin) {
     if is_part(bytes) {
         return;
     }
+    if bytes[..6] == wire::lldp::NEAREST_BRIDGE.0 {
+        let said = wire::lldp::Advertisement::parse(&bytes[14..]);
+        assert!(said.is_ok_and(|said| said.ttl_s > 0), "LLDP: {bytes:x?}");
+        return;
+    }
     let packet = SlicedPacket::from_ethernet(bytes).expect("a whole frame");
     assert!(packet.net.is_some(), "IP or ARP: {bytes:x?}");
     assert!(mac(bytes, 6).looks_ours(), "in our own name: {bytes:x?}");

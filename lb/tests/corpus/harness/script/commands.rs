@@ -144,12 +144,32 @@ impl Script<'_> {
         if which & 128 != 0 {
             return Command::DeleteMirror(name);
         }
+        if which & 32 != 0 {
+            return self.of_lldp();
+        }
         let (from, to) = (self.port(), self.port());
         let way = self.pick(&[None, Some(Way::In), Some(Way::Out)]);
         let proto = self.pick(&[None, Some(Proto::Arp), Some(Proto::Transport(Protocol::Tcp))]);
         let filter =
             Filter { proto, vlan: (which & 64 != 0).then(|| self.vlan()), ..Filter::default() };
         Command::SetMirror(MirrorSpec { name, from, way, filter, to })
+    }
+
+    /// Who we are, and who hears it.
+    fn of_lldp(&mut self) -> Command {
+        let which = self.byte();
+        if which & 1 != 0 {
+            let lldp = Some(self.pick(&Lldp::ALL));
+            let (port, rules) = (self.port(), PortRules { lldp, ..self.rules() });
+            return Command::SetPortRules { port, rules };
+        }
+        let identity = Identity {
+            chassis: MacAddr([0x52, 0x54, 0, 0xaa, 0, 0]),
+            macs: vec![None, Some(MacAddr([0x52, 0x54, 0, 0xaa, 0, 1]))],
+            system_name: wire::lldp::text(b"fulcrum"),
+            description: wire::lldp::text(self.take(4)),
+        };
+        Command::SetIdentity((which & 2 == 0).then(|| Box::new(identity)))
     }
 
     fn access(&mut self) -> Vec<AccessRule> {
