@@ -6,7 +6,7 @@
 #   2. Debian's packages rustc-web and rust-web-src, with rustup's cargo or Debian's cargo-web.
 # Either way the compiler is a stable one; RUSTC_BOOTSTRAP lets it take the -Z options.
 
-image_bytes_max=$((1152 * 1024))
+image_bytes_max=$((1216 * 1024))
 target=${CARGO_TARGET_DIR:-$root/target}
 image=$target/fulcrum
 
