@@ -17,7 +17,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use lb::{
-    GuestSpec, Identity, ManagementSpec, MirrorSpec, Name, PortRules, RealSpec, Role, ServiceSpec,
+    GroupRules, GuestSpec, Identity, ManagementSpec, MirrorSpec, Name, PortRules, RealSpec, Role,
+    ServiceSpec,
 };
 
 use self::guests::Guests;
@@ -36,6 +37,7 @@ pub struct Plan {
     pub rules: Vec<PortRules>,
     pub macs: Macs,
     pub mac_ageing: Option<Duration>,
+    pub groups: GroupRules,
     pub management: Option<ManagementSpec>,
     /// `None`: it has nobody's MAC to be known by.
     pub identity: Option<Identity>,
@@ -70,8 +72,19 @@ pub fn check(config: &Config, site: &Site) -> Result<Plan, Vec<Finding>> {
     let (rules, mac_ageing) = (switching::rules(config, &ports), config.mac_ageing);
     let management = management::check(config, site, &ports, &mut findings);
     let identity = identity::identity(config, site, &ports);
-    let plan =
-        Plan { ports, rules, macs, mac_ageing, management, identity, guests, services, mirrors };
+    let groups = config.groups.rules();
+    let plan = Plan {
+        ports,
+        rules,
+        macs,
+        mac_ageing,
+        groups,
+        management,
+        identity,
+        guests,
+        services,
+        mirrors,
+    };
     if findings.is_empty() { Ok(plan) } else { Err(findings) }
 }
 

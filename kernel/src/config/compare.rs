@@ -10,7 +10,7 @@ use core::fmt;
 use lb::Name;
 use lb::wire::ip::Version;
 
-use super::{Config, PortPart, ServicePart, Setting, Statement, StaticMac};
+use super::{Config, GroupPart, PortPart, ServicePart, Setting, Statement, StaticMac};
 
 /// One line of a difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,7 @@ enum Subject<'a> {
     Flows,
     MacAgeing,
     Address(Version),
+    Groups(GroupPart),
     Port(&'a Name, OfPort),
     /// What it is in words, or all else.
     Guest(&'a Name, bool),
@@ -83,6 +84,7 @@ fn subject(statement: &Statement) -> Option<Subject<'_>> {
         Setting::Flows(_) => Subject::Flows,
         Setting::MacAgeing(_) => Subject::MacAgeing,
         Setting::Address(said) => Subject::Address(said.version()),
+        Setting::Groups(said) => Subject::Groups(said.part()),
         Setting::PortDescription { port, .. } => Subject::Port(port, OfPort::Description),
         Setting::Port { port, .. } => Subject::Port(port, OfPort::Role),
         Setting::PortRule { port, rule } => Subject::Port(port, OfPort::Rule(rule.part())),

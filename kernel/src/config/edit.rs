@@ -46,6 +46,7 @@ impl Config {
         settings.extend(self.flows.map(Setting::Flows));
         settings.extend(self.mac_ageing.map(Setting::MacAgeing));
         settings.extend(self.addresses.into_iter().flatten().map(Setting::Address));
+        settings.extend(self.groups.settings().map(Setting::Groups));
         self.ports.iter().for_each(|(name, config)| settings.extend(port(name, config)));
         self.guests.iter().for_each(|(name, config)| settings.extend(guest(name, config)));
         for (&mac, port) in &self.macs {
@@ -79,6 +80,7 @@ impl Config {
             Setting::Mirror { name, mirror } => {
                 self.mirrors.insert(name.clone(), mirror.clone());
             }
+            Setting::Groups(said) => self.groups.set(said),
             Setting::Mac { mac, port } => _ = self.macs.insert(*mac, port.clone()),
             Setting::Guest { guest, port, mac, addresses, probe_sources, trusts, description } => {
                 let guest = self.guests.entry(guest.clone()).or_default();
@@ -124,6 +126,7 @@ impl Config {
             Item::Mac(mac) => self.macs.remove(mac).is_some(),
             Item::Mirror(name) => self.mirrors.remove(name).is_some(),
             Item::MacAgeing => self.mac_ageing.take().is_some(),
+            Item::Groups(part) => self.groups.delete(*part),
             Item::Address(None) => take(&mut self.addresses) != [None, None],
             Item::Address(Some(version)) => self.addresses[*version as usize].take().is_some(),
             Item::Guest(guest) => {

@@ -14,6 +14,7 @@ mod compare;
 mod description;
 mod edit;
 mod finding;
+mod groups;
 mod management;
 mod mirroring;
 mod nic;
@@ -41,6 +42,7 @@ pub use check::{Macs, Plan, PortPlan, ServicePlan, check};
 pub use compare::{Difference, compare};
 pub use description::{Description, is_unseen};
 pub use finding::{Finding, Wrong};
+pub use groups::{GroupConfig, GroupPart, GroupSetting, InVlans, QuerierConfig};
 pub use management::word_of;
 pub use mirroring::{FilterConfig, MirrorConfig, way};
 pub use nic::{NicId, NicMatch, parse_pci};
@@ -93,6 +95,8 @@ pub struct Config {
     pub mac_ageing: Option<Duration>,
     /// Its own addresses, as a host: of IPv4, and of IPv6.
     pub addresses: [Option<AddressSpec>; 2],
+    /// How multicast groups are listened for.
+    pub groups: GroupConfig,
     pub ports: BTreeMap<Name, PortConfig>,
     pub guests: BTreeMap<Name, GuestConfig>,
     /// Static MACs, and the port of each.

@@ -31,6 +31,7 @@ impl fmt::Display for Setting {
                 write!(f, "port {port} description {description}")
             }
             Setting::Address(said) => write!(f, "system address {}", InWords(said)),
+            Setting::Groups(said) => write!(f, "switch {said}"),
             Setting::PortRule { port, rule } => write!(f, "port {port} {rule}"),
             Setting::Mac { mac: StaticMac { mac, vlan }, port } => {
                 write!(f, "mac {mac} port {port}")?;
@@ -131,6 +132,7 @@ impl Item {
             Item::Hostname | Item::Flows | Item::MacAgeing | Item::Address(_) => {
                 f.write_str("system")
             }
+            Item::Groups(_) => f.write_str("switch"),
             Item::Port(port)
             | Item::PortRole(port)
             | Item::PortMatch(port)
@@ -166,6 +168,7 @@ impl fmt::Display for Item {
             Item::MacAgeing => f.write_str("system mac-ageing"),
             Item::Address(None) => f.write_str("system address"),
             Item::Address(Some(version)) => write!(f, "system address {}", word_of(*version)),
+            Item::Groups(part) => write!(f, "switch {}", part.as_str()),
             Item::PortRole(port) => write!(f, "port {port} role"),
             Item::PortMatch(port) => write!(f, "port {port} match"),
             Item::PortDescription(port) => write!(f, "port {port} description"),

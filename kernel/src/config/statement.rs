@@ -13,8 +13,8 @@ use lb::{
 
 use super::management;
 use super::{
-    AgentConfig, CheckConfig, Description, MirrorConfig, NicMatch, PortPart, PortRule, RealConfig,
-    StaticMac, Vip,
+    AgentConfig, CheckConfig, Description, GroupPart, GroupSetting, MirrorConfig, NicMatch,
+    PortPart, PortRule, RealConfig, StaticMac, Vip,
 };
 use crate::shell::grammar::{Action, Aspect};
 use crate::shell::parse::Sentence;
@@ -36,6 +36,7 @@ pub enum Setting {
     MacAgeing(Duration),
     /// In place of one of the same IP version.
     Address(AddressSpec),
+    Groups(GroupSetting),
     Port {
         port: Name,
         role: Role,
@@ -127,6 +128,7 @@ pub enum Item {
     MacAgeing,
     /// The appliance's own address of this IP version, or all.
     Address(Option<Version>),
+    Groups(GroupPart),
     Port(Name),
     PortRole(Name),
     PortMatch(Name),
@@ -194,6 +196,7 @@ fn setting(aspect: Aspect, said: &Sentence) -> Option<Setting> {
             Setting::PortDescription { port: said.port()?, description: said.description()? }
         }
         (Aspect::Address, _) => Setting::Address(management::address(said)),
+        (Aspect::Groups(part), _) => Setting::Groups(GroupSetting::of(part, said)),
         (Aspect::PortPart(part), _) => {
             Setting::PortRule { port: said.port()?, rule: PortRule::of(part, said)? }
         }
@@ -285,6 +288,7 @@ fn item(aspect: Aspect, said: &Sentence) -> Option<Item> {
         Aspect::MacAgeing => Item::MacAgeing,
         Aspect::Mirror => Item::Mirror(said.mirror()?),
         Aspect::Address => Item::Address(management::which(said)),
+        Aspect::Groups(part) => Item::Groups(part),
         Aspect::Guest => Item::Guest(said.guest()?),
         Aspect::GuestAddress => Item::GuestAddress(said.guest()?, said.address()?),
         Aspect::GuestProbeSource => Item::GuestProbeSource(said.guest()?, said.probe_source()?),

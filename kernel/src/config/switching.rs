@@ -15,6 +15,7 @@ use crate::shell::value::{Choice, FrameRate, Rate, Value};
 /// `set port P …`, its role aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PortRule {
+    FastLeave,
     /// Nothing is flooded to it.
     NoFlood,
     Group(Name),
@@ -36,6 +37,7 @@ pub enum PortRule {
 /// Which [`PortRule`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PortPart {
+    FastLeave,
     Flood,
     Group,
     Isolated,
@@ -63,6 +65,7 @@ impl PortRule {
     /// The rule that a sentence states.
     pub(super) fn of(part: PortPart, said: &Sentence) -> Option<PortRule> {
         Some(match part {
+            PortPart::FastLeave => PortRule::FastLeave,
             PortPart::Flood => PortRule::NoFlood,
             PortPart::Group => PortRule::Group(said.group()?),
             PortPart::Isolated => PortRule::Isolated,
@@ -87,6 +90,7 @@ impl PortRule {
 
     pub const fn part(&self) -> PortPart {
         match self {
+            PortRule::FastLeave => PortPart::FastLeave,
             PortRule::NoFlood => PortPart::Flood,
             PortRule::Group(_) => PortPart::Group,
             PortRule::Isolated => PortPart::Isolated,
@@ -105,6 +109,7 @@ impl PortRule {
 
     pub(super) fn state(&self, rules: &mut PortRules) {
         match self {
+            PortRule::FastLeave => rules.fast_leave = true,
             PortRule::NoFlood => rules.flood = false,
             PortRule::Group(group) => rules.group = Some(group.clone()),
             PortRule::Isolated => rules.isolated = true,
@@ -132,6 +137,7 @@ impl PortRule {
         let has_vlan = rules.vlan != PortVlan::Transparent;
         let policer = |policer: Policer| Some(policer).filter(|its| *its != Policer::default());
         let before = [
+            rules.fast_leave.then_some(PortRule::FastLeave),
             (!rules.flood).then_some(PortRule::NoFlood),
             rules.group.clone().map(PortRule::Group),
             rules.isolated.then_some(PortRule::Isolated),
@@ -201,7 +207,8 @@ fn access_rule(said: &Sentence) -> Option<AccessRule> {
 }
 
 impl PortPart {
-    pub const ALL: [PortPart; 13] = [
+    pub const ALL: [PortPart; 14] = [
+        PortPart::FastLeave,
         PortPart::Flood,
         PortPart::Group,
         PortPart::Isolated,
@@ -220,6 +227,7 @@ impl PortPart {
     /// The words of the configuration, a rule's number aside.
     pub const fn as_str(self) -> &'static str {
         match self {
+            PortPart::FastLeave => "fast-leave",
             PortPart::Flood => "flood",
             PortPart::Group => "group",
             PortPart::Isolated => "isolated",
@@ -251,7 +259,8 @@ impl PortPart {
             PortPart::MaxMacs => matches!(value, Value::MacsMax(_)),
             PortPart::Rule(_) => matches!(value, Value::RuleNumber(_)),
             PortPart::StormLimit => matches!(value, Value::StormRate(_)),
-            PortPart::Flood
+            PortPart::FastLeave
+            | PortPart::Flood
             | PortPart::Isolated
             | PortPart::Learning
             | PortPart::Lldp
@@ -266,6 +275,7 @@ impl PortPart {
     /// Takes the rule away; whether it was there.
     pub(super) fn delete(self, rules: &mut PortRules) -> bool {
         match self {
+            PortPart::FastLeave => take(&mut rules.fast_leave),
             PortPart::Flood => !core::mem::replace(&mut rules.flood, true),
             PortPart::Group => rules.group.take().is_some(),
             PortPart::Isolated => take(&mut rules.isolated),
@@ -302,7 +312,8 @@ impl fmt::Display for PortRule {
         self.part().fmt(f)?;
         match self {
             PortRule::NoFlood | PortRule::NoLearning => f.write_str(" off"),
-            PortRule::Isolated
+            PortRule::FastLeave
+            | PortRule::Isolated
             | PortRule::Locked
             | PortRule::Standby
             | PortRule::Vlan(PortVlan::Transparent) => Ok(()),

@@ -176,6 +176,7 @@ fn item(setting: &Setting, value: &Value) -> Option<Item> {
         (Setting::Address(said), Value::OwnAddress(_) | Value::Choice(_)) => {
             Item::Address(Some(said.version()))
         }
+        (Setting::Groups(said), Value::Choice(_)) => Item::Groups(said.part()),
         (Setting::Port { port, .. }, Value::Choice(_)) => Item::PortRole(port.clone()),
         (Setting::PortRule { port, rule }, value) if rule.part().begins(value) => {
             Item::PortPart(port.clone(), rule.part())

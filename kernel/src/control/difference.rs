@@ -33,6 +33,7 @@ pub(super) fn difference(old: &Plan, new: &Plan) -> Vec<Step> {
     steps.extend(services_and_reals(old, new));
     steps.extend(switching::macs(old, new));
     steps.extend(switching::ageing(old, new));
+    steps.extend(switching::groups(old, new));
     steps.extend(management(old, new));
     steps.extend(identity(old, new));
     steps.extend(switching::mirrors(old, new));

@@ -1,5 +1,5 @@
-//! Steps about the switch itself: what ports let through, where static MACs are, how MACs age, and
-//! who looks on.
+//! Steps about the switch itself: what ports let through, where static MACs are, how MACs age, how
+//! multicast groups are listened for, and who looks on.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -66,6 +66,12 @@ pub(super) fn mirrors(old: &Plan, new: &Plan) -> Vec<Step> {
         Step { go: Command::SetMirror(spec.clone()), back: vec![back] }
     };
     changed.map(step).collect()
+}
+
+pub(super) fn groups(old: &Plan, new: &Plan) -> Option<Step> {
+    let set = |plan: &Plan| Command::SetGroups(plan.groups.clone());
+    let changes = old.groups != new.groups;
+    changes.then(|| Step { go: set(new), back: vec![set(old)] })
 }
 
 fn set(StaticMac { mac, vlan }: StaticMac, port: PortId) -> Command {

@@ -11,7 +11,7 @@
 use lb::AdminState;
 
 use super::value::{Choice, Kind};
-use crate::config::{PortPart, ServicePart};
+use crate::config::{GroupPart, PortPart, ServicePart};
 
 /// One step of a command.
 #[derive(Clone, Copy)]
@@ -154,6 +154,7 @@ pub enum Show {
     Flows,
     /// Where a new flow would go.
     Foretold,
+    Groups,
     Guests,
     Health,
     Lldp,
@@ -189,6 +190,7 @@ pub enum Aspect {
     Mac,
     MacAgeing,
     Mirror,
+    Groups(GroupPart),
     Guest,
     GuestAddress,
     GuestProbeSource,

@@ -7,6 +7,7 @@ mod capture;
 mod check;
 mod configuration;
 mod delete;
+mod groups;
 mod look;
 mod mirror;
 mod ping;
@@ -172,6 +173,7 @@ static SHOW: &[Node] = &[
         "open flows, or those of which all holds that is said",
         Then::MaybeClauses(Action::Show(Show::Flows), SHOW_FLOW),
     ),
+    word("groups", "multicast groups: who is in each, and who asks", show(Show::Groups)),
     word("guest", "guests, their ports and health", show(Show::Guests)),
     word("health", "who may have new flows, and by whose word", show(Show::Health)),
     word("lb", "how flows get their reals", Next(SHOW_LB)),

@@ -7,8 +7,9 @@ use std::time::Duration;
 use drivers::pci::Address;
 use kernel::config::{
     AgentConfig, Asks, CheckConfig, Config, Description, Difference, FLOWS, FilterConfig,
-    GuestConfig, Item, MirrorConfig, NicMatch, PortConfig, PortPart, RealConfig, ServiceConfig,
-    ServicePart, Setting, Statement, StaticMac, Vip, compare, read,
+    GroupConfig, GroupPart, GuestConfig, Item, MirrorConfig, NicMatch, PortConfig, PortPart,
+    QuerierConfig, RealConfig, ServiceConfig, ServicePart, Setting, Statement, StaticMac, Vip,
+    compare, read,
 };
 use kernel::shell::parse::parse;
 use kernel::shell::tree::CONFIGURATION;
@@ -52,13 +53,13 @@ fn port_rules() -> impl Strategy<Value = PortRules> {
         vlan_id().prop_map(PortVlan::Access),
         (tagged, native).prop_map(|(tagged, native)| PortVlan::Trunk { tagged, native }),
     ];
-    let of_switch = (vlan, any::<[bool; 5]>());
+    let of_switch = (vlan, any::<[bool; 6]>());
     let of_tenants = (option::of(name()), option::of(1..=u32::from(u16::MAX)), access());
     let lldp = option::of(select(&Lldp::ALL[..]));
     let limits = (policer(), policer(), option::of(storm_limits()), lldp);
     (of_switch, of_tenants, limits).prop_map(
         |((vlan, flags), (group, macs_max, access), (police_in, police_out, storm, lldp))| {
-            let [isolated, learning, flood, locked, standby] = flags;
+            let [isolated, learning, flood, locked, standby, fast_leave] = flags;
             let macs_max = macs_max.and_then(NonZeroU32::new);
             let rules = PortRules {
                 vlan,
@@ -71,7 +72,22 @@ fn port_rules() -> impl Strategy<Value = PortRules> {
                 access,
                 ..PortRules::default()
             };
-            PortRules { police_in, police_out, standby, storm, lldp, ..rules }
+            PortRules { police_in, police_out, standby, storm, lldp, fast_leave, ..rules }
+        },
+    )
+}
+
+fn groups() -> impl Strategy<Value = GroupConfig> {
+    let vlans =
+        || option::of(vec(vlan_id(), 1..9).prop_map(|ids| Box::new(ids.into_iter().collect())));
+    let interval = option::of((1..=604_800u64).prop_map(Duration::from_secs));
+    let querier =
+        (interval, vlans()).prop_map(|(interval, vlans)| QuerierConfig { interval, vlans });
+    (option::of(vlans()), option::of(querier), any::<bool>()).prop_map(
+        |(snooping_off, querier, flood_unknown)| GroupConfig {
+            snooping_off,
+            querier,
+            flood_unknown,
         },
     )
 }
@@ -324,12 +340,22 @@ fn config() -> impl Strategy<Value = Config> {
     let macs = btree_map(static_mac(), name(), 0..4);
     let mac_ageing = option::of((10..=1_000_000u64).prop_map(Duration::from_secs));
     let mirrors = btree_map(name(), mirror_config(), 0..4);
-    (hostname, flows, mac_ageing, own_addresses(), ports, guests, macs, services, mirrors).prop_map(
-        |(hostname, flows, mac_ageing, addresses, ports, guests, macs, services, mirrors)| Config {
+    let of_system = (hostname, flows, mac_ageing, own_addresses());
+    (of_system, groups(), ports, guests, macs, services, mirrors).prop_map(
+        |(
+            (hostname, flows, mac_ageing, addresses),
+            groups,
+            ports,
+            guests,
+            macs,
+            services,
+            mirrors,
+        )| Config {
             hostname,
             flows,
             mac_ageing,
             addresses,
+            groups,
             ports,
             guests,
             macs,
@@ -374,6 +400,7 @@ fn deletable() -> impl Strategy<Value = Item> {
     let versions = [None, Some(Version::V4), Some(Version::V6)];
     let of_macs = prop_oneof![
         Just(Item::MacAgeing),
+        select(&GroupPart::ALL[..]).prop_map(Item::Groups),
         static_mac().prop_map(Item::Mac),
         select(versions.to_vec()).prop_map(Item::Address),
     ];
@@ -467,6 +494,7 @@ proptest! {
                 Setting::Flows(_) => Item::Flows,
                 Setting::MacAgeing(_) => Item::MacAgeing,
                 Setting::Address(said) => Item::Address(Some(said.version())),
+                Setting::Groups(said) => Item::Groups(said.part()),
                 // Its `match` stands with its role.
                 Setting::Port { .. } => continue,
                 Setting::PortRule { port, rule } => Item::PortPart(port, rule.part()),

@@ -158,7 +158,7 @@ fn a_program_sees_answers_and_nothing_else() {
         ),
         (
             "show ?\n",
-            "% E101 unknown word '?' at column 6. Expected: capacity commits configuration counters flow guest health lb lldp load log mac mirror neighbor port real service system tech-support version vlan\r\n% FAILED\r\n",
+            "% E101 unknown word '?' at column 6. Expected: capacity commits configuration counters flow groups guest health lb lldp load log mac mirror neighbor port real service system tech-support version vlan\r\n% FAILED\r\n",
         ),
         ("delete guest web2\n", "% E201 there is no guest web2 (guests: web1)\r\n% FAILED\r\n"),
         ("set service s real web1\n", "% OK\r\n"),

@@ -300,7 +300,7 @@ fn c8_a_line_may_have_1024_bytes() {
     let long = format!("#{}\n{WEB1}set oops\n", "x".repeat(1024));
     let expected = [
         "% E106 line 1, column 1025: line longer than 1024 bytes",
-        "% E101 line 3, column 5: unknown word 'oops'. Expected: guest mac mirror port service system",
+        "% E101 line 3, column 5: unknown word 'oops'. Expected: guest mac mirror port service switch system",
     ];
     assert_eq!(errors(&long), expected, "the rest is read on");
 }

@@ -32,6 +32,7 @@ pub fn enter(world: &str) -> Bench {
         "# world: three guests that answer questions over IPv6" => answer(&mut bench),
         "# world: an appliance with an address of its own" => manage(&mut bench),
         "# world: switches say who they are, and somebody lies" => introduce(&mut bench),
+        "# world: guests in multicast groups" => join(&mut bench),
         "# world: much goes wrong" => go_wrong(&mut bench),
         "# world: a disk, of which the last commit is damaged" => start_again(&mut bench),
         other => panic!("there is no world {other:?}"),
@@ -132,6 +133,26 @@ fn introduce(bench: &mut Bench) {
     }
     bench.put(0, [&NEAREST_BRIDGE.0[..], &CLIENT_MAC, &[0x88, 0xcc, 2, 0xff]].concat());
     bench.run(Duration::from_secs(2));
+}
+
+/// Routers ask who is in which group: one on the uplink, and in VLAN 10 a guest. A defined guest and a
+/// stranger say so, by different versions, and one whose link was down has not been asked yet.
+fn join(bench: &mut Bench) {
+    const ALL: [u8; 4] = [224, 0, 0, 1];
+    const QUERY: &[u8] = &[0x11, 100, 0, 0, 0, 0, 0, 0];
+    const IN_GROUP: &[u8] = &[4, 0, 0, 0, 239, 1, 2, 3];
+    bench.configure("set guest web1 port p1 mac 52:54:00:01:00:01 address 10.0.2.21\n");
+    bench.say_of_groups(0, 0, ALL, QUERY);
+    bench.say_of_groups(2, 10, ALL, QUERY);
+    let report = [&[0x22, 0, 0, 0, 0, 0, 0, 1], IN_GROUP].concat();
+    bench.say_of_groups(1, 0, [224, 0, 0, 22], &report);
+    bench.run(Duration::from_secs(12));
+    for vlan in [0, 10] {
+        bench.say_of_groups(3, vlan, [239, 1, 2, 3], &[0x16, 0, 0, 0, 239, 1, 2, 3]);
+    }
+    bench.put_nic(1, NicState::LinkDown);
+    bench.put_nic(1, NicState::Up);
+    bench.say_of_groups(1, 0, [224, 0, 0, 22], &report);
 }
 
 /// One guest's link comes and goes, one's check fails, one's NIC is broken, one is gone from the

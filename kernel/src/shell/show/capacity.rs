@@ -2,7 +2,7 @@
 
 use drivers::Pool;
 use lb::flow::FlowTable;
-use lb::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICES_MAX};
+use lb::limits::{GROUPS_MAX, GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICES_MAX};
 use lb::switch::fdb::Fdb;
 
 use lb::service::persist::PersistenceTable;
@@ -27,6 +27,7 @@ pub fn capacity(desk: &Desk<'_>) -> Page {
     let rows = [
         ("ports", tables.ports().count(), PORTS_MAX, None, "NICs that have a name"),
         ("macs", macs, fdb.capacity(), Some(Fdb::BYTES_PER_MAC), "addresses"),
+        ("groups", dataplane.groups().len(), GROUPS_MAX, None, "multicast groups of VLANs"),
         ("guests", tables.guests().count(), GUESTS_MAX, None, ""),
         ("services", tables.services().count(), SERVICES_MAX, None, ""),
         ("reals", reals, REALS_MAX, None, "those included that wait for last flows"),
@@ -62,7 +63,7 @@ pub fn tables(desk: &Desk<'_>) -> Page {
     let dataplane = &desk.appliance.dataplane;
     let (flows, macs) = (dataplane.flows().counters(), dataplane.fdb().counters());
     let (clients, fragments) = (dataplane.persistence().counters(), dataplane.fragments());
-    let probes = dataplane.probes().counters();
+    let (groups, probes) = (dataplane.groups().counters(), dataplane.probes().counters());
     let rows = [
         ("flows", "created", flows.created, "new flows"),
         ("flows", "expired", flows.expired, "idle for too long"),
@@ -73,6 +74,12 @@ pub fn tables(desk: &Desk<'_>) -> Page {
         ("macs", "moved", macs.moved, "to another port"),
         ("macs", "evicted", macs.evicted, "gave way in a full bucket"),
         ("macs", "refused", macs.refused, "found no place, so they are flooded to"),
+        ("groups", "joined", groups.joined, "ports that came into a group"),
+        ("groups", "left", groups.left, "ports that said that they leave one"),
+        ("groups", "aged", groups.aged, "ports that were not heard of again"),
+        ("groups", "refused", groups.refused, "reports of a port that had its share"),
+        ("groups", "asked", groups.asked, "questions of this switch"),
+        ("groups", "unalerted", groups.unalerted, "messages without a router alert"),
         ("clients", "remembered", clients.remembered, "whose real is remembered"),
         (
             "clients",

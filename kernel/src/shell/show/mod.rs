@@ -6,6 +6,7 @@ mod choice;
 mod configuration;
 mod counts;
 mod flows;
+mod groups;
 mod guests;
 mod health;
 mod lldp;
@@ -55,6 +56,7 @@ pub fn show(what: Show, said: &Sentence, desk: &Desk<'_>) -> Result<Page, Proble
         Show::Tables => Ok(capacity::tables(desk)),
         Show::Foretold => choice::foretold(desk, said),
         Show::Flows => flows::flows(desk, said),
+        Show::Groups => Ok(groups::groups(desk)),
         Show::Guests => Ok(guests::guests(desk)),
         Show::Health => Ok(health::health(desk)),
         Show::Lldp => Ok(lldp::lldp(desk)),

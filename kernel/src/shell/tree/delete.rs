@@ -2,6 +2,7 @@
 
 use lb::wire::ip::Version;
 
+use super::groups::DELETE_SWITCH;
 use super::tenants::{DELETE_POLICE, DELETE_RULE, DELETE_TRUST};
 use super::{choice, value, word};
 use crate::config::{PortPart, ServicePart, word_of};
@@ -19,6 +20,7 @@ pub(super) static DELETE: &[Node] = &[
     word("mirror", "a mirror; its port is one again", Next(DELETE_MIRROR)),
     word("port", "what is said of a port", Next(DELETE_PORT)),
     word("service", "a service, or a part of it", Next(DELETE_SERVICE)),
+    DELETE_SWITCH,
     word("system", "what is said of the appliance itself", Next(DELETE_SYSTEM)),
 ];
 static DELETE_SYSTEM: &[Node] = &[
@@ -53,6 +55,7 @@ static DELETE_PORT: &[Node] = &[value(
         Action::Delete(Aspect::Port),
         &[
             word("description", "what it is in words", delete(Aspect::PortDescription)),
+            delete_rule(PortPart::FastLeave, "back to asking who is left"),
             delete_rule(PortPart::Flood, "back to what goes to strangers"),
             delete_rule(PortPart::Group, "back to all other ports"),
             delete_rule(PortPart::Isolated, "back to all other ports"),

@@ -3,6 +3,7 @@
 use lb::{Forwarding, Lldp, OnDown, Protocol, Role, Scheduler};
 
 use super::check::{SET_AGENT, SET_CHECK, SET_REAL_CHECK};
+use super::groups::SET_SWITCH;
 use super::mirror::SET_MIRROR;
 use super::tenants::{GROUP, MAX_MACS, POLICE, RULE, STORM_LIMIT, TRUST};
 use super::{choice, value, word};
@@ -23,6 +24,7 @@ static SET_NEXT: &[Node] = &[
     SET_MIRROR,
     word("port", "a port: its role, NIC, VLANs and rules", Next(SET_PORT)),
     word("service", "a virtual address and the guests behind it", Next(SET_SERVICE)),
+    SET_SWITCH,
     word("system", "the appliance itself", Next(SET_SYSTEM)),
 ];
 
@@ -92,6 +94,12 @@ static SET_PORT_ASPECTS: &[Node] = &[
         "description",
         "what it is, in your own words",
         Next(&[value(Kind::Description, DESCRIPTION_HELP, End(set(Aspect::PortDescription)))]),
+    ),
+    choice(
+        "fast-leave",
+        Choice::FastLeave,
+        "who leaves a multicast group is the last one here",
+        rule(PortPart::FastLeave),
     ),
     word("flood", "what goes to a station that nobody knows", Next(SET_FLOOD)),
     GROUP,

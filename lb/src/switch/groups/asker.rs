@@ -81,6 +81,11 @@ impl Asker {
         self.is_there(now) && self.settled_s <= seconds(now)
     }
 
+    /// How long until nobody is believed to ask.
+    pub fn left(&self, now: Instant) -> Duration {
+        Duration::from_secs(self.until_s.into()).saturating_sub(now.since(Instant::START))
+    }
+
     /// Who asks from now on.
     pub(super) fn hear(&mut self, other: Option<Address>, query: &Query, now: Instant) {
         if !self.is_there(now) {

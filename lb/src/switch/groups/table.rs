@@ -8,13 +8,14 @@
 use alloc::boxed::Box;
 use alloc::vec;
 use core::hash::{BuildHasher, Hasher};
+use core::time::Duration;
 
 use foldhash::fast::FixedState;
 
 use crate::limits::{GROUPS_MAX, PORTS_MAX};
 use crate::wire::Address;
 use crate::wire::group::Dialect;
-use crate::{PortId, PortSet};
+use crate::{Instant, PortId, PortSet};
 
 /// Who gets the whole table has at most this part of it.
 const SHARES_MIN: usize = 8;
@@ -36,6 +37,13 @@ pub struct Member {
     pub until_s: u32,
     /// How it was heard of last.
     pub dialect: Dialect,
+}
+
+impl Member {
+    /// How long until it is forgotten.
+    pub fn left(&self, now: Instant) -> Duration {
+        Duration::from_secs(self.until_s.into()).saturating_sub(now.since(Instant::START))
+    }
 }
 
 pub(super) struct Table {
