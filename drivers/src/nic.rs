@@ -190,8 +190,8 @@ counters! {
     tx_bytes,
     /// Nothing after the device's header.
     rx_runt,
-    /// Longer than a frame of 1500 bytes of payload and one tag, and not to be cut; or longer than
-    /// IP can be.
+    /// Longer than a frame of 9000 bytes of payload and two tags, and not to be cut; or longer than
+    /// IP can be. What a port takes of these is for others to say.
     rx_too_big,
     /// The number of buffers that the frame says to lie in cannot be.
     rx_num_buffers,

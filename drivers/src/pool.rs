@@ -137,15 +137,26 @@ impl Pool {
     /// A frame with these bytes in as many buffers as it takes, or `None` when they are more than a
     /// frame holds or too few buffers are free.
     pub fn take_copy(&self, bytes: &[u8]) -> Option<Frame> {
-        if bytes.len() > FRAME_BYTES_MAX {
+        let mut left = bytes;
+        self.take_with(bytes.len(), |part| {
+            let (now, later) = left.split_at(part.len());
+            part.copy_from_slice(now);
+            left = later;
+        })
+    }
+
+    /// A frame of `len` bytes, which are put in one buffer after the other, or `None` when they are more
+    /// than a frame holds or too few buffers are free.
+    pub fn take_with(&self, len: usize, mut put: impl FnMut(&mut [u8])) -> Option<Frame> {
+        if len > FRAME_BYTES_MAX {
             return None;
         }
-        let (head, rest) = bytes.split_at(bytes.len().min(HEAD_BYTES_MAX));
         let mut frame = self.take()?;
-        frame.set_len(head.len());
-        frame.copy_from_slice(head);
-        for part in rest.chunks(FURTHER_BYTES_MAX) {
-            frame.append_copy(part)?;
+        frame.set_len(len.min(HEAD_BYTES_MAX));
+        put(&mut frame);
+        while frame.total_len() < len {
+            let part_len = (len - frame.total_len()).min(FURTHER_BYTES_MAX);
+            frame.append_with(part_len, &mut put)?;
         }
         Some(frame)
     }
@@ -327,10 +338,15 @@ impl Frame {
 
     /// Adds a buffer with these bytes, or nothing when none is free.
     fn append_copy(&mut self, bytes: &[u8]) -> Option<()> {
+        self.append_with(bytes.len(), |part| part.copy_from_slice(bytes))
+    }
+
+    /// Adds a buffer of `len` bytes, which are put there, or nothing when none is free.
+    fn append_with(&mut self, len: usize, put: impl FnOnce(&mut [u8])) -> Option<()> {
         let mut frame = self.0.pool.take()?;
         frame.0.begin_at(FURTHER_AT);
-        frame.set_len(bytes.len());
-        frame.copy_from_slice(bytes);
+        frame.set_len(len);
+        put(&mut frame);
         self.link(frame);
         Some(())
     }

@@ -2,7 +2,7 @@
 //!
 //! A frame whose NIC covers what it leaves undone goes out as it is: that is the rule between
 //! guests. For any other the work is done here, in software: the checksum is finished in place, or
-//! the packet is cut into segments, each in a buffer of its own from the pool. Nothing waits: with
+//! the packet is cut into segments, each in buffers of its own from the pool. Nothing waits: with
 //! the ring full or the pool empty the rest of a packet is lost, as its segments would have been
 //! one by one.
 //!
@@ -10,6 +10,7 @@
 //! They are translated at the end of this file and nowhere else.
 
 use drivers::{Frame, Nic, Pool};
+use lb::wire::checksum::Sum;
 use lb::wire::offload::{Cut, Malformed, Offload, PartialChecksum, SegmentKind, Segments};
 
 use crate::capture::Tap;
@@ -144,20 +145,24 @@ impl Egress<'_> {
             return Sent::Nothing;
         };
         self.counters.soft_cuts += 1;
-        let mut payload = payload_of(frame, cut.headers_len());
+        let headers_len = cut.headers_len();
+        let mut payload = payload_of(frame, headers_len);
         let mut sent = Sent::Nothing;
         for segment in cut.segments() {
             if segment.index() == SEGMENTS_MAX {
                 self.counters.soft_too_many += 1;
                 break;
             }
-            let Some(mut piece) = self.pool.take() else {
+            let mut skipped = headers_len;
+            let piece = self.pool.take_with(headers_len + segment.payload.len(), |bytes| {
+                payload.copy_to(&mut bytes[core::mem::take(&mut skipped)..]);
+            });
+            let Some(mut piece) = piece else {
                 self.counters.soft_no_buffer += 1;
                 break;
             };
-            piece.set_len(cut.headers_len() + segment.payload.len());
-            payload.copy_to(&mut piece[cut.headers_len()..]);
-            cut.write(&segment, frame, &mut piece);
+            let behind = Sum::of_pieces(piece.further());
+            cut.write(&segment, frame, &mut piece, behind);
             if self.hand_over(piece) == Sent::Nothing {
                 break;
             }
@@ -182,7 +187,8 @@ pub fn hand_over(nic: &mut dyn Nic, counters: &mut SoftwareCounters, frame: Fram
 
 /// Finishes the frame's checksum, if there is one to finish. Nothing is left undone then.
 pub fn finish(frame: &mut Frame) -> Result<(), Malformed> {
-    offload_of(frame).finish(frame)?;
+    let (len, behind) = (frame.total_len(), Sum::of_pieces(frame.further()));
+    offload_of(frame).finish(frame, len, behind)?;
     frame.set_offload(drivers::Offload::default());
     Ok(())
 }

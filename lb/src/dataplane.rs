@@ -13,6 +13,7 @@
 mod access;
 mod balance;
 mod begin;
+mod fit;
 mod follow;
 mod groups;
 mod guard;

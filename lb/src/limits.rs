@@ -30,8 +30,8 @@ pub const REPORT_BYTES_MAX: usize = 512;
 pub const OUTBOX_MAX: usize = 256;
 /// Answers among them; the rest is for what nobody asked us.
 pub const ANSWERS_MAX: usize = OUTBOX_MAX / 2;
-/// Bytes of a frame of our own: as long as a tagged one may be.
-pub const ORIGIN_BYTES_MAX: usize = 1518;
+/// Bytes of a frame of our own: as long as one with two tags may be.
+pub const ORIGIN_BYTES_MAX: usize = 1522;
 /// Events that may wait for the log.
 pub const EVENTS_MAX: usize = 64;
 /// Decisions about new flows that are kept to be looked at.

@@ -28,6 +28,7 @@ use crate::guest::neighbor::Neighbor;
 use crate::limits::{GUESTS_MAX, PORTS_MAX, REALS_MAX, SERVICE_REALS_MAX, SERVICES_MAX};
 use crate::service::passive::FlowFailure;
 use crate::service::{Announcements, Empty, Forwarding};
+use crate::switch::mtu::Mtus;
 use crate::wire::ip::Version;
 use crate::wire::{Address, Endpoint};
 use crate::{
@@ -62,6 +63,7 @@ pub struct Tables {
     standings: Standings,
     sets: PortSets,
     reach: Reach,
+    mtus: Mtus,
     ends: Ends,
     epoch: u64,
 }
@@ -108,6 +110,7 @@ impl Tables {
             standings: Standings::new(),
             sets: PortSets::default(),
             reach: Reach::new(),
+            mtus: Mtus::new(),
             ends: Ends::default(),
             epoch: 0,
         }

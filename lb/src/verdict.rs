@@ -197,7 +197,6 @@ impl From<Malformed> for DropReason {
         match malformed {
             Malformed::Checksum => DropReason::ChecksumRange,
             Malformed::Segments => DropReason::Gso,
-            Malformed::TooBig => DropReason::TooBig,
         }
     }
 }

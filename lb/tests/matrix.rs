@@ -12,6 +12,7 @@
 mod world;
 
 use lb::wire::Offload;
+use lb::wire::checksum::Sum;
 use lb::wire::ip::Version;
 use lb::wire::offload::{Cut, PartialChecksum, SegmentKind, Segments};
 use lb::*;
@@ -207,7 +208,9 @@ impl Case {
         match self.world().send_offloaded(ingress, &frame, &mut offload) {
             Err(reason) => assert_eq!(Expected::Drop(reason), self.expected(), "{self:?}"),
             Ok(mut out) => {
-                offload.finish(&mut out.frame).expect("finished in software");
+                let len = out.frame.len();
+                let finished = offload.finish(&mut out.frame, len, Sum::default());
+                finished.expect("finished in software");
                 let (ends, read_payload) = read(&out.frame);
                 let [port] = out.ports[..] else { panic!("{self:?}: {out:?}") };
                 assert_eq!(Expected::Out { port, ends }, self.expected(), "{self:?}");
@@ -333,7 +336,7 @@ fn a_packet_that_stands_for_several() {
             for segment in cut.segments() {
                 let mut frame = vec![0; cut.headers_len()];
                 frame.extend(&out.frame[segment.payload.clone()]);
-                cut.write(&segment, &out.frame, &mut frame);
+                cut.write(&segment, &out.frame, &mut frame, Sum::default());
                 let (ends, payload) = read(&frame);
                 assert_eq!(ends, expected, "{served:?}");
                 received.extend(payload);

@@ -19,6 +19,8 @@ mod disk_image;
 mod health;
 #[path = "qemu/hostile.rs"]
 mod hostile;
+#[path = "qemu/jumbo.rs"]
+mod jumbo;
 #[path = "qemu/life.rs"]
 mod life;
 #[path = "qemu/lldp.rs"]

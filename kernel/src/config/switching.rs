@@ -6,6 +6,7 @@ use core::net::IpAddr;
 use core::num::NonZeroU32;
 
 use lb::switch::access::{Hosts, Ports, Target, Transport};
+use lb::switch::mtu::Mtu;
 use lb::{AccessRule, Lldp, MacAddr, Name, Policer, PortRules, PortVlan, StormLimits, VlanId};
 
 use super::print::InWords;
@@ -25,6 +26,7 @@ pub enum PortRule {
     Lldp(Lldp),
     Locked,
     MaxMacs(NonZeroU32),
+    Mtu(Mtu),
     PoliceIn(Policer),
     PoliceOut(Policer),
     Rule(AccessRule),
@@ -45,6 +47,7 @@ pub enum PortPart {
     Lldp,
     Locked,
     MaxMacs,
+    Mtu,
     PoliceIn,
     PoliceOut,
     /// Of this number.
@@ -73,6 +76,7 @@ impl PortRule {
             PortPart::Lldp => PortRule::Lldp(lldp(said)?),
             PortPart::Locked => PortRule::Locked,
             PortPart::MaxMacs => PortRule::MaxMacs(said.macs_max()?),
+            PortPart::Mtu => PortRule::Mtu(said.mtu()?),
             PortPart::PoliceIn => PortRule::PoliceIn(policer(said)?),
             PortPart::PoliceOut => PortRule::PoliceOut(policer(said)?),
             PortPart::Rule(_) => PortRule::Rule(access_rule(said)?),
@@ -98,6 +102,7 @@ impl PortRule {
             PortRule::Lldp(_) => PortPart::Lldp,
             PortRule::Locked => PortPart::Locked,
             PortRule::MaxMacs(_) => PortPart::MaxMacs,
+            PortRule::Mtu(_) => PortPart::Mtu,
             PortRule::PoliceIn(_) => PortPart::PoliceIn,
             PortRule::PoliceOut(_) => PortPart::PoliceOut,
             PortRule::Rule(rule) => PortPart::Rule(rule.number),
@@ -117,6 +122,7 @@ impl PortRule {
             PortRule::Lldp(lldp) => rules.lldp = Some(*lldp),
             PortRule::Locked => rules.locked = true,
             PortRule::MaxMacs(max) => rules.macs_max = Some(*max),
+            PortRule::Mtu(mtu) => rules.mtu = *mtu,
             PortRule::PoliceIn(policer) => rules.police_in = *policer,
             PortRule::PoliceOut(policer) => rules.police_out = *policer,
             PortRule::Rule(rule) => {
@@ -134,6 +140,7 @@ impl PortRule {
 
     /// The rules that were stated of a port, in the order of their parts.
     pub(super) fn all(rules: &PortRules) -> impl Iterator<Item = PortRule> {
+        let has_mtu = rules.mtu != Mtu::DEFAULT;
         let has_vlan = rules.vlan != PortVlan::Transparent;
         let policer = |policer: Policer| Some(policer).filter(|its| *its != Policer::default());
         let before = [
@@ -145,6 +152,7 @@ impl PortRule {
             rules.lldp.map(PortRule::Lldp),
             rules.locked.then_some(PortRule::Locked),
             rules.macs_max.map(PortRule::MaxMacs),
+            has_mtu.then_some(PortRule::Mtu(rules.mtu)),
             policer(rules.police_in).map(PortRule::PoliceIn),
             policer(rules.police_out).map(PortRule::PoliceOut),
         ];
@@ -207,7 +215,7 @@ fn access_rule(said: &Sentence) -> Option<AccessRule> {
 }
 
 impl PortPart {
-    pub const ALL: [PortPart; 14] = [
+    pub const ALL: [PortPart; 15] = [
         PortPart::FastLeave,
         PortPart::Flood,
         PortPart::Group,
@@ -216,6 +224,7 @@ impl PortPart {
         PortPart::Lldp,
         PortPart::Locked,
         PortPart::MaxMacs,
+        PortPart::Mtu,
         PortPart::PoliceIn,
         PortPart::PoliceOut,
         PortPart::Rule(1),
@@ -235,6 +244,7 @@ impl PortPart {
             PortPart::Lldp => "lldp",
             PortPart::Locked => "locked",
             PortPart::MaxMacs => "max-macs",
+            PortPart::Mtu => "mtu",
             PortPart::PoliceIn => "police in",
             PortPart::PoliceOut => "police out",
             PortPart::Rule(_) => "rule",
@@ -257,6 +267,7 @@ impl PortPart {
         match self {
             PortPart::Group => matches!(value, Value::Group(_)),
             PortPart::MaxMacs => matches!(value, Value::MacsMax(_)),
+            PortPart::Mtu => matches!(value, Value::Mtu(_)),
             PortPart::Rule(_) => matches!(value, Value::RuleNumber(_)),
             PortPart::StormLimit => matches!(value, Value::StormRate(_)),
             PortPart::FastLeave
@@ -283,6 +294,7 @@ impl PortPart {
             PortPart::Lldp => rules.lldp.take().is_some(),
             PortPart::Locked => take(&mut rules.locked),
             PortPart::MaxMacs => rules.macs_max.take().is_some(),
+            PortPart::Mtu => take(&mut rules.mtu) != Mtu::DEFAULT,
             PortPart::PoliceIn => take(&mut rules.police_in) != Policer::default(),
             PortPart::PoliceOut => take(&mut rules.police_out) != Policer::default(),
             PortPart::Rule(number) => {
@@ -320,6 +332,7 @@ impl fmt::Display for PortRule {
             PortRule::Group(group) => write!(f, " {group}"),
             PortRule::Lldp(lldp) => write!(f, " {}", lldp.as_str()),
             PortRule::MaxMacs(max) => write!(f, " {max}"),
+            PortRule::Mtu(mtu) => write!(f, " {mtu}"),
             PortRule::PoliceIn(policer) | PortRule::PoliceOut(policer) => {
                 let bits = policer.bits.map(Rate::Bits);
                 let frames = policer.frames.map(Rate::Frames);

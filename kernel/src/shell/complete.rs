@@ -157,6 +157,7 @@ fn names(kind: Kind, said: &[Said], known: &Known<'_>) -> Vec<String> {
         | Kind::Vlan
         | Kind::Vlans
         | Kind::MacsMax
+        | Kind::Mtu
         | Kind::Rate
         | Kind::FrameRate
         | Kind::StormRate

@@ -9,6 +9,7 @@ use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
 use lb::service::check::Path;
+use lb::switch::mtu::Mtu;
 use lb::{Expect, MacAddr, Name, VlanSet};
 
 use super::grammar::{Action, Node, Sieve, Then, Token};
@@ -362,6 +363,7 @@ accessors! {
     vlans: Vlans(Box<VlanSet>),
     group: Group(Name),
     macs_max: MacsMax(NonZeroU32),
+    mtu: Mtu(Mtu),
     rate: Rate(Rate),
     frame_rate: FrameRate(FrameRate),
     storm_rate: StormRate(Option<FrameRate>),

@@ -23,6 +23,7 @@ use drivers::pci::Address;
 use lb::flow::FlowState;
 use lb::limits::PERSISTENCE_PAYLOAD_BYTES_MAX;
 use lb::service::check::Path;
+use lb::switch::mtu::Mtu;
 use lb::switch::vlan::VlanError;
 use lb::wire::ethernet::{self, VLAN_MAX};
 use lb::wire::ip::Version;
@@ -69,6 +70,8 @@ pub enum Kind {
     Group,
     /// MACs that may be known behind a port.
     MacsMax,
+    /// Bytes of a packet.
+    Mtu,
     /// Bits or frames a second.
     Rate,
     FrameRate,
@@ -196,6 +199,7 @@ pub enum Value {
     Vlans(Box<VlanSet>),
     Group(Name),
     MacsMax(NonZeroU32),
+    Mtu(Mtu),
     Rate(Rate),
     FrameRate(FrameRate),
     StormRate(Option<FrameRate>),
@@ -281,6 +285,7 @@ impl Kind {
             Kind::Vlans => "VLAN[-VLAN][,…]",
             Kind::Group => "GROUP",
             Kind::MacsMax | Kind::RuleNumber => "1..65535",
+            Kind::Mtu => "1280..9000",
             Kind::Rate => "N[k|M|G]bps|N[k|M]pps",
             Kind::FrameRate | Kind::Broadcasts | Kind::Multicasts | Kind::Unknowns => "N[k|M]pps",
             Kind::StormRate => "N[k|M]pps|off",
@@ -337,6 +342,7 @@ impl Kind {
             Kind::Vlans => vlans(text).map(Box::new).map(Value::Vlans),
             Kind::Group => name(text, "a group's name").map(Value::Group),
             Kind::MacsMax => ranged(text, "a number of MACs", 1, u16::MAX).map(Value::MacsMax),
+            Kind::Mtu => mtu(text).map(Value::Mtu),
             Kind::Rate => Rate::parse(text).map(Value::Rate),
             Kind::FrameRate => FrameRate::parse(text).map(Value::FrameRate),
             Kind::StormRate => storm_rate(text).map(Value::StormRate),
@@ -430,6 +436,13 @@ fn ranged<T: FromStr>(text: &str, what: &str, low: u64, high: impl Into<u64>) ->
         Ok(number) if in_range => Ok(number),
         _ => Err(Misfit::whole(&wanted)),
     }
+}
+
+fn mtu(text: &str) -> Result<Mtu, Misfit> {
+    const WHAT: &str = "a packet's bytes";
+    let (low, high) = (Mtu::MIN.get(), Mtu::MAX.get());
+    let bytes = ranged(text, WHAT, low.into(), high)?;
+    Mtu::new(bytes).ok_or_else(|| Misfit::whole(&format!("{WHAT}, {low}..{high}")))
 }
 
 fn vlans(text: &str) -> Result<VlanSet, Misfit> {

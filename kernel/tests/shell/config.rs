@@ -15,6 +15,7 @@ use kernel::shell::parse::parse;
 use kernel::shell::tree::CONFIGURATION;
 use lb::addr::is_host_address;
 use lb::switch::access::{Action, Hosts, Ports, Target, Transport};
+use lb::switch::mtu::Mtu;
 use lb::wire::ethernet::VLAN_MAX;
 use lb::wire::ip::Version;
 use lb::{
@@ -56,10 +57,11 @@ fn port_rules() -> impl Strategy<Value = PortRules> {
     let of_switch = (vlan, any::<[bool; 6]>());
     let of_tenants = (option::of(name()), option::of(1..=u32::from(u16::MAX)), access());
     let lldp = option::of(select(&Lldp::ALL[..]));
-    let limits = (policer(), policer(), option::of(storm_limits()), lldp);
+    let limits = (policer(), policer(), option::of(storm_limits()), lldp, mtu());
     (of_switch, of_tenants, limits).prop_map(
-        |((vlan, flags), (group, macs_max, access), (police_in, police_out, storm, lldp))| {
+        |((vlan, flags), (group, macs_max, access), limits)| {
             let [isolated, learning, flood, locked, standby, fast_leave] = flags;
+            let (police_in, police_out, storm, lldp, mtu) = limits;
             let macs_max = macs_max.and_then(NonZeroU32::new);
             let rules = PortRules {
                 vlan,
@@ -72,7 +74,7 @@ fn port_rules() -> impl Strategy<Value = PortRules> {
                 access,
                 ..PortRules::default()
             };
-            PortRules { police_in, police_out, standby, storm, lldp, fast_leave, ..rules }
+            PortRules { police_in, police_out, standby, storm, lldp, mtu, fast_leave, ..rules }
         },
     )
 }
@@ -90,6 +92,10 @@ fn groups() -> impl Strategy<Value = GroupConfig> {
             flood_unknown,
         },
     )
+}
+
+fn mtu() -> impl Strategy<Value = Mtu> {
+    (Mtu::MIN.get()..=Mtu::MAX.get()).prop_map(|bytes| Mtu::new(bytes).unwrap())
 }
 
 fn frame_rate() -> impl Strategy<Value = NonZeroU32> {

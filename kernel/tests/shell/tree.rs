@@ -65,6 +65,7 @@ fn example(token: Token) -> &'static str {
             Kind::Ageing => "99s",
             Kind::Group => "blue",
             Kind::MacsMax => "8",
+            Kind::Mtu => "9000",
             Kind::Rate => "500Mbps",
             Kind::FrameRate => "100pps",
             Kind::StormRate => "off",

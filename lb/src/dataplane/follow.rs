@@ -185,7 +185,9 @@ impl Dataplane {
         let offload = Default::default();
         let packet =
             Inbound { ingress, header: &header, ip: &ip, head, len, offload, named: None, now };
-        self.follow(packet, course).unwrap_or_else(Verdict::Drop)
+        let followed = self.follow(packet, course);
+        let fitting = followed.and_then(|to| self.fitting(to, len - header.packet_at()));
+        fitting.unwrap_or_else(Verdict::Drop)
     }
 }
 

@@ -240,7 +240,14 @@ impl Dataplane {
         now: Instant,
     ) -> Result<Verdict, DropReason> {
         match glance {
-            Ok(glance) => self.decide(ingress, frame, glance, now),
+            Ok(glance) => {
+                let long = self.long(ingress, frame, &glance.header);
+                let decided = self.decide(ingress, frame, glance, now);
+                match long {
+                    None => decided,
+                    Some(long) => self.fit(decided, ingress, (&glance.header, &long), frame, now),
+                }
+            }
             Err(reason) => Err(*reason),
         }
     }
@@ -257,7 +264,7 @@ impl Dataplane {
         if header.destination.is_reserved_group() {
             return self.of_the_link(ingress, header);
         }
-        if let Err(reason) = frame.check(header) {
+        if let Err(reason) = frame.check(header, self.tables.mtus().of(ingress)) {
             if reason == DropReason::TooBig {
                 self.too_big(ingress, header, frame, now);
             }

@@ -11,10 +11,10 @@ use core::time::Duration;
 
 use crate::dataplane::{Dataplane, Inbound};
 use crate::wire::checksum::Sum;
-use crate::wire::ethernet::{self, Ethernet, PAYLOAD_BYTES_MAX};
+use crate::wire::ethernet;
 use crate::wire::ip::{self, Version, pseudo_header};
 use crate::wire::{Address, Endpoint, Ip, Transport, bytes_at, icmp, put};
-use crate::{DropReason, Empty, Frame, Instant, MacAddr, PortId, PortSet, Protocol, ServiceId};
+use crate::{DropReason, Empty, Instant, MacAddr, PortSet, Protocol, ServiceId};
 
 const TTL: u8 = 64;
 const RST: u8 = 0x04;
@@ -101,36 +101,6 @@ impl Dataplane {
             self.tell(mac, packet, protocol, &message);
         }
         is_allowed
-    }
-
-    /// Tells who sent a VIP a frame beyond the MTU what would fit (RFC 1191 §4, RFC 8201 §4). Of an
-    /// IPv4 packet that may be cut a router would say nothing; neither do we, who cut none.
-    pub(super) fn too_big(
-        &mut self,
-        ingress: PortId,
-        header: &Ethernet,
-        frame: &mut Frame<'_>,
-        now: Instant,
-    ) {
-        let parsed = Ip::parse(frame.head, frame.len, header.payload_at, header.ethertype);
-        let Some(Ok(ip)) = parsed else {
-            return;
-        };
-        let is_to_vip = self.tables.is_virtual(header.destination)
-            && self.tables.is_vip(header.vlan, ip.destination);
-        // Nobody hears an error about an error, a fragment that is not the first, or to a group
-        // (RFC 1122 §3.2.2, RFC 4443 §2.4).
-        let is_error = icmp::is_icmp(&ip) && icmp::is_error(frame.head, &ip);
-        if is_error || ip.is_later_part() || !header.source.is_station() {
-            return;
-        }
-        if !is_to_vip || ip.check(frame.head).is_err() || ip.may_be_cut(frame.head) {
-            return;
-        }
-        let Frame { ref mut head, len, offload } = *frame;
-        let packet = Inbound { ingress, header, ip: &ip, head, len, offload, named: None, now };
-        let complaint = Complaint::TooBig { mtu: PAYLOAD_BYTES_MAX as u16 };
-        self.complain(MacAddr::virtual_of(ip.destination.into()), &packet, complaint);
     }
 
     /// Sends a packet back the way that `packet` came, from where that went.

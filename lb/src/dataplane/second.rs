@@ -41,6 +41,7 @@ use crate::explain::decisions::{Choice, Placed};
 use crate::flow::{CLOSED_IDLE, Direction, Flow, FlowId, FlowKey};
 use crate::limits::{LATE_ANSWERS_MAX, SYNS_KEPT};
 use crate::service::passive::FlowFailure;
+use crate::wire::checksum::Sum;
 use crate::wire::transport::TcpFlags;
 use crate::wire::{Ethernet, Headers, Ip, Offload, Transport};
 use crate::{DropReason, Instant, MacAddr, PortId, PortSet, RealId, ServiceId};
@@ -314,7 +315,8 @@ impl Syn {
     fn finished(&self) -> Option<Syn> {
         let mut syn = self.clone();
         let mut offload = syn.offload;
-        offload.finish(syn.frame()).ok()?;
+        let len = usize::from(syn.len);
+        offload.finish(syn.frame(), len, Sum::default()).ok()?;
         syn.offload = offload;
         let frame = syn.frame();
         let (_, ip, _) = parse(frame)?;

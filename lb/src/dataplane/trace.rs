@@ -38,7 +38,7 @@ impl Dataplane {
         let mut copy = Frame { head: &mut bytes, len: frame.len, offload: frame.offload };
         let verdict = match self.meters.lets_in(ingress, now) {
             _ if self.tables.closed().contains(ingress) => self.closed_to(ingress, frame.head),
-            true => walk.decide(&mut copy).unwrap_or_else(Verdict::Drop),
+            true => walk.decide_fitting(&mut copy).unwrap_or_else(Verdict::Drop),
             false => Verdict::Drop(DropReason::PoliceIn),
         };
         let verdict = self.meters.judge_leaving(verdict, now);
@@ -51,6 +51,12 @@ impl Walk<'_> {
         self.steps.push(step);
     }
 
+    fn decide_fitting(&mut self, frame: &mut Frame<'_>) -> Result<Verdict, DropReason> {
+        let packet_len = Ethernet::parse(frame.head).map(|header| frame.packet_len(&header))?;
+        let verdict = self.decide(frame)?;
+        self.plane.fitting(verdict, packet_len)
+    }
+
     fn decide(&mut self, frame: &mut Frame<'_>) -> Result<Verdict, DropReason> {
         let Walk { plane, ingress, now, .. } = *self;
         let header = &Ethernet::parse(frame.head)?;
@@ -58,7 +64,7 @@ impl Walk<'_> {
         if header.destination.is_reserved_group() {
             return plane.of_the_link(ingress, header);
         }
-        frame.check(header)?;
+        frame.check(header, plane.tables.mtus().of(ingress))?;
         plane.check_source(header)?;
         let source = plane.fdb.spot(header.source, header.vlan);
         let lesson = plane.fdb.foresee(source, ingress, now);

@@ -48,8 +48,9 @@ mod shares;
 pub const LIFETIME: Duration = Duration::from_secs(2);
 /// A held fragment waits so long for its first.
 pub const HOLD: Duration = Duration::from_millis(500);
-/// The longest frame that can be held: Ethernet's longest, with one VLAN tag.
-pub const HELD_BYTES_MAX: usize = 1518;
+/// The longest frame that can be held: Ethernet's longest, with two VLAN tags. A longer one, between ports
+/// with a larger MTU, cannot come before its first.
+pub const HELD_BYTES_MAX: usize = 1522;
 
 const WAYS: usize = 8;
 /// Places a datagram: half of them stay free.

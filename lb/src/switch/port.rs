@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 use crate::limits::PORTS_MAX;
+use crate::switch::mtu::Mtu;
 use crate::{AccessRule, Lldp, Name, Policer, PortVlan, StormLimits};
 
 /// A port's number: its index in every per-port table, below [`PORTS_MAX`].
@@ -33,6 +34,8 @@ pub struct PortRules {
     pub locked: bool,
     /// Stations that may be known here at once, each in its VLAN; who comes then may not send.
     pub macs_max: Option<NonZeroU32>,
+    /// The longest packet.
+    pub mtu: Mtu,
     /// What may be sent to from here, in the order of the rules' numbers; everything if there is none.
     pub access: Vec<AccessRule>,
     /// What may come in here, and what may leave.
@@ -113,6 +116,7 @@ impl Default for PortRules {
             flood: true,
             locked: false,
             macs_max: None,
+            mtu: Mtu::DEFAULT,
             access: Vec::new(),
             police_in: Policer::default(),
             police_out: Policer::default(),

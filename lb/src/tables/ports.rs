@@ -2,6 +2,7 @@
 
 use super::{PortSets, Tables};
 use crate::service::Announcements;
+use crate::switch::mtu::Mtus;
 use crate::wire::Ethernet;
 use crate::{Instant, Name, Port, PortId, PortRules, PortSet, Refusal, Role};
 
@@ -116,6 +117,12 @@ impl Tables {
         self.reach.closed()
     }
 
+    /// How long packets may be.
+    #[inline(always)]
+    pub(crate) fn mtus(&self) -> &Mtus {
+        &self.mtus
+    }
+
     /// Ports at whose edges something is done: tags are touched ([`crate::switch::vlan`]), or frames
     /// copied ([`crate::switch::mirror`]).
     #[inline]
@@ -136,8 +143,10 @@ impl Tables {
     }
 
     pub(super) fn map_reach(&mut self) {
-        let Tables { reach, ports, mirrors, .. } = self;
+        let Tables { reach, mtus, ports, mirrors, .. } = self;
         let ports = ports.iter().enumerate();
-        reach.map(ports.filter_map(|(at, port)| Some((PortId::new(at)?, port.as_ref()?))), mirrors);
+        let ports = ports.filter_map(|(at, port)| Some((PortId::new(at)?, port.as_ref()?)));
+        reach.map(ports.clone(), mirrors);
+        mtus.map(ports.map(|(id, port)| (id, port.rules.mtu)));
     }
 }

@@ -36,6 +36,23 @@ impl Sum {
         long(sum, &last)
     }
 
+    /// The sum of what lies in pieces, one behind the other.
+    #[must_use]
+    pub fn of_pieces<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Sum {
+        let add = |(sum, len): (Sum, usize), piece: &[u8]| {
+            (sum.behind(len, Sum::default().bytes(piece)), len + piece.len())
+        };
+        pieces.fold((Sum::default(), 0), add).0
+    }
+
+    /// Adds what follows `len` bytes, which are in this sum: behind an odd one all pairs are turned round
+    /// (RFC 1071 §2 B).
+    #[must_use]
+    pub fn behind(self, len: usize, other: Sum) -> Sum {
+        let word = other.folded();
+        self.word(if len.is_multiple_of(2) { word } else { word.swap_bytes() })
+    }
+
     /// The checksum field for what was summed; 0 when what was summed held a right one.
     pub fn checksum(self) -> u16 {
         !self.folded()
@@ -136,6 +153,19 @@ mod tests {
             let changed = Delta::default().word(words[slot], new).apply(before);
             words[slot] = new;
             prop_assert_eq!(changed, full(&words));
+        }
+
+        #[test]
+        fn pieces_are_a_whole(
+            bytes in proptest::collection::vec(any::<u8>(), 1..64),
+            cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..4),
+        ) {
+            let mut cuts: std::vec::Vec<usize> = cuts.iter().map(|at| at.index(bytes.len())).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let pieces = cuts.windows(2).map(|ends| &bytes[ends[0]..ends[1]]);
+            let sum = Sum::of_pieces(pieces).checksum();
+            prop_assert_eq!(sum, Sum::default().bytes(&bytes).checksum());
         }
 
         #[test]

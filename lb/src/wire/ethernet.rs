@@ -5,7 +5,7 @@ use crate::{DropReason, MacAddr};
 
 /// Bytes of an untagged header.
 pub const HEADER_BYTES: usize = 14;
-/// Bytes after the header, at most: the MTU of every port.
+/// Bytes of a packet of ours, at most.
 pub const PAYLOAD_BYTES_MAX: usize = 1500;
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
 pub const ETHERTYPE_ARP: u16 = 0x0806;
@@ -69,6 +69,12 @@ impl Ethernet {
     /// Whether there is a tag, be it one of priority alone.
     pub fn is_tagged(&self) -> bool {
         self.payload_at != HEADER_BYTES
+    }
+
+    /// Where the packet begins: behind the tag that another one hides, too.
+    #[inline(always)]
+    pub fn packet_at(&self) -> usize {
+        self.payload_at + if self.hides_tag() { TAG_BYTES } else { 0 }
     }
 
     /// Whether another tag follows the first.

@@ -62,8 +62,6 @@ pub enum Malformed {
     Checksum,
     /// It is not such a packet as is cut like that, or its headers are not all in the head.
     Segments,
-    /// A segment would be longer than a frame may be.
-    TooBig,
 }
 
 /// The tag inside of another one (IEEE 802.1Q).
@@ -91,7 +89,7 @@ impl Offload {
     fn check_parts(&self, head: &[u8], len: usize) -> Result<(), Malformed> {
         match (self.segments, self.checksum) {
             (Some(_), _) => Cut::new(self, head, len).map(drop),
-            (None, Some(checksum)) if checksum.is_somewhere_in(head) && head.len() == len => {
+            (None, Some(checksum)) if checksum.is_somewhere_in(head) => {
                 let (_, packet) = packet(head, len).ok_or(Malformed::Checksum)?;
                 checksum.check_place(&packet)
             }
@@ -100,14 +98,15 @@ impl Offload {
         }
     }
 
-    /// Finishes the checksum of a frame that is not to be cut, and so lies in its head entirely.
-    pub fn finish(&mut self, head: &mut [u8]) -> Result<(), Malformed> {
+    /// Finishes the checksum of a frame of `len` bytes that is not to be cut; `behind` are those that are
+    /// not in its head.
+    pub fn finish(&mut self, head: &mut [u8], len: usize, behind: Sum) -> Result<(), Malformed> {
         if self.segments.is_some() {
             return Err(Malformed::Segments);
         }
-        self.check(head, head.len())?;
+        self.check(head, len)?;
         if let Some(checksum) = self.checksum.take() {
-            checksum.finish(head);
+            checksum.finish(head, behind);
         }
         Ok(())
     }
@@ -143,12 +142,13 @@ impl PartialChecksum {
     }
 
     /// Sums up what is left, and writes the checksum. Its place is in the frame.
-    pub(super) fn finish(self, frame: &mut [u8]) {
-        let checksum = match Sum::default().bytes(&frame[self.start()..]).checksum() {
+    pub(super) fn finish(self, head: &mut [u8], behind: Sum) {
+        let own = &head[self.start()..];
+        let checksum = match Sum::default().bytes(own).behind(own.len(), behind).checksum() {
             0 if self.offset == UDP_CHECKSUM_OFFSET => 0xffff,
             checksum => checksum,
         };
-        put(frame, self.field_at(), checksum.to_be_bytes());
+        put(head, self.field_at(), checksum.to_be_bytes());
     }
 }
 

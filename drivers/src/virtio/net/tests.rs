@@ -1,7 +1,9 @@
 use super::*;
+use crate::fake::whole;
 use crate::nic::RingFault::{UsedId, UsedIdx, UsedLen, UsedNotHead};
+use crate::nic::WIRE_BYTES_MAX;
 use crate::virtio::fake::net::{Arena, Handle, MAC, MRG_RXBUF, OFFERED, PLAIN, STATUS};
-use crate::virtio::header::{FRAME_LEN_MAX, Header};
+use crate::virtio::header::Header;
 use crate::virtio::ring::RECEIVE_BYTES;
 
 mod offload;

@@ -96,6 +96,7 @@ fn about(page: &mut Page, port: &Port, attached: &Attached, description: Option<
     let nic = words(format!("{driver} at {}", pci.words()));
     page.fact("NIC", nic.with("driver", driver).with("pci", pci));
     page.fact("MAC", cell("mac", attached.mac()));
+    page.fact("MTU", cell("mtu", u32::from(port.rules.mtu.get())));
 }
 
 fn description<'a>(desk: &'a Desk<'_>, port: &Name) -> Option<&'a Description> {

@@ -64,6 +64,7 @@ static DELETE_PORT: &[Node] = &[value(
             delete_rule(PortPart::Locked, "back to everybody"),
             word("match", "only which NIC it is", delete(Aspect::PortMatch)),
             delete_rule(PortPart::MaxMacs, "back to a share of the table"),
+            delete_rule(PortPart::Mtu, "back to 1500 bytes"),
             DELETE_POLICE,
             DELETE_RULE,
             delete_rule(PortPart::Standby, "back to always"),

@@ -118,6 +118,11 @@ static SET_PORT_ASPECTS: &[Node] = &[
         rule(PortPart::Locked),
     ),
     MAX_MACS,
+    word(
+        "mtu",
+        "the longest packet, in and out; 1500 if nothing is said",
+        Next(&[value(Kind::Mtu, "bytes behind the Ethernet header", rule(PortPart::Mtu))]),
+    ),
     POLICE,
     word("role", "what it is for", Next(SET_ROLE)),
     RULE,

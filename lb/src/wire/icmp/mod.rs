@@ -116,7 +116,10 @@ pub fn answer_echo(frame: &mut [u8], ip: &Ip) -> Result<(), DropReason> {
     if (kind, code) != (types.echo_request, 0) {
         return Err(DropReason::Icmp);
     }
-    check_sum(frame, ip)?;
+    // Of one that goes on in other buffers a wrong sum stays wrong, and who asked finds it out.
+    if ip.end_at <= frame.len() {
+        check_sum(frame, ip)?;
+    }
     let word = |kind: u8| u16::from_be_bytes([kind, code]);
     // The pseudo header of ICMPv6 has both addresses, so turning them round changes no sum.
     let delta = Delta::default().word(word(types.echo_request), word(types.echo_reply));

@@ -17,8 +17,7 @@ use core::ops::Range;
 
 use super::{Malformed, Offload, PartialChecksum, SegmentKind, Segments, packet, protocol_of};
 use crate::Protocol;
-use crate::wire::checksum::Delta;
-use crate::wire::ethernet::PAYLOAD_BYTES_MAX;
+use crate::wire::checksum::{Delta, Sum};
 use crate::wire::ip::Version;
 use crate::wire::{Ip, bytes_at, put};
 
@@ -60,11 +59,13 @@ impl Segment {
 impl Cut {
     /// How the frame of `len` bytes whose headers are in `head` is to be cut.
     pub fn new(offload: &Offload, head: &[u8], len: usize) -> Result<Cut, Malformed> {
-        let (header, packet) = packet(head, len).ok_or(Malformed::Segments)?;
-        let cut = Cut::of(offload, &packet, head, len).ok_or(Malformed::Segments)?;
-        let longest_len = cut.headers_len + cut.payload_len.min(cut.total_len);
-        let fits = longest_len - header.payload_at <= PAYLOAD_BYTES_MAX;
-        if fits { Ok(cut) } else { Err(Malformed::TooBig) }
+        let (_, packet) = packet(head, len).ok_or(Malformed::Segments)?;
+        Cut::of(offload, &packet, head, len).ok_or(Malformed::Segments)
+    }
+
+    /// Bytes of the longest packet that comes of it.
+    pub fn packet_len(&self) -> usize {
+        self.headers_len - self.ip_at + self.payload_len.min(self.total_len)
     }
 
     fn of(offload: &Offload, packet: &Ip, head: &[u8], len: usize) -> Option<Cut> {
@@ -106,8 +107,9 @@ impl Cut {
     }
 
     /// Makes a frame of a segment: it is as long as that and has the payload behind the headers'
-    /// place. They come from the packet's head.
-    pub fn write(&self, segment: &Segment, head: &[u8], frame: &mut [u8]) {
+    /// place. They come from the packet's head. `behind` are the bytes that are in other buffers than the
+    /// frame's first.
+    pub fn write(&self, segment: &Segment, head: &[u8], frame: &mut [u8], behind: Sum) {
         frame[..self.headers_len].copy_from_slice(&head[..self.headers_len]);
         match self.version {
             Version::V4 => self.write_ipv4(segment, frame),
@@ -119,7 +121,7 @@ impl Cut {
                 put(frame, self.transport_at + 4, self.segment_len(segment).to_be_bytes());
             }
         }
-        self.write_checksum(segment, frame);
+        self.write_checksum(segment, frame, behind);
     }
 
     fn write_ipv4(&self, segment: &Segment, frame: &mut [u8]) {
@@ -150,12 +152,12 @@ impl Cut {
     }
 
     /// The partial sum has the packet's length in it, and is to have the segment's.
-    fn write_checksum(&self, segment: &Segment, frame: &mut [u8]) {
+    fn write_checksum(&self, segment: &Segment, frame: &mut [u8], behind: Sum) {
         let packet_len = (self.headers_len - self.transport_at + self.total_len) as u16;
         let delta = Delta::default().word(packet_len, self.segment_len(segment));
         let sum = delta.apply_to_sum(word_at(frame, self.checksum.field_at()));
         put(frame, self.checksum.field_at(), sum.to_be_bytes());
-        self.checksum.finish(frame);
+        self.checksum.finish(frame, behind);
     }
 
     /// Bytes of transport header and payload. That they fit 16 bits, the packet's own length says.

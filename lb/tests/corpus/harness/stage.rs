@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use lb::wire::checksum::Sum;
 use lb::wire::ip::Version;
 use lb::wire::offload::{Cut, Segment};
 use lb::wire::{Endpoint, Offload};
@@ -72,7 +73,8 @@ impl Given {
         }
         if offload.segments.is_none() {
             let mut whole = bytes.clone();
-            return offload.finish(&mut whole).map_or(vec![], |()| vec![whole]);
+            let finished = offload.finish(&mut whole, bytes.len(), Sum::default());
+            return finished.map_or(vec![], |()| vec![whole]);
         }
         let Ok(cut) = Cut::new(&offload, bytes, bytes.len()) else {
             return vec![];
@@ -80,7 +82,7 @@ impl Given {
         let frame = |segment: Segment| {
             let payload = &bytes[segment.payload.clone()];
             let mut frame = [&vec![0; cut.headers_len()][..], payload].concat();
-            cut.write(&segment, bytes, &mut frame);
+            cut.write(&segment, bytes, &mut frame, Sum::default());
             frame
         };
         cut.segments().take(SEGMENTS_SEEN).map(frame).collect()

@@ -86,7 +86,7 @@ fn misuse(offered: u64, size: u16, steps: usize) -> NicCounters {
         // What came in goes out again, as in a switch; what is not taken is dropped.
         for frame in received {
             let is_cut = frame.offload().segments.is_some();
-            let len_max = if is_cut { FRAME_BYTES_MAX } else { FRAME_LEN_MAX };
+            let len_max = if is_cut { FRAME_BYTES_MAX } else { WIRE_BYTES_MAX };
             assert!((1..=len_max).contains(&frame.total_len()));
             let _ = bench.nic.send(frame);
         }
